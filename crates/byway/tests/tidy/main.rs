@@ -70,11 +70,11 @@ const MAY_PRINT: &[&str] = &["byway", "byway-testkit"];
 /// The files that may hold `unsafe`, each with its proof inside.
 const MAY_BE_UNSAFE: &[&str] = &["crates/byway/src/map.rs"];
 
-/// The numbers of the redirects, and the files of the core that are the home of some fact about them.
+/// The numbers of the redirects, and the modules of the core that are the home of some fact about them.
 const STATUS_NUMBERS: &[&str] = &["301", "302", "303", "307", "308"];
-const HOMES_OF_STATUS_NUMBERS: &[&str] = &["status.rs", "codes.rs", "client.rs"];
+const HOMES_OF_STATUS_NUMBERS: &[&str] = &["status", "codes", "client"];
 
-/// Folders where a kind is one file and one row: the row is in `mod.rs` beside it.
+/// Folders where a kind is one file and one row: the row is in the folder's `mod.rs`, or in the file named as the folder.
 const KINDS: &[(&str, &str)] = &[
     ("crates/byway-config/src/lints", "lint"),
     ("crates/byway-config/src/formats", "format"),
@@ -251,7 +251,7 @@ fn unsafe_code(tree: &Tree) -> Vec<Complaint> {
 
 fn status_numbers(tree: &Tree) -> Vec<Complaint> {
     let core = tree.library_sources().filter(|source| source.package() == "byway-core");
-    let homeless = core.filter(|source| !HOMES_OF_STATUS_NUMBERS.contains(&source.file_name()));
+    let homeless = core.filter(|source| !HOMES_OF_STATUS_NUMBERS.contains(&source.module()));
     homeless
         .flat_map(|source| {
             let numbers = source.numbers().filter(|(_, number)| STATUS_NUMBERS.contains(&number.as_str()));
@@ -278,8 +278,9 @@ fn rows_of_kinds(tree: &Tree) -> Vec<Complaint> {
     let mut complaints = Vec::new();
     for (folder, kind) in KINDS {
         let files = tree.sources.iter().filter(|source| source.folder() == *folder);
-        let table_path = format!("{folder}/mod.rs");
-        let table = tree.sources.iter().find(|source| source.path == table_path);
+        let places = [format!("{folder}.rs"), format!("{folder}/mod.rs")];
+        let table = tree.sources.iter().find(|source| places.contains(&source.path));
+        let table_path = table.map_or(&places[1], |table| &table.path);
         for source in files.filter(|source| !["mod.rs", "tests.rs"].contains(&source.file_name())) {
             let name = source.file_name().trim_end_matches(".rs");
             let mentions = table.map_or(0, |table| table.words(&[name]).count());

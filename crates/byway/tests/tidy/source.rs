@@ -43,6 +43,12 @@ impl Source {
         self.path.rsplit('/').next().unwrap_or_default()
     }
 
+    /// The top module of its crate that it belongs to: `client` for `client.rs` and all in `client/`.
+    pub(crate) fn module(&self) -> &str {
+        let in_crate = self.path.split_once("/src/").map_or(self.path.as_str(), |(_, path)| path);
+        in_crate.split(['/', '.']).next().unwrap_or_default()
+    }
+
     /// The first paragraph of the module's documentation.
     pub(crate) fn opening(&self) -> String {
         let documented = self.lines.iter().map_while(|line| line.strip_prefix("//!"));
