@@ -1,7 +1,8 @@
 //! What clients do along chains, as tables: one line is one case.
 //!
-//! The cases of browsers come from the Fetch and URL Standards; those of curl were run against a real curl 7.88.1 on loopback,
-//! and where 8.23 is known to differ the row follows 8.23 and the case says so.
+//! The cases of browsers come from the Fetch and URL Standards. Of curl's, methods, bodies, the limit, the way to another host
+//! and back, and most Locations were run by hand against curl 7.88.1 on loopback; the other relations of hosts are from
+//! measurements made elsewhere. Where 8.23 is known to differ the row follows 8.23, and the case says so.
 
 use byway_core::chain::{BadLocation, Chain, End};
 use byway_core::client::{
