@@ -5,11 +5,13 @@ is what is asked of them.
 """
 
 import http.client
+import importlib.util
 import json
 import os
 import re
 import shutil
 import subprocess
+import sys
 from urllib.parse import urlsplit
 
 from lib import HEAVY, SIZES, Fail, Skip, case
@@ -26,11 +28,16 @@ class Seen:
         self.status, self.location, self.error, self.text = status, location, error, text
 
 
-def node_modules():
-    """Where axios, got and undici are: $NODE_CLIENTS, or the project's own test bed."""
-    named = os.environ.get("NODE_CLIENTS")
-    places = [named] if named else [os.path.join(ROOT, ".testbed", *p) for p in (("node_modules",), ("node", "node_modules"))]
-    return next((p for p in places if os.path.isdir(p)), places[0])
+def testbed():
+    """Where scripts/test puts what it installs."""
+    return os.environ.get("BYWAY_TESTBED") or os.path.join(ROOT, "target", "testbed")
+
+
+def with_requests():
+    """Starts this script again under the test bed's Python, where that has `requests` and this one has not."""
+    python = os.path.join(testbed(), "venv", "bin", "python")
+    if importlib.util.find_spec("requests") is None and os.path.exists(python) and sys.executable != python:
+        os.execv(python, [python, *sys.argv])
 
 
 def run(command, limit=120):
@@ -64,7 +71,7 @@ def node(client):
     def send(world, url, size, follow=False):
         if not shutil.which("node"):
             raise Skip("node is not installed")
-        os.environ.setdefault("NODE_CLIENTS", node_modules())
+        os.environ.setdefault("NODE_CLIENTS", os.path.join(testbed(), "node_modules"))
         done = run(["node", os.path.join(HERE, "node.mjs"), client, url, str(size), *(["follow"] if follow else [])])
         try:
             said = json.loads(done.stdout.splitlines()[-1])
@@ -84,13 +91,14 @@ def wget(world, url, size, follow=False):
     lines = re.findall(r"^\s*HTTP/\S+ (\d+)", done.stderr, re.M)
     places = re.findall(r"^\s*Location: (\S+)", done.stderr, re.M)
     if not lines:
-        return Seen(error=f"exit {done.returncode}: {done.stderr.strip().splitlines()[-1:]}")
+        said = done.stderr.strip().splitlines()
+        return Seen(error=f"exit {done.returncode}: {said[-1] if said else 'no answer read'}")
     with open(out, errors="replace") as f:
         return Seen(int(lines[-1]), places[-1] if places else None, text=f.read())
 
 
-def http_client(world, url, size, follow=False):
-    """Writes the whole body, then reads; then asks again on the same connection, if it was left open."""
+def http_client(world, url, size, follow=False, again=True):
+    """Writes the whole body, then reads; then, if so wanted, asks again on the connection, if it was left open."""
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=120)
     try:
@@ -102,11 +110,11 @@ def http_client(world, url, size, follow=False):
         connection.send(bytes(size & 0xFFFFF))
         answer = connection.getresponse()
         seen = Seen(answer.status, answer.headers["Location"], text=answer.read().decode("latin-1"))
-        if not answer.will_close:
+        if again and not answer.will_close:
             connection.request("GET", parts.path)
-            again = connection.getresponse()
-            if again.status != seen.status or again.headers["Location"] != seen.location:
-                seen.error = f"the next request on the connection got {again.status} {again.headers['Location']}"
+            second = connection.getresponse()
+            if second.status != seen.status or second.headers["Location"] != seen.location:
+                seen.error = f"the next request on the connection got {second.status} {second.headers['Location']}"
         return seen
     except (OSError, http.client.HTTPException) as e:
         return Seen(error=f"{type(e).__name__}: {e}")

@@ -195,8 +195,9 @@ def upgrade(world):
 
 @case("raw/absolute-form")
 def absolute(world):
-    for target, location in ((b"http://shop.test/hosted", "https://shop.test/by-host"), (b"http://SHOP.test:80/hosted", "https://shop.test/by-host"),
-                             (b"http://other.test/old", "/new")):
+    by_host = "https://shop.test/by-host"
+    rows = [(b"http://shop.test/hosted", by_host), (b"http://SHOP.test:80/hosted", by_host), (b"http://other.test/old", "/new")]
+    for target, location in rows:
         with world.wire() as wire:
             wire.send(b"GET %s HTTP/1.1\r\nHost: other.test\r\n\r\n" % target)
             redirect(wire.answer(), location)
