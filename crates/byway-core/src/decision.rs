@@ -1,0 +1,115 @@
+//! What the rules say of one request.
+//!
+//! A [`Decision`] borrows from the rule set and from the scratch space of the one who asked; it lives as long as the answer is
+//! being written and no longer.
+
+use crate::location::Location;
+use crate::ruleset::RuleRef;
+use crate::status::{RedirectStatus, ReplyStatus};
+
+/// What the rules say of one request.
+#[derive(Debug)]
+pub struct Decision<'s> {
+    /// What to answer.
+    pub outcome: Outcome<'s>,
+    /// The rule that decided; `None` on a pass that no rule asked for.
+    pub rule: Option<RuleRef>,
+    /// The value of `Vary`: the names of the header fields that were consulted, lower case, each once, joined by `, `; empty where
+    /// there are none. It holds on a pass as well.
+    pub vary: &'s str,
+    /// Whether a cache may keep the answer for other visitors.
+    pub storing: Storing,
+}
+
+/// Whether what was consulted can be said in `Vary`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Storing {
+    /// It can: the usual `Cache-Control` stands.
+    Allowed,
+    /// It depended on something no cache can see (the address): `no-store`.
+    Forbidden,
+}
+
+/// What to answer.
+#[derive(Debug, PartialEq)]
+pub enum Outcome<'s> {
+    /// Send the client elsewhere.
+    Redirect(Redirect<'s>),
+    /// Answer without a Location.
+    Reply(Reply<'s>),
+    /// No rule takes the request.
+    Pass,
+    /// A rule takes it and cannot be carried out.
+    Refuse(Refusal),
+}
+
+/// A redirect, ready to be sent.
+#[derive(Debug, PartialEq)]
+pub struct Redirect<'s> {
+    /// The status for this method.
+    pub status: RedirectStatus,
+    /// The reference to send.
+    pub location: Location<'s>,
+    /// `Cache-Control` as the rule says, or the default of the status: `no-store`, or `max-age=3600` for a permanent one.
+    pub cache_control: &'s str,
+}
+
+/// A reply without Location.
+#[derive(Debug, PartialEq)]
+pub struct Reply<'s> {
+    /// The status.
+    pub status: ReplyStatus,
+    /// `Retry-After` in seconds.
+    pub retry_after: Option<u32>,
+    /// `Cache-Control` as the rule says, or `no-store`.
+    pub cache_control: &'s str,
+}
+
+/// Why a rule that takes a request cannot be carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Refusal {
+    /// The Location would not be a valid one: 400.
+    InvalidLocation,
+    /// The Location would be longer than 8,000 bytes: 414.
+    LocationTooLong,
+    /// A pattern used up its steps: 500.
+    PatternTooCostly,
+    /// A request was rewritten more often than its dialect allows: 500.
+    RewriteLimit,
+    /// An upgrade to https would come back as http: a proxy in front says so, and is not trusted: 508.
+    UpgradeLoop,
+}
+
+impl Refusal {
+    /// All refusals, in the order in which they are counted.
+    pub const ALL: [Refusal; 5] = [
+        Refusal::InvalidLocation,
+        Refusal::LocationTooLong,
+        Refusal::PatternTooCostly,
+        Refusal::RewriteLimit,
+        Refusal::UpgradeLoop,
+    ];
+
+    /// The status to answer.
+    pub const fn status(self) -> u16 {
+        match self {
+            Refusal::InvalidLocation => 400,
+            Refusal::LocationTooLong => 414,
+            Refusal::PatternTooCostly | Refusal::RewriteLimit => 500,
+            Refusal::UpgradeLoop => 508,
+        }
+    }
+
+    /// One sentence for logs, `explain` and the body of the answer.
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Refusal::InvalidLocation => "the location made from this request would not be valid",
+            Refusal::LocationTooLong => "the location made from this request would be longer than 8,000 bytes",
+            Refusal::PatternTooCostly => "a pattern used up its steps on this request",
+            Refusal::RewriteLimit => "the request was rewritten too often",
+            Refusal::UpgradeLoop => {
+                "a proxy in front already says https (X-Forwarded-Proto), but it is not trusted: the upgrade would loop"
+            }
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! The axes on which servers differ, and byway's own dialect as one row of them.
+//!
+//! A format is read into the same [`crate::Rule`] whatever server it comes from; how its rules match, write captures and treat
+//! the query is a row of values here, never code of its own. A table carries one row ([`crate::ruleset::TableSpec`]).
+
+/// What a pattern is compared with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum View {
+    /// The path as sent.
+    Raw = 0,
+    /// The path with percent-encoded unreserved characters undone and the hex of the rest in capitals (RFC 3986 §6.2.2).
+    Unreserved = 1,
+    /// The path with all percent-encoding undone.
+    Decoded = 2,
+    /// The path decoded, with `.` and `..` resolved and runs of `/` merged, as nginx and Apache see it.
+    Normalised = 3,
+    /// Path and query as sent.
+    PathAndQuery = 4,
+    /// `scheme://host[:port]/path?query` as sent.
+    Url = 5,
+}
+
+impl View {
+    pub(crate) const ALL: [View; 6] =
+        [View::Raw, View::Unreserved, View::Decoded, View::Normalised, View::PathAndQuery, View::Url];
+}
+
+/// Whether upper and lower case differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum LetterCase {
+    /// `/A` is not `/a`.
+    Significant = 0,
+    /// `/A` is `/a` (ASCII letters).
+    Ignored = 1,
+}
+
+/// Whether a slash at the end of a path counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum TrailingSlash {
+    /// `/docs` is not `/docs/`.
+    Significant = 0,
+    /// `/docs` is `/docs/`.
+    Either = 1,
+}
+
+/// How text taken from the request is written into a Location.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum CaptureForm {
+    /// The raw bytes at the place of the capture; bytes that no URI may hold are escaped.
+    Raw = 0,
+    /// The decoded bytes, written as they are (nginx `return`); what a Location must not hold is escaped.
+    Decoded = 1,
+    /// Decoded bytes re-escaped as nginx `rewrite` does: space, `#`, `%`, `?`, controls and bytes above 0x7E in the path.
+    NginxRewrite = 2,
+    /// Decoded bytes re-escaped as Apache's `escape_uri` does.
+    Apache = 3,
+}
+
+/// What is sent when a target begins with `/`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum RelativeForm {
+    /// The path as written.
+    AsWritten = 0,
+    /// Made absolute with scheme, the request's host and the listener's port, as nginx does.
+    HostAndListenerPort = 1,
+    /// Made absolute with scheme and the Host field, port included, as Apache does.
+    HostAndItsPort = 2,
+}
+
+/// What happens to the query of the request.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum QueryPolicy {
+    /// The target's pairs, then the request's bytes.
+    Keep,
+    /// The request's query is dropped.
+    Drop,
+    /// The request's query only where the target has none of its own.
+    Replace,
+    /// Both, each name once: where both have a name, the winner's pairs stay.
+    Merge(MergeWinner),
+    /// Only the request's pairs of these names.
+    Only(Vec<String>),
+}
+
+/// Whose pair stays when target and request both name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum MergeWinner {
+    /// The pair written in the target.
+    Target = 0,
+    /// The pair of the request.
+    Request = 1,
+}
+
+/// What a rule does when its Location is the very URI that was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum SelfRedirect {
+    /// It stands aside and the walk goes on.
+    StandsAside = 0,
+    /// It is sent, as its server would.
+    Sent = 1,
+}
+
+/// What becomes of a CORS preflight (`OPTIONS` with `Access-Control-Request-Method`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Preflight {
+    /// The table passes.
+    Passes = 0,
+    /// It is treated as any other request.
+    Redirected = 1,
+}
+
+/// One server's meaning of a rule: a value on each axis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Dialect {
+    /// The name shown by `explain`.
+    pub name: &'static str,
+    /// What patterns see.
+    pub view: View,
+    /// Whether case counts.
+    pub case: LetterCase,
+    /// Whether a trailing slash counts.
+    pub slash: TrailingSlash,
+    /// How captures are written.
+    pub captures: CaptureForm,
+    /// What a relative target becomes.
+    pub relative: RelativeForm,
+    /// What becomes of a redirect to itself.
+    pub self_redirect: SelfRedirect,
+    /// What becomes of a preflight.
+    pub preflight: Preflight,
+    /// How many times a request may be rewritten before the answer is 500.
+    pub rewrite_limit: u8,
+}
+
+/// byway's own dialect: the safe point of the space.
+pub const BYWAY: Dialect = Dialect {
+    name: "byway",
+    view: View::Unreserved,
+    case: LetterCase::Significant,
+    slash: TrailingSlash::Significant,
+    captures: CaptureForm::Raw,
+    relative: RelativeForm::AsWritten,
+    self_redirect: SelfRedirect::StandsAside,
+    preflight: Preflight::Passes,
+    rewrite_limit: 0,
+};
+
+/// nginx `return`: variables written as they are.
+pub const NGINX_RETURN: Dialect = Dialect {
+    name: "nginx",
+    view: View::Normalised,
+    case: LetterCase::Significant,
+    slash: TrailingSlash::Significant,
+    captures: CaptureForm::Decoded,
+    relative: RelativeForm::HostAndListenerPort,
+    self_redirect: SelfRedirect::Sent,
+    preflight: Preflight::Redirected,
+    rewrite_limit: 10,
+};
+
+/// nginx `rewrite`: captures re-escaped.
+pub const NGINX_REWRITE: Dialect = Dialect { captures: CaptureForm::NginxRewrite, ..NGINX_RETURN };
+
+/// Apache's mod_alias and mod_rewrite.
+pub const APACHE: Dialect = Dialect {
+    name: "apache",
+    captures: CaptureForm::Apache,
+    relative: RelativeForm::HostAndItsPort,
+    ..NGINX_RETURN
+};
+
+/// All rows, in the order of their numbers in a compiled file: new ones are added at the end.
+pub(crate) const DIALECTS: [&Dialect; 4] = [&BYWAY, &NGINX_RETURN, &NGINX_REWRITE, &APACHE];

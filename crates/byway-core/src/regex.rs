@@ -1,0 +1,365 @@
+//! Patterns after `~`: checked when rules are read, kept as text, built into a matcher when first needed.
+//!
+//! byway's own patterns run in linear time and are compared with the whole path. Patterns of other servers may look around or
+//! refer back; those go to a backtracking engine with a bounded number of steps. Cost is bounded on every side: the size of a
+//! compiled pattern, the steps of a match, and the number of matchers kept ([`MatcherCache`]).
+
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::Range;
+
+use regex_automata::meta;
+use regex_automata::util::primitives::NonMaxUsize;
+use regex_automata::util::syntax;
+use regex_syntax::hir::{Hir, HirKind};
+
+use crate::dialect::LetterCase;
+
+/// The most bytes that one compiled pattern may take.
+pub const SIZE_LIMIT: usize = 1 << 20;
+/// The most steps that a backtracking match may take.
+pub const STEP_LIMIT: usize = 50_000;
+/// The most groups that a pattern may have.
+pub const GROUP_LIMIT: usize = 64;
+
+/// A regular expression as text, with what its server says of it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Pattern<'a> {
+    /// The text.
+    pub text: Cow<'a, str>,
+    /// Whether case counts.
+    pub case: LetterCase,
+    /// What must fit.
+    pub anchoring: Anchoring,
+    /// Which language it is written in.
+    pub flavour: Flavour,
+}
+
+/// What a pattern must fit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Anchoring {
+    /// All of the text.
+    Whole = 0,
+    /// Any part of the text.
+    Anywhere = 1,
+}
+
+/// The language of a pattern.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Flavour {
+    /// Linear time: no look-around, no back-references.
+    Linear = 0,
+    /// As PCRE reads it, where our engines agree with PCRE: `.` does not match a line feed.
+    Pcre = 1,
+    /// As Apache sets PCRE: `.` matches a line feed as well.
+    PcreDotAll = 2,
+}
+
+/// Why a pattern is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InvalidRegex {
+    /// The bytes at fault.
+    pub at: Range<usize>,
+    /// What is wrong.
+    pub what: String,
+    /// What to do.
+    pub help: Option<String>,
+}
+
+impl fmt::Display for InvalidRegex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)
+    }
+}
+
+impl std::error::Error for InvalidRegex {}
+
+/// A pattern built for matching.
+pub(crate) enum Matcher {
+    Linear(Box<meta::Regex>),
+    Stepping(Box<fancy_regex::Regex>),
+}
+
+/// What came of a match.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Match {
+    Yes,
+    No,
+    TooCostly,
+}
+
+/// Where a group matched.
+pub(crate) type Span = Option<(u32, u32)>;
+
+impl<'a> Pattern<'a> {
+    /// byway's own: linear, over the whole path, case significant.
+    pub fn own(text: &'a str) -> Pattern<'a> {
+        Pattern {
+            text: Cow::Borrowed(text),
+            case: LetterCase::Significant,
+            anchoring: Anchoring::Whole,
+            flavour: Flavour::Linear,
+        }
+    }
+
+    /// The names of the groups, from 1; a group without a name is known by its number.
+    ///
+    /// ```
+    /// use byway_core::regex::Pattern;
+    /// let names = Pattern::own(r"/(?<year>\d+)/(.*)").group_names().unwrap();
+    /// assert_eq!(names, ["year", "2"]);
+    /// assert!(Pattern::own("/(a").group_names().is_err());
+    /// ```
+    pub fn group_names(&self) -> Result<Vec<String>, InvalidRegex> {
+        let matcher = self.build()?;
+        let names: Vec<Option<String>> = match &matcher {
+            Matcher::Linear(regex) => {
+                let info = regex.group_info();
+                info.pattern_names(regex_automata::PatternID::ZERO).map(|name| name.map(str::to_owned)).collect()
+            }
+            Matcher::Stepping(regex) => regex.capture_names().map(|name| name.map(str::to_owned)).collect(),
+        };
+        if names.len() > GROUP_LIMIT {
+            let what = format!("the pattern has {} groups; at most {} are kept", names.len() - 1, GROUP_LIMIT - 1);
+            return Err(self.invalid(0..self.text.len(), what, Some("write `(?:…)` for groups that no target uses")));
+        }
+        Ok(names.into_iter().enumerate().skip(1).map(|(at, name)| name.unwrap_or_else(|| at.to_string())).collect())
+    }
+
+    fn invalid(&self, at: Range<usize>, what: String, help: Option<&str>) -> InvalidRegex {
+        InvalidRegex { at, what, help: help.map(str::to_owned) }
+    }
+
+    fn syntax(&self) -> syntax::Config {
+        // Patterns see bytes of a path, so `\d` is ten digits and `.` is one byte; `(?u)` asks for more.
+        syntax::Config::new()
+            .unicode(false)
+            .utf8(false)
+            .case_insensitive(self.case == LetterCase::Ignored)
+            .dot_matches_new_line(self.flavour == Flavour::PcreDotAll)
+    }
+
+    fn wrapped(&self) -> Cow<'_, str> {
+        match self.anchoring {
+            Anchoring::Whole => Cow::Owned(format!("^(?:{})$", self.text)),
+            Anchoring::Anywhere => Cow::Borrowed(&self.text),
+        }
+    }
+
+    pub(crate) fn build(&self) -> Result<Matcher, InvalidRegex> {
+        // Parsed alone first, so that `)(` does not slip through the wrapping and places are those of the text.
+        let parsed = regex_syntax::ast::parse::ParserBuilder::new().nest_limit(100).build().parse(&self.text);
+        let built = match parsed {
+            Ok(_) => meta::Regex::builder()
+                .syntax(self.syntax())
+                .configure(
+                    meta::Config::new()
+                        .utf8_empty(false)
+                        .nfa_size_limit(Some(SIZE_LIMIT))
+                        .onepass_size_limit(Some(SIZE_LIMIT / 4))
+                        .hybrid_cache_capacity(SIZE_LIMIT / 4),
+                )
+                .build(&self.wrapped()),
+            Err(_) if self.flavour != Flavour::Linear => return self.build_stepping(),
+            Err(error) => {
+                let span = error.span();
+                let at = span.start.offset..span.end.offset.max(span.start.offset);
+                return Err(self.invalid(at, format!("the pattern does not parse: {}", error.kind()), linear_help(&error)));
+            }
+        };
+        built.map(|regex| Matcher::Linear(Box::new(regex))).map_err(|error| {
+            let whole = 0..self.text.len();
+            match error.size_limit() {
+                Some(limit) => self.invalid(
+                    whole,
+                    format!("the pattern takes more than {limit} bytes when compiled"),
+                    Some("ask for fewer repetitions: `{1,1000}` is a thousand copies"),
+                ),
+                None => self.invalid(whole, format!("the pattern cannot be built: {error}"), None),
+            }
+        })
+    }
+
+    fn build_stepping(&self) -> Result<Matcher, InvalidRegex> {
+        let case = if self.case == LetterCase::Ignored { "(?i)" } else { "" };
+        let dot = if self.flavour == Flavour::PcreDotAll { "(?s)" } else { "" };
+        fancy_regex::RegexBuilder::new(&format!("{case}{dot}{}", self.wrapped()))
+            .backtrack_limit(STEP_LIMIT)
+            .delegate_size_limit(SIZE_LIMIT)
+            .build()
+            .map(|regex| Matcher::Stepping(Box::new(regex)))
+            .map_err(|error| self.invalid(0..self.text.len(), format!("the pattern does not parse: {error}"), None))
+    }
+
+    /// The longest text that everything it matches must hold, lower case where case is ignored.
+    pub(crate) fn required_literal(&self) -> Vec<u8> {
+        let parsed = syntax::parse_with(&self.text, &self.syntax().case_insensitive(false));
+        let mut literal = parsed.map(|hir| Literals::of(&hir)).unwrap_or_default();
+        if self.case == LetterCase::Ignored || self.text.contains("(?") && self.text.contains('i') {
+            // An inline `(?i)` turns letters into classes, which hold no literal; what is left is safe to fold.
+            literal.make_ascii_lowercase();
+        }
+        literal
+    }
+}
+
+fn linear_help(error: &regex_syntax::ast::Error) -> Option<&'static str> {
+    use regex_syntax::ast::ErrorKind;
+    match error.kind() {
+        ErrorKind::UnsupportedLookAround => Some("patterns here run in linear time, without look-around: use a condition"),
+        ErrorKind::UnsupportedBackreference => Some("patterns here run in linear time, without back-references"),
+        _ => None,
+    }
+}
+
+/// The search for text that a match must hold.
+#[derive(Default)]
+struct Literals {
+    longest: Vec<u8>,
+    run: Vec<u8>,
+}
+
+impl Literals {
+    fn of(hir: &Hir) -> Vec<u8> {
+        let mut literals = Literals::default();
+        literals.visit(hir);
+        literals.end_run();
+        literals.longest
+    }
+
+    fn visit(&mut self, hir: &Hir) {
+        match hir.kind() {
+            HirKind::Literal(literal) => self.run.extend_from_slice(&literal.0),
+            HirKind::Concat(parts) => parts.iter().for_each(|part| self.visit(part)),
+            HirKind::Capture(group) => self.visit(&group.sub),
+            HirKind::Empty | HirKind::Look(_) => {}
+            HirKind::Repetition(repetition) if repetition.min > 0 => {
+                self.end_run();
+                self.visit(&repetition.sub);
+                self.end_run();
+            }
+            _ => self.end_run(),
+        }
+    }
+
+    fn end_run(&mut self) {
+        if self.run.len() > self.longest.len() {
+            std::mem::swap(&mut self.run, &mut self.longest);
+        }
+        self.run.clear();
+    }
+}
+
+impl Matcher {
+    /// Matches `text` and notes where each group matched, group 0 first.
+    pub(crate) fn run(&self, text: &[u8], spans: &mut Vec<Span>) -> Match {
+        spans.clear();
+        match self {
+            Matcher::Linear(regex) => {
+                let mut slots = [None::<NonMaxUsize>; 2 * GROUP_LIMIT];
+                let wanted = regex.captures_len().min(GROUP_LIMIT);
+                let found = regex.search_slots(&regex_automata::Input::new(text), &mut slots[..2 * wanted]);
+                if found.is_none() {
+                    return Match::No;
+                }
+                spans.extend(slots[..2 * wanted].chunks_exact(2).map(|pair| match pair {
+                    [Some(start), Some(end)] => Some((start.get() as u32, end.get() as u32)),
+                    _ => None,
+                }));
+                Match::Yes
+            }
+            Matcher::Stepping(regex) => {
+                // Texts that are not UTF-8 are matched byte for byte as if each byte were a character of its own.
+                let Ok(text) = std::str::from_utf8(text) else { return Match::No };
+                match regex.captures(text) {
+                    Ok(None) => Match::No,
+                    Err(_) => Match::TooCostly,
+                    Ok(Some(groups)) => {
+                        spans.extend(
+                            groups.iter().map(|group| group.map(|found| (found.start() as u32, found.end() as u32))),
+                        );
+                        Match::Yes
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Matchers already built, at most [`MatcherCache::CAPACITY`] of them; the oldest makes room.
+#[derive(Default)]
+pub(crate) struct MatcherCache {
+    owner: u64,
+    slots: Vec<Option<(u64, Matcher)>>,
+}
+
+impl MatcherCache {
+    /// One slot for each remainder of the key, so that a look-up is one comparison.
+    pub(crate) const CAPACITY: usize = 2_048;
+
+    /// Forgets everything if the rule set is another than before.
+    pub(crate) fn belong_to(&mut self, owner: u64) {
+        if self.owner != owner {
+            self.owner = owner;
+            self.slots.clear();
+        }
+    }
+
+    /// The matcher of the pattern with this key, built now if need be; `None` where it cannot be built.
+    pub(crate) fn get<'p>(&mut self, key: u64, pattern: impl FnOnce() -> Pattern<'p>) -> Option<&Matcher> {
+        if self.slots.is_empty() {
+            self.slots.resize_with(Self::CAPACITY, || None);
+        }
+        let slot = &mut self.slots[(key.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as usize % Self::CAPACITY];
+        if !matches!(slot, Some((held, _)) if *held == key) {
+            *slot = Some((key, pattern().build().ok()?));
+        }
+        slot.as_ref().map(|(_, matcher)| matcher)
+    }
+}
+
+impl fmt::Debug for MatcherCache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MatcherCache").field("owner", &self.owner).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn literals_are_those_that_every_match_holds() {
+        for (text, literal) in [
+            (r"/old-(\d+)/item-12345", "/item-12345"),
+            (r"/a(b|c)d/long", "d/long"),
+            (r"/(abc)def/?", "/abcdef"),
+            (r".*", ""),
+            (r"(/x){2}/yy", "/yy"),
+            (r"(?i)/Path/x", "/"),
+        ] {
+            let found = Pattern::own(text).required_literal();
+            assert_eq!(String::from_utf8_lossy(&found), literal, "{text}");
+        }
+    }
+
+    #[test]
+    fn wrapping_cannot_be_escaped() {
+        for text in ["a)(b", "(a", "[", "a{1,100000}", r"(?=x)", r"(a)\1"] {
+            assert!(Pattern::own(text).build().is_err(), "{text}");
+        }
+        let mut spans = Vec::new();
+        let matcher = Pattern::own("a|b").build().unwrap();
+        assert_eq!(matcher.run(b"ab", &mut spans), Match::No);
+        assert_eq!(matcher.run(b"b", &mut spans), Match::Yes);
+    }
+
+    #[test]
+    fn look_around_is_bounded() {
+        let pattern = Pattern { flavour: Flavour::Pcre, ..Pattern::own(r"(?:(a+)\1?)+(?!x)") };
+        let mut spans = Vec::new();
+        assert_eq!(pattern.build().unwrap().run(format!("{}c", "a".repeat(64)).as_bytes(), &mut spans), Match::TooCostly);
+    }
+}

@@ -1,0 +1,118 @@
+//! One rule as a value: a source, conditions, and what to do.
+//!
+//! Rules are borrowed while a rule set is built and are never kept as a list; [`crate::ruleset::Builder::push`] takes one after
+//! the other. What was written is parsed into [`Source`], [`Condition`] and [`Target`] by their own modules.
+
+use crate::condition::Condition;
+use crate::dialect::QueryPolicy;
+use crate::ruleset::TableId;
+use crate::source::Source;
+use crate::status::{ReplyStatus, StatusByMethod};
+use crate::target::Target;
+
+/// A rule, borrowed from where it was read.
+#[derive(Clone, Debug)]
+pub struct Rule<'a> {
+    /// What it is for.
+    pub source: Source<'a>,
+    /// What more is asked of the request; all must hold (but see [`Condition::or_next`]).
+    pub conditions: &'a [Condition],
+    /// What is done.
+    pub action: Action<'a>,
+    /// Higher first; compares only inside a table of order `specific`.
+    pub priority: i32,
+    /// The first second in which it holds, since 1970 UTC.
+    pub since: Option<i64>,
+    /// The first second in which it no longer holds.
+    pub until: Option<i64>,
+    /// The `Cache-Control` of its answer; `None` is the default of its status.
+    pub cache_control: Option<&'a str>,
+    /// The name a person gave it.
+    pub id: Option<&'a str>,
+    /// The group it is counted with in logs.
+    pub group: Option<&'a str>,
+    /// Who answers for it.
+    pub owner: Option<&'a str>,
+    /// Why it is there.
+    pub note: Option<&'a str>,
+    /// Where it was written.
+    pub place: Place,
+}
+
+impl<'a> Rule<'a> {
+    /// A rule with nothing but a source and an action, at no place.
+    pub fn new(source: Source<'a>, action: Action<'a>) -> Rule<'a> {
+        Rule {
+            source,
+            conditions: &[],
+            action,
+            priority: 0,
+            since: None,
+            until: None,
+            cache_control: None,
+            id: None,
+            group: None,
+            owner: None,
+            note: None,
+            place: Place::default(),
+        }
+    }
+}
+
+/// A file of a rule set, as [`crate::ruleset::Builder::file`] numbered it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FileId(pub u16);
+
+/// Where a rule was written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// The file.
+    pub file: FileId,
+    /// The line, from 1; 0 where there is none.
+    pub line: u32,
+}
+
+/// What a rule does.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action<'a> {
+    /// Send the client elsewhere.
+    Redirect {
+        /// With which status.
+        status: StatusByMethod,
+        /// Where to.
+        target: Target<'a>,
+        /// What becomes of the request's query.
+        query: QueryPolicy,
+    },
+    /// Answer without a Location.
+    Reply {
+        /// With which status.
+        status: ReplyStatus,
+        /// `Retry-After`, in seconds.
+        retry_after: Option<u32>,
+    },
+    /// This table has nothing to say: the next one is tried.
+    Pass,
+    /// Imported rules only: go on in that table; there is no way back.
+    Enter(TableId),
+    /// Imported rules only: change the working path and query, and go on.
+    Rewrite {
+        /// The new path, and its query if it has one.
+        target: Target<'a>,
+        /// What becomes of the working query.
+        query: QueryPolicy,
+        /// Where to go on.
+        then: Then,
+    },
+}
+
+/// Where the walk goes on after a rewrite.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Then {
+    /// With the next rule of this table.
+    Next,
+    /// At the beginning of a table.
+    Table(TableId),
+    /// Nowhere: the request passes.
+    End,
+}

@@ -1,0 +1,476 @@
+//! The layout of a compiled rule set, and what is checked when one is opened.
+//!
+//! A header of [`HEADER`] bytes: magic, version, byte order, seed, hash of everything behind the header, length, number of
+//! rules, then place and length of each section. Everything is little-endian. Opening checks the header, the hash, and every
+//! reference from one section into another, so that reading afterwards cannot go astray; reading is total all the same.
+
+use std::fmt;
+
+use rapidhash::v3::{RapidSecrets, rapidhash_v3_seeded};
+
+use super::shape::{self, Kind, Shape};
+use super::{After, Data, Order, RuleRef, RuleSet, TableId};
+use crate::dialect::{BYWAY, DIALECTS, Dialect, LetterCase, TrailingSlash, View};
+use crate::index::hash::HashTable;
+use crate::index::trie::{NONE, Trie};
+use crate::wire::{slice, u16_at, u32_at, u64_at};
+
+/// The first eight bytes of a compiled rule set.
+pub const MAGIC: &[u8; 8] = b"BYWAY\x0d\x0a\x1a";
+pub(super) const VERSION: u32 = 1;
+pub(super) const BYTE_ORDER: u32 = 0x0102_0304;
+pub(super) const HEADER: usize = 48 + Section::COUNT * 16;
+/// Bytes of a rule before its texts.
+pub(super) const BLOB_HEAD: usize = 20;
+pub(super) const CELL: usize = 64;
+pub(super) const PLANE: usize = 24;
+pub(super) const TABLE: usize = 24;
+
+/// The sections, in the order of the header.
+#[derive(Clone, Copy, Debug)]
+#[repr(usize)]
+pub(super) enum Section {
+    Rules,
+    Exact,
+    Prefix,
+    Hosts,
+    Cells,
+    Nodes,
+    Edges,
+    Grams,
+    GramBits8,
+    GramBits4,
+    GramBits2,
+    Postings,
+    Shapes,
+    ShapePlaces,
+    Planes,
+    Tables,
+    Roots,
+    Files,
+    Texts,
+    QuerySets,
+}
+
+impl Section {
+    pub(super) const COUNT: usize = Section::QuerySets as usize + 1;
+}
+
+/// Where each section is.
+pub(super) type Places = [(usize, usize); Section::COUNT];
+
+/// Why bytes are no rule set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpenError {
+    /// They do not begin as one.
+    Foreign,
+    /// They were written by another version of byway.
+    Version(u32),
+    /// They were written on a machine of the other byte order.
+    ByteOrder,
+    /// They end before they should, or go on behind their end.
+    Length {
+        /// What the header says.
+        expected: u64,
+        /// What is there.
+        found: u64,
+    },
+    /// Their hash is not the one in the header: they were changed or damaged.
+    Hash,
+    /// A part refers to what is not there.
+    Broken(&'static str),
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            OpenError::Foreign => f.write_str("this is no compiled rule set"),
+            OpenError::Version(found) => {
+                write!(f, "the rule set was compiled for format {found}, and this is format {VERSION}: compile it again")
+            }
+            OpenError::ByteOrder => f.write_str("the rule set was compiled for the other byte order: compile it again"),
+            OpenError::Length { expected, found } => {
+                write!(f, "the rule set should have {expected} bytes and has {found}: it was cut short or changed")
+            }
+            OpenError::Hash => f.write_str("the rule set is damaged: its hash does not fit its bytes"),
+            OpenError::Broken(what) => write!(f, "the rule set is damaged: {what}"),
+        }
+    }
+}
+
+impl std::error::Error for OpenError {}
+
+pub(super) fn hash_of(body: &[u8], seed: u64) -> u64 {
+    rapidhash_v3_seeded(body, &RapidSecrets::seed(seed))
+}
+
+impl RuleSet {
+    /// Opens the bytes of a file. Every offset in them is checked.
+    ///
+    /// ```
+    /// use byway_core::ruleset::{Builder, OpenError, RuleSet};
+    /// let bytes = Builder::new(7).finish().as_bytes().to_vec();
+    /// assert!(RuleSet::open(bytes.clone()).is_ok());
+    /// assert_eq!(RuleSet::open(bytes[..40].to_vec()).unwrap_err(), OpenError::Foreign);
+    /// ```
+    pub fn open(bytes: Vec<u8>) -> Result<RuleSet, OpenError> {
+        RuleSet::of(Data::Owned(bytes)).and_then(RuleSet::checked)
+    }
+
+    /// Opens bytes that live elsewhere, such as a mapped file. Header and hash are checked; references are not, since that
+    /// would read all of it once more: reading is total, so a forged file answers wrongly at worst.
+    pub fn open_shared(bytes: impl AsRef<[u8]> + Send + Sync + 'static) -> Result<RuleSet, OpenError> {
+        RuleSet::of(Data::Shared(Box::new(bytes)))
+    }
+
+    fn of(data: Data) -> Result<RuleSet, OpenError> {
+        let bytes = match &data {
+            Data::Owned(bytes) => bytes,
+            Data::Shared(bytes) => (**bytes).as_ref(),
+        };
+        if bytes.len() < HEADER || &bytes[..8] != MAGIC {
+            return Err(OpenError::Foreign);
+        }
+        match (u32_at(bytes, 8), u32_at(bytes, 12)) {
+            (_, order) if order == BYTE_ORDER.swap_bytes() => return Err(OpenError::ByteOrder),
+            (VERSION, BYTE_ORDER) => {}
+            (version, _) => return Err(OpenError::Version(version)),
+        }
+        let (expected, found) = (u64_at(bytes, 32), bytes.len() as u64);
+        if expected != found {
+            return Err(OpenError::Length { expected, found });
+        }
+        let seed = u64_at(bytes, 16);
+        // The hash covers the header behind its own place as well.
+        if hash_of(&bytes[32..], seed) != u64_at(bytes, 24) {
+            return Err(OpenError::Hash);
+        }
+        let mut places = [(0, 0); Section::COUNT];
+        for (at, place) in places.iter_mut().enumerate() {
+            let (from, len) = (u64_at(bytes, 48 + 16 * at) as usize, u64_at(bytes, 56 + 16 * at) as usize);
+            if from.checked_add(len).is_none_or(|end| end > bytes.len()) {
+                return Err(OpenError::Broken("a section ends behind the file"));
+            }
+            *place = (from, len);
+        }
+        let serial = u64_at(bytes, 24);
+        Ok(RuleSet { data, serial, secrets: RapidSecrets::seed(seed), places })
+    }
+
+    pub(super) fn of_built(bytes: Vec<u8>) -> Result<RuleSet, OpenError> {
+        RuleSet::of(Data::Owned(bytes))
+    }
+
+    fn checked(self) -> Result<RuleSet, OpenError> {
+        self.sections().check()?;
+        Ok(self)
+    }
+}
+
+/// The sections of a rule set, borrowed.
+#[derive(Clone, Copy)]
+pub(crate) struct Sections<'s> {
+    bytes: &'s [u8],
+    places: &'s Places,
+    secrets: &'s RapidSecrets,
+}
+
+/// One rule in the section of rules.
+#[derive(Clone, Copy)]
+pub(crate) struct Blob<'s> {
+    pub(crate) reference: RuleRef,
+    pub(crate) number: u32,
+    pub(crate) line: u32,
+    pub(crate) shape: u32,
+    pub(crate) cell: u32,
+    pub(crate) key: &'s [u8],
+    pub(crate) target: &'s [u8],
+}
+
+/// The rules of a table with the same priority that look at a path in the same way.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Plane {
+    /// The number by which cells know it.
+    pub(crate) id: u16,
+    pub(crate) priority: i32,
+    pub(crate) view: View,
+    pub(crate) case: LetterCase,
+    pub(crate) slash: TrailingSlash,
+    pub(crate) has_exact_hosts: bool,
+    pub(crate) has_wildcard_hosts: bool,
+    pub(crate) any: Option<u32>,
+}
+
+/// The rules of a plane for one host.
+#[derive(Clone, Copy)]
+pub(crate) struct Cell<'s> {
+    pub(crate) id: u32,
+    pub(crate) kind: HostKind,
+    pub(crate) host: &'s str,
+    pub(crate) plane: u16,
+    pub(crate) has_exact: bool,
+    pub(crate) has_grams: bool,
+    pub(crate) root: Option<u32>,
+    pub(crate) depths: u64,
+    pub(crate) always: (u32, u32),
+    pub(crate) byte_lengths: (u32, u32),
+    pub(crate) query_sets: (u32, u32),
+}
+
+/// What a cell's host means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum HostKind {
+    Any = 0,
+    Exact = 1,
+    Below = 2,
+}
+
+/// A table.
+#[derive(Clone, Copy)]
+pub(crate) struct Table<'s> {
+    pub(crate) dialect: &'static Dialect,
+    pub(crate) order: Order,
+    pub(crate) after: After,
+    pub(crate) strip: &'s [u8],
+    pub(crate) planes: (u32, u32),
+}
+
+impl<'s> Sections<'s> {
+    pub(super) fn new(bytes: &'s [u8], places: &'s Places, secrets: &'s RapidSecrets) -> Sections<'s> {
+        Sections { bytes, places, secrets }
+    }
+
+    #[inline]
+    fn section(&self, section: Section) -> &'s [u8] {
+        let (from, len) = self.places[section as usize];
+        slice(self.bytes, from, len)
+    }
+
+    pub(super) fn rule_count(&self) -> u32 {
+        u32_at(self.bytes, 40)
+    }
+
+    /// The hash of a text with the seed of this rule set.
+    #[inline]
+    pub(crate) fn hash(&self, text: &[u8]) -> u64 {
+        rapidhash_v3_seeded(text, self.secrets)
+    }
+
+    #[inline]
+    pub(crate) fn blob(&self, reference: RuleRef) -> Blob<'s> {
+        let at = reference.0 as usize * 4;
+        let rules = self.section(Section::Rules);
+        let head = slice(rules, at, BLOB_HEAD);
+        let (key, target) = (usize::from(u16_at(head, 16)), usize::from(u16_at(head, 18)));
+        let texts = slice(rules, at + BLOB_HEAD, key + target);
+        Blob {
+            reference,
+            number: u32_at(head, 0),
+            line: u32_at(head, 4),
+            shape: u32_at(head, 8),
+            cell: u32_at(head, 12),
+            key: texts.get(..key).unwrap_or_default(),
+            target: texts.get(key..).unwrap_or_default(),
+        }
+    }
+
+    pub(crate) fn blobs(&self) -> impl Iterator<Item = RuleRef> + use<'s> {
+        let rules = self.section(Section::Rules);
+        let mut at = 0;
+        std::iter::from_fn(move || {
+            let head = rules.get(at..at + BLOB_HEAD)?;
+            let reference = RuleRef((at / 4) as u32);
+            at += (BLOB_HEAD + usize::from(u16_at(head, 16)) + usize::from(u16_at(head, 18))).next_multiple_of(4);
+            Some(reference)
+        })
+    }
+
+    #[inline]
+    pub(crate) fn shape(&self, shape: u32) -> Shape<'s> {
+        let places = self.section(Section::ShapePlaces);
+        let at = shape as usize * 8;
+        Shape(slice(self.section(Section::Shapes), u32_at(places, at) as usize, u32_at(places, at + 4) as usize))
+    }
+
+    pub(crate) fn exact(&self) -> HashTable<'s> {
+        HashTable::new(self.section(Section::Exact))
+    }
+
+    pub(crate) fn prefix(&self) -> HashTable<'s> {
+        HashTable::new(self.section(Section::Prefix))
+    }
+
+    pub(crate) fn hosts(&self) -> HashTable<'s> {
+        HashTable::new(self.section(Section::Hosts))
+    }
+
+    pub(crate) fn grams(&self) -> HashTable<'s> {
+        HashTable::new(self.section(Section::Grams))
+    }
+
+    pub(crate) fn gram_bits(&self) -> [&'s [u8]; 3] {
+        [Section::GramBits8, Section::GramBits4, Section::GramBits2].map(|section| self.section(section))
+    }
+
+    pub(crate) fn trie(&self) -> Trie<'s> {
+        Trie { nodes: self.section(Section::Nodes), edges: HashTable::new(self.section(Section::Edges)) }
+    }
+
+    pub(crate) fn postings(&self, (start, len): (u32, u32)) -> impl Iterator<Item = u32> + use<'s> {
+        let postings = slice(self.section(Section::Postings), start as usize * 4, len as usize * 4);
+        postings.chunks_exact(4).map(|bytes| u32_at(bytes, 0))
+    }
+
+    /// The names of a set of query pairs, sorted.
+    pub(crate) fn query_set(&self, at: u32) -> impl Iterator<Item = &'s str> + use<'s> {
+        let mut cursor = crate::wire::Cursor::new(self.section(Section::QuerySets).get(at as usize..).unwrap_or_default());
+        let names = cursor.u16();
+        (0..names).map_while(move |_| cursor.is_sound().then(|| cursor.str()))
+    }
+
+    pub(crate) fn table(&self, table: TableId) -> Table<'s> {
+        let record = slice(self.section(Section::Tables), usize::from(table.0) * TABLE, TABLE);
+        Table {
+            dialect: DIALECTS.get(usize::from(u16_at(record, 0))).copied().unwrap_or(&BYWAY),
+            order: match u16_at(record, 2) {
+                1 => Order::Listed,
+                2 => Order::NginxLocation,
+                _ => Order::Specific,
+            },
+            after: match u16_at(record, 4) {
+                0 => After::NextRoot,
+                next => After::Table(TableId(next - 1)),
+            },
+            strip: slice(self.section(Section::Texts), u32_at(record, 8) as usize, u32_at(record, 12) as usize),
+            planes: (u32_at(record, 16), u32_at(record, 20)),
+        }
+    }
+
+    fn table_count(&self) -> usize {
+        self.section(Section::Tables).len() / TABLE
+    }
+
+    pub(crate) fn roots(&self) -> impl Iterator<Item = TableId> + use<'s> {
+        self.section(Section::Roots).chunks_exact(4).map(|bytes| TableId(u32_at(bytes, 0) as u16))
+    }
+
+    pub(crate) fn plane(&self, at: u32) -> Plane {
+        let record = slice(self.section(Section::Planes), at as usize * PLANE, PLANE);
+        let byte = |at: usize| record.get(at).copied().unwrap_or(0);
+        Plane {
+            id: u32_at(record, 12) as u16,
+            priority: u32_at(record, 4) as i32,
+            view: View::ALL.get(usize::from(byte(0))).copied().unwrap_or(View::Raw),
+            case: if byte(1) == 1 { LetterCase::Ignored } else { LetterCase::Significant },
+            slash: if byte(2) == 1 { TrailingSlash::Either } else { TrailingSlash::Significant },
+            has_exact_hosts: byte(3) & 1 != 0,
+            has_wildcard_hosts: byte(3) & 2 != 0,
+            any: Some(u32_at(record, 8)).filter(|&cell| cell != NONE),
+        }
+    }
+
+    pub(crate) fn cell(&self, id: u32) -> Cell<'s> {
+        let record = slice(self.section(Section::Cells), id as usize * CELL, CELL);
+        let byte = |at: usize| record.get(at).copied().unwrap_or(0);
+        let pair = |at: usize| (u32_at(record, at), u32_at(record, at + 4));
+        let host = slice(self.section(Section::Texts), u32_at(record, 0) as usize, usize::from(u16_at(record, 4)));
+        Cell {
+            id,
+            kind: match byte(6) {
+                1 => HostKind::Exact,
+                2 => HostKind::Below,
+                _ => HostKind::Any,
+            },
+            host: std::str::from_utf8(host).unwrap_or_default(),
+            plane: u16_at(record, 8),
+            has_exact: byte(7) & 1 != 0,
+            has_grams: byte(7) & 2 != 0,
+            root: Some(u32_at(record, 12)).filter(|&root| root != NONE),
+            depths: u64_at(record, 16),
+            always: pair(24),
+            byte_lengths: pair(32),
+            query_sets: pair(40),
+        }
+    }
+
+    pub(crate) fn files(&self) -> impl Iterator<Item = &'s str> + use<'s> {
+        let mut cursor = crate::wire::Cursor::new(self.section(Section::Files));
+        let count = cursor.u32();
+        (0..count).map_while(move |_| cursor.is_sound().then(|| cursor.str()))
+    }
+
+    fn check(&self) -> Result<(), OpenError> {
+        let broken = |what| Err(OpenError::Broken(what));
+        let tables = [Section::Exact, Section::Prefix, Section::Hosts, Section::Grams, Section::Edges];
+        if !tables.iter().all(|&section| HashTable::new(self.section(section)).is_sound()) {
+            return broken("a hash table does not fit its section");
+        }
+        self.check_rules()?;
+        let postings = self.section(Section::Postings).len() / 4;
+        if !self.trie().is_sound(postings) {
+            return broken("the tree of patterns leads nowhere");
+        }
+        let cells = self.section(Section::Cells).len() / CELL;
+        let planes = self.section(Section::Planes).len() / PLANE;
+        let nodes = self.trie().nodes.len() / 32;
+        let fits = |(start, len): (u32, u32)| start as usize + len as usize <= postings;
+        for id in 0..cells as u32 {
+            let cell = self.cell(id);
+            let sound = usize::from(cell.plane) < planes && cell.root.is_none_or(|root| (root as usize) < nodes);
+            if !sound || !fits(cell.always) || !fits(cell.byte_lengths) || !fits(cell.query_sets) {
+                return broken("a host leads nowhere");
+            }
+        }
+        for id in 0..self.table_count() as u16 {
+            let table = self.table(TableId(id));
+            let after = match table.after {
+                After::NextRoot => true,
+                // A later table, so that a walk ends.
+                After::Table(next) => usize::from(next.0) < self.table_count(),
+            };
+            if !after || table.planes.0 as usize + table.planes.1 as usize > planes {
+                return broken("a table leads nowhere");
+            }
+        }
+        match self.roots().all(|root| usize::from(root.0) < self.table_count()) {
+            true => Ok(()),
+            false => broken("a root is no table"),
+        }
+    }
+
+    fn check_rules(&self) -> Result<(), OpenError> {
+        let broken = |what| Err(OpenError::Broken(what));
+        let rules = self.section(Section::Rules);
+        let cells = (self.section(Section::Cells).len() / CELL) as u32;
+        let shapes = (self.section(Section::ShapePlaces).len() / 8) as u32;
+        for shape in 0..shapes {
+            let shape = self.shape(shape);
+            if shape.0.len() < shape::HEAD || !shape.cold().is_sound || usize::from(shape.table().0) >= self.table_count() {
+                return broken("the description of a rule is cut short");
+            }
+        }
+        let mut count = 0u32;
+        let mut end = 0;
+        for reference in self.blobs() {
+            let blob = self.blob(reference);
+            end = reference.0 as usize * 4 + (BLOB_HEAD + blob.key.len() + blob.target.len()).next_multiple_of(4);
+            let head = slice(rules, reference.0 as usize * 4, BLOB_HEAD);
+            let complete = blob.key.len() == usize::from(u16_at(head, 16)) && blob.target.len() == usize::from(u16_at(head, 18));
+            if blob.number != count || blob.cell >= cells || blob.shape >= shapes || !complete {
+                return broken("a rule refers to what is not there");
+            }
+            let shape = self.shape(blob.shape);
+            if shape.is_constant() && !crate::location::is_sound(blob.target)
+                || shape.kind() == Kind::Regex && std::str::from_utf8(blob.key).is_err()
+            {
+                return broken("a rule holds text that it must not");
+            }
+            count += 1;
+        }
+        if count != self.rule_count() || end != rules.len() {
+            return broken("the number of rules is not the one in the header");
+        }
+        Ok(())
+    }
+}

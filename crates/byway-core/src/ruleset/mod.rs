@@ -1,0 +1,141 @@
+//! A rule set: tables of rules compiled into flat bytes, the same in memory and in a file.
+//!
+//! [`Builder`] takes one borrowed rule after the other; [`RuleSet`] answers ([`RuleSet::decide`]), lists ([`RuleSet::rules`]),
+//! and is its own file ([`RuleSet::as_bytes`], [`RuleSet::open`]). The layout of the bytes is in [`format`](self), the walk over
+//! them in [`crate::walk`].
+
+mod build;
+mod format;
+pub(crate) mod shape;
+mod view;
+
+use std::fmt;
+
+use crate::dialect::Dialect;
+pub use build::{Builder, RuleError};
+pub(crate) use format::{Blob, Cell, HostKind, Plane, Sections, Table};
+pub use format::{MAGIC, OpenError};
+pub use view::RuleView;
+pub(crate) use view::segments as segments_of;
+
+pub use crate::walk::{Aside, Scratch, Watch};
+
+/// A table of a rule set.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TableId(pub u16);
+
+/// How the rules of a table are tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Order {
+    /// The most specific first: priority, then host before no host, then exact, longest prefix, pattern, regex, then what asks
+    /// more, then the order given.
+    Specific = 0,
+    /// As given, the first that matches.
+    Listed = 1,
+    /// nginx's locations: exact; the longest prefix if it is marked `^~`; regexes as listed; the longest prefix.
+    NginxLocation = 2,
+}
+
+/// What is tried when a table has nothing to say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum After {
+    /// The next root table.
+    NextRoot,
+    /// That table.
+    Table(TableId),
+}
+
+/// A table to be made.
+#[derive(Clone, Copy, Debug)]
+pub struct TableSpec<'a> {
+    /// The dialect by which its rules live.
+    pub dialect: &'static Dialect,
+    /// How its rules are tried.
+    pub order: Order,
+    /// What comes after it.
+    pub after: After,
+    /// Bytes taken from the front of the path before patterns see it (Apache's per-directory prefix); empty for none.
+    pub strip: &'a [u8],
+}
+
+impl TableSpec<'static> {
+    /// byway's own: its dialect, the most specific first.
+    pub const OWN: TableSpec<'static> =
+        TableSpec { dialect: &crate::dialect::BYWAY, order: Order::Specific, after: After::NextRoot, strip: b"" };
+}
+
+/// A rule of a rule set; it means nothing in another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RuleRef(pub(crate) u32);
+
+/// A compiled rule set.
+pub struct RuleSet {
+    data: Data,
+    /// Tells caches of matchers apart.
+    serial: u64,
+    secrets: rapidhash::v3::RapidSecrets,
+    places: format::Places,
+}
+
+enum Data {
+    Owned(Vec<u8>),
+    Shared(Box<dyn AsRef<[u8]> + Send + Sync>),
+}
+
+impl fmt::Debug for RuleSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RuleSet").field("rules", &self.len()).field("bytes", &self.as_bytes().len()).finish()
+    }
+}
+
+impl RuleSet {
+    /// The bytes of its file.
+    pub fn as_bytes(&self) -> &[u8] {
+        match &self.data {
+            Data::Owned(bytes) => bytes,
+            Data::Shared(bytes) => (**bytes).as_ref(),
+        }
+    }
+
+    /// How many rules it has.
+    pub fn len(&self) -> usize {
+        self.sections().rule_count() as usize
+    }
+
+    /// Whether it has no rule.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The rules, in the order in which they were given.
+    pub fn rules(&self) -> impl Iterator<Item = RuleView<'_>> {
+        let sections = self.sections();
+        sections.blobs().map(move |reference| RuleView::new(sections, reference))
+    }
+
+    /// One rule.
+    pub fn rule(&self, reference: RuleRef) -> RuleView<'_> {
+        RuleView::new(self.sections(), reference)
+    }
+
+    /// The names of the files that the rules were read from, by [`crate::rule::FileId`].
+    pub fn files(&self) -> Vec<&str> {
+        self.sections().files().collect()
+    }
+
+    pub(crate) fn sections(&self) -> Sections<'_> {
+        Sections::new(self.as_bytes(), &self.places, &self.secrets)
+    }
+
+    pub(crate) fn serial(&self) -> u64 {
+        self.serial
+    }
+}
+
+impl Default for RuleSet {
+    /// A rule set without rules.
+    fn default() -> RuleSet {
+        Builder::new(0).finish()
+    }
+}
