@@ -54,6 +54,9 @@ pub fn normalise(text: &str) -> Result<Cow<'_, str>, InvalidHost> {
     if is_plain(bare) {
         return Ok(Cow::Borrowed(bare));
     }
+    if bare.ends_with('.') {
+        return Err(invalid(text, format!("`{text}` has an empty label"), None));
+    }
     let parsed = url::Host::parse(bare)
         .map_err(|error| invalid(text, format!("`{text}` is no host: {error}"), None))?
         .to_string();
