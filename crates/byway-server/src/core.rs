@@ -1,0 +1,179 @@
+//! What one serving thread has to itself: its clock, buffers, scratch space, counters, slots and log buffer.
+//!
+//! Threads share nothing on the way of a request but the rule set, which is only read. Everything here is used by one thread,
+//! hence `Cell` and `RefCell`; nothing is borrowed across a wait.
+
+use std::cell::{Cell, RefCell};
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Instant;
+
+use byway_core::{Decision, Fields, Outcome, Request, Scheme, Scratch, Surroundings};
+
+use crate::access_log::{Line, LogBuffer};
+use crate::answer::Answer;
+use crate::asked::Effective;
+use crate::clock::Clock;
+use crate::counters::{CoreCounters, Lingered};
+use crate::live::{Generation, Live, LiveCache};
+use crate::settings::{Asked, Settings};
+use crate::slots::{Addresses, Slots};
+
+/// How much is read at a time. Bodies that are thrown away go through here as well; larger brings nothing more.
+const READ: usize = 256 * 1024;
+
+/// One serving thread's own.
+pub(crate) struct Core {
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) clock: Clock,
+    pub(crate) slots: Slots,
+    pub(crate) addresses: Addresses,
+    pub(crate) counters: Arc<CoreCounters>,
+    pub(crate) stopping: Cell<bool>,
+    pub(crate) read_buffer: RefCell<Box<[u8]>>,
+    pub(crate) write_buffer: RefCell<Vec<u8>>,
+    pub(crate) log: Option<RefCell<LogBuffer>>,
+    number: usize,
+    live: RefCell<LiveCache>,
+    scratch: RefCell<Scratch>,
+}
+
+/// Between whom a connection is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer {
+    /// The client's address; none on a Unix socket.
+    pub(crate) address: Option<IpAddr>,
+    /// The port that it connected to.
+    pub(crate) local_port: u16,
+}
+
+/// A request as an edge knows it, whatever protocol it came by.
+pub(crate) struct Incoming<'a> {
+    pub(crate) method: &'a str,
+    pub(crate) version: &'static str,
+    pub(crate) effective: Effective<'a>,
+    pub(crate) fields: &'a dyn Fields,
+    pub(crate) peer: Peer,
+    pub(crate) content_length: Option<u64>,
+    /// When its head was there; known only where a log wants it.
+    pub(crate) began: Option<Instant>,
+}
+
+impl Core {
+    pub(crate) fn new(number: usize, settings: Arc<Settings>, live: &Live, shared: Shared) -> Core {
+        Core {
+            settings,
+            clock: Clock::new(),
+            slots: Slots::default(),
+            addresses: shared.addresses,
+            counters: shared.counters,
+            stopping: Cell::new(false),
+            read_buffer: RefCell::new(vec![0; READ].into_boxed_slice()),
+            write_buffer: RefCell::default(),
+            log: shared.log.map(RefCell::new),
+            number,
+            live: RefCell::new(live.cache()),
+            scratch: RefCell::new(Scratch::new()),
+        }
+    }
+
+    /// Decides a request, counts and logs it, and hands the answer to whoever writes it. A log line that has to wait for the
+    /// body's end comes back.
+    pub(crate) fn decide(&self, incoming: &Incoming<'_>, lingers: Lingers, write: impl FnOnce(&Answer<'_>)) -> Option<Line> {
+        let (mut live, mut scratch) = (self.live.borrow_mut(), self.scratch.borrow_mut());
+        let generation: &Generation = live.load();
+        let Effective { host, port, path, query } = incoming.effective;
+        let address = incoming.peer.address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)); // a Unix socket: somebody on this machine
+        let request = Request {
+            method: incoming.method,
+            scheme: Scheme::Http,
+            host,
+            port,
+            path,
+            query,
+            fields: incoming.fields,
+            address,
+            local_port: incoming.peer.local_port,
+        };
+        let decision = generation.rules.decide(&request, &Surroundings { now: self.clock.second() }, &mut scratch);
+        let answer = Answer::of(&decision, &self.settings.unmatched, &incoming.asked());
+        write(&answer);
+        self.count(generation, &decision, answer.status);
+        let log = self.log.as_ref()?;
+        let mut line = log.borrow_mut().line(incoming, generation, &decision, &answer, &self.clock);
+        if lingers == Lingers::Yes {
+            return Some(line);
+        }
+        log.borrow_mut().finish(&mut line, Lingered::NotNeeded, 0);
+        None
+    }
+
+    fn count(&self, generation: &Generation, decision: &Decision<'_>, status: u16) {
+        if let Some(rule) = decision.rule {
+            generation.hit(self.number, rule);
+        }
+        if let Outcome::Refuse(refusal) = decision.outcome {
+            self.counters.refusal(refusal);
+        }
+        self.counters.status(status);
+    }
+
+    /// Counts and logs how reading on ended.
+    pub(crate) fn linger_ended(&self, line: Option<Line>, how: Lingered, bytes: u64) {
+        self.counters.lingered(how);
+        if let (Some(log), Some(mut line)) = (&self.log, line) {
+            log.borrow_mut().finish(&mut line, how, bytes);
+        }
+    }
+
+    /// A moment, where a log wants to know how long a request took.
+    pub(crate) fn moment(&self) -> Option<Instant> {
+        self.log.as_ref().map(|_| Instant::now())
+    }
+
+    /// How many of this thread's connections may linger.
+    pub(crate) fn linger_room(&self) -> usize {
+        (self.room() / self.settings.linger.slots_one_in.max(1)).max(1)
+    }
+
+    /// This thread's share of the connections.
+    pub(crate) fn room(&self) -> usize {
+        self.settings.connections.div_ceil(self.settings.threads()).max(1)
+    }
+
+    /// What happens every tick: the clocks, the deadlines, the log; and the last hold on an old rule set is let go.
+    pub(crate) fn tick(&self) {
+        self.clock.update();
+        self.slots.sweep(self.clock.tick(), &self.settings.linger);
+        self.live.borrow_mut().load();
+        if let Some(log) = &self.log {
+            log.borrow_mut().flush();
+        }
+    }
+}
+
+/// What a thread is given that others hold as well.
+pub(crate) struct Shared {
+    pub(crate) addresses: Addresses,
+    pub(crate) counters: Arc<CoreCounters>,
+    pub(crate) log: Option<LogBuffer>,
+}
+
+/// Whether a body is still on its way when the answer leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lingers {
+    Yes,
+    No,
+}
+
+impl Incoming<'_> {
+    /// What pages made for a request are told of it. Targets are checked to be ASCII before they come here.
+    fn asked(&self) -> Asked<'_> {
+        Asked {
+            method: self.method,
+            path: str::from_utf8(self.effective.path).unwrap_or_default(),
+            query: self.effective.query.and_then(|query| str::from_utf8(query).ok()),
+            content_length: self.content_length,
+        }
+    }
+}

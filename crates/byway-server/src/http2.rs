@@ -1,0 +1,208 @@
+//! HTTP/2 with prior knowledge: the frames are hyper's, the answers are ours.
+//!
+//! A request is answered from its HEADERS; its body is never asked for. hyper then ends the stream and resets it with `NO_ERROR`
+//! (RFC 9113 §8.1), gives no further window, and never sends 100. What HTTP/1.1 checks by hand is checked here as well: one host,
+//! a valid target, no userinfo.
+
+use std::convert::Infallible;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use byway_core::{Fields, Scheme};
+use bytes::Bytes;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::{Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::body::Incoming as OpenBody;
+use hyper::server::conn::http2;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::answer::Answer;
+use crate::asked::Effective;
+use crate::core::{Core, Incoming, Lingers, Peer};
+use crate::head::BadHead;
+use crate::slots::{Phase, Slot};
+
+/// Resets that a client may have waiting before it is told to calm down (CVE-2023-44487 and its kin).
+const RESETS: usize = 64;
+
+/// Serves a connection whose first bytes were read already, to its end.
+pub(crate) async fn serve<S>(stream: S, read: Vec<u8>, core: Rc<Core>, slot: Rc<Slot>, peer: Peer)
+where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    let settings = core.settings.clone();
+    let service = {
+        let (core, slot) = (core.clone(), slot.clone());
+        hyper::service::service_fn(move |request: Request<OpenBody>| {
+            slot.wait(Phase::Idle, core.clock.after(core.settings.idle_time));
+            // The body goes with the request, unread: that is what resets the stream.
+            let response = respond(&request, &core, peer);
+            async move { Ok::<_, Infallible>(response) }
+        })
+    };
+    let connection = http2::Builder::new(Local)
+        .max_concurrent_streams(settings.streams)
+        .max_pending_accept_reset_streams(RESETS)
+        .max_local_error_reset_streams(RESETS * 4)
+        .max_header_list_size(settings.head as u32)
+        .initial_stream_window_size(65_535)
+        .initial_connection_window_size(1 << 20)
+        .auto_date_header(false)
+        .serve_connection(TokioIo::new(Prefixed { first: read, stream }), service);
+    slot.wait(Phase::Idle, core.clock.after(settings.idle_time));
+    let mut connection = pin!(connection);
+    poll_fn(|cx| {
+        slot.keep_waker(cx.waker());
+        if slot.take_due() {
+            // The first time it is asked to end; if it does not, it is cut.
+            if slot.phase() == Phase::Goodbye {
+                return Poll::Ready(());
+            }
+            slot.wait(Phase::Goodbye, core.clock.after(settings.linger.discard));
+            connection.as_mut().graceful_shutdown();
+        }
+        // A connection that broke is over like any other.
+        connection.as_mut().poll(cx).map(drop)
+    })
+    .await;
+}
+
+fn respond(request: &Request<OpenBody>, core: &Core, peer: Peer) -> Response<Full<Bytes>> {
+    let head_only = request.method() == http::Method::HEAD;
+    let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
+    let host = match one_host(request) {
+        Ok(host) => host,
+        Err(bad) => return refuse(bad, core),
+    };
+    let effective = match Effective::of(request.method().as_str(), target, host, Scheme::Http) {
+        Ok(effective) => effective,
+        Err(bad) => return refuse(bad, core),
+    };
+    let fields = MapFields(request.headers());
+    let length = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    let incoming = Incoming {
+        method: request.method().as_str(),
+        version: "HTTP/2.0",
+        effective,
+        fields: &fields,
+        peer,
+        content_length: length,
+        began: core.moment(),
+    };
+    let mut response = Response::new(Full::default());
+    core.decide(&incoming, Lingers::No, |answer| response = build(answer, core, head_only));
+    response
+}
+
+/// `:authority` and `host`, where both are sent, must be the same (RFC 9113 §8.3.1).
+fn one_host(request: &Request<OpenBody>) -> Result<Option<&str>, BadHead> {
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    let (host, second) = (hosts.next(), hosts.next());
+    let host = host.map(|host| host.to_str()).transpose();
+    let authority = request.uri().authority().map(|authority| authority.as_str());
+    match (authority, host) {
+        (_, Err(_)) => Err(BadHead::Syntax("The host field is not valid.")),
+        _ if second.is_some() => Err(BadHead::Syntax("There are two host fields.")),
+        (Some(authority), Ok(Some(host))) if !authority.eq_ignore_ascii_case(host) => {
+            Err(BadHead::Syntax("The host field and the authority differ."))
+        }
+        (None, Ok(None)) => Err(BadHead::Syntax("There is no authority.")),
+        (authority, Ok(host)) => Ok(authority.or(host)),
+    }
+}
+
+fn refuse(bad: BadHead, core: &Core) -> Response<Full<Bytes>> {
+    core.counters.malformed();
+    core.counters.status(bad.status());
+    build(&Answer::refused(bad), core, false)
+}
+
+fn build(answer: &Answer<'_>, core: &Core, head_only: bool) -> Response<Full<Bytes>> {
+    let mut content = Vec::with_capacity(answer.content.len().unwrap_or(0));
+    if !head_only {
+        answer.content.write(&mut content);
+    }
+    let mut response = Response::new(Full::new(content.into()));
+    *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let fields = response.headers_mut();
+    // What is not valid in a field is left out; a Location is valid by its type.
+    let mut set = |name: HeaderName, value: &str| {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            fields.insert(name, value);
+        }
+    };
+    set(header::DATE, &core.clock.date());
+    if let Some(location) = answer.location {
+        set(header::LOCATION, location);
+    }
+    if let Some(length) = answer.content.len() {
+        set(header::CONTENT_TYPE, answer.content.media_type());
+        set(header::CONTENT_LENGTH, &length.to_string());
+    }
+    set(header::CACHE_CONTROL, answer.cache_control);
+    if !answer.vary.is_empty() {
+        set(header::VARY, answer.vary);
+    }
+    if let Some(seconds) = answer.retry_after {
+        set(header::RETRY_AFTER, &seconds.to_string());
+    }
+    response
+}
+
+struct MapFields<'a>(&'a HeaderMap);
+
+impl Fields for MapFields<'_> {
+    fn for_each(&self, name: &str, visit: &mut dyn FnMut(&[u8])) {
+        // HTTP/2 has no Host beside the authority; rules ask for neither by this name.
+        self.0.get_all(name).iter().for_each(|value| visit(value.as_bytes()));
+    }
+}
+
+/// Spawns onto this thread.
+#[derive(Clone, Copy)]
+struct Local;
+
+impl<F: Future + 'static> hyper::rt::Executor<F> for Local {
+    fn execute(&self, future: F) {
+        drop(tokio::task::spawn_local(async move {
+            future.await;
+        }));
+    }
+}
+
+/// A stream of which some bytes were read already.
+struct Prefixed<S> {
+    first: Vec<u8>,
+    stream: S,
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Prefixed<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.first.is_empty() {
+            return Pin::new(&mut self.stream).poll_read(cx, into);
+        }
+        let length = self.first.len().min(into.remaining());
+        into.put_slice(&self.first[..length]);
+        self.first.drain(..length);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Prefixed<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,294 @@
+//! The rule set that is served, and how it is replaced while requests are on their way.
+//!
+//! A [`Live`] holds one [`Generation`] at a time and swaps it whole. Serving threads keep a copy of the pointer and look, per
+//! request, whether it changed; a request keeps the generation it began with. Reading rule text is not done here: whoever can
+//! builds a [`RuleSet`] and hands it in. An old generation is dropped on a thread of its own, once nobody uses it any more:
+//! giving back a gigabyte takes time, and its hits are carried over by identity first.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use arc_swap::ArcSwap;
+use byway_core::RuleSet;
+use byway_core::ruleset::RuleRef;
+
+use crate::counters::RuleHits;
+
+/// A rule set in service.
+pub struct Generation {
+    /// The rules.
+    pub rules: RuleSet,
+    /// Counted from 1.
+    pub number: u64,
+    /// When it was put in service.
+    pub loaded_at: SystemTime,
+    hits: Box<[RuleHits]>,
+    /// Hits of rules of the same identity in generations before.
+    carried: Mutex<HashMap<u32, u64>>,
+}
+
+impl Generation {
+    fn new(rules: RuleSet, number: u64, threads: usize) -> Generation {
+        let hits = (0..threads.max(1)).map(|_| RuleHits::new(rules.len())).collect();
+        Generation { rules, number, loaded_at: SystemTime::now(), hits, carried: Mutex::default() }
+    }
+
+    pub(crate) fn hit(&self, thread: usize, rule: RuleRef) {
+        self.hits[thread].hit(self.rules.rule(rule).number());
+    }
+
+    /// How often a rule decided, since the server started; `rule` is its number in this generation.
+    pub fn hits(&self, rule: u32) -> u64 {
+        let carried = self.carried().get(&rule).copied().unwrap_or(0);
+        carried + self.hits.iter().map(|hits| hits.get(rule)).sum::<u64>()
+    }
+
+    /// All rules that were hit, with their hits, in the order of their numbers.
+    pub fn all_hits(&self) -> Vec<(u32, u64)> {
+        let mut sums = self.carried().clone();
+        for hits in &self.hits {
+            hits.each(|rule, count| *sums.entry(rule).or_insert(0) += count);
+        }
+        let mut sums: Vec<_> = sums.into_iter().collect();
+        sums.sort_unstable();
+        sums
+    }
+
+    fn carried(&self) -> std::sync::MutexGuard<'_, HashMap<u32, u64>> {
+        self.carried.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Generation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Generation").field("number", &self.number).field("rules", &self.rules.len()).finish_non_exhaustive()
+    }
+}
+
+/// Whether a reload may take away more than a tenth of the rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loss {
+    /// No: such a reload is refused.
+    AtMostATenth,
+    /// Yes: somebody said so.
+    Any,
+}
+
+/// What a reload changed.
+///
+/// ```
+/// use byway_server::ReloadReport;
+/// let report = ReloadReport { added: 12, removed: 3, changed: 5, unchanged: 199_988, generation: 2, took: Default::default() };
+/// assert_eq!(report.to_string(), "+12 −3 ~5, 199,988 unchanged, 0 ms, generation 2");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReloadReport {
+    /// Rules whose identity is new.
+    pub added: u64,
+    /// Rules whose identity is gone.
+    pub removed: u64,
+    /// Rules of the same identity that do something else now.
+    pub changed: u64,
+    /// Rules that are as they were.
+    pub unchanged: u64,
+    /// The generation in service after it.
+    pub generation: u64,
+    /// How long comparing and swapping took.
+    pub took: Duration,
+}
+
+impl fmt::Display for ReloadReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ReloadReport { added, removed, changed, unchanged, generation, took } = self;
+        let [added, removed, changed, unchanged] = [added, removed, changed, unchanged].map(|&count| grouped(count));
+        let took = took.as_millis();
+        write!(f, "+{added} −{removed} ~{changed}, {unchanged} unchanged, {took} ms, generation {generation}")
+    }
+}
+
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() * 4 / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A reload that was refused: more than a tenth of the rules would have vanished. The old generation goes on serving.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooMuchLost {
+    /// What it would have changed; its generation is the one that stays.
+    pub report: ReloadReport,
+}
+
+impl fmt::Display for TooMuchLost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let before = self.report.removed + self.report.changed + self.report.unchanged;
+        let removed = grouped(self.report.removed);
+        write!(f, "the reload would remove {removed} of {} rules, more than a tenth; nothing was changed", grouped(before))
+    }
+}
+
+impl std::error::Error for TooMuchLost {}
+
+/// The rule set in service; clones are the same one.
+#[derive(Clone)]
+pub struct Live {
+    current: Arc<ArcSwap<Generation>>,
+    /// Held while one is replaced, so that two reloads come one after the other.
+    replacing: Arc<Mutex<()>>,
+}
+
+impl fmt::Debug for Live {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.current.load().fmt(f)
+    }
+}
+
+impl Live {
+    /// Puts a first rule set in service, counted by so many threads ([`crate::Settings::threads`]).
+    pub fn new(rules: RuleSet, threads: usize) -> Live {
+        let first = Generation::new(rules, 1, threads);
+        Live { current: Arc::new(ArcSwap::from_pointee(first)), replacing: Arc::default() }
+    }
+
+    /// The generation in service now.
+    pub fn current(&self) -> Arc<Generation> {
+        self.current.load_full()
+    }
+
+    /// Swaps the rule set whole and says what changed, or refuses and changes nothing. It compares every rule, so call it on a
+    /// thread that may take its time.
+    pub fn replace(&self, rules: RuleSet, loss: Loss) -> Result<ReloadReport, TooMuchLost> {
+        let _one_at_a_time = self.replacing.lock().unwrap_or_else(PoisonError::into_inner);
+        let (began, old) = (Instant::now(), self.current());
+        let mut report = compare(&fingerprints(&old.rules), &fingerprints(&rules));
+        report.generation = old.number;
+        report.took = began.elapsed();
+        if loss == Loss::AtMostATenth && report.removed * 10 > old.rules.len() as u64 {
+            return Err(TooMuchLost { report });
+        }
+        let new = Arc::new(Generation::new(rules, old.number + 1, old.hits.len()));
+        report.generation = new.number;
+        self.current.store(new.clone());
+        report.took = began.elapsed();
+        retire(old, new);
+        Ok(report)
+    }
+
+    pub(crate) fn cache(&self) -> LiveCache {
+        arc_swap::Cache::new(self.current.clone())
+    }
+}
+
+/// One thread's copy of the pointer.
+pub(crate) type LiveCache = arc_swap::Cache<Arc<ArcSwap<Generation>>, Arc<Generation>>;
+
+/// Waits until no thread uses the old generation, carries its hits over and drops it.
+fn retire(old: Arc<Generation>, new: Arc<Generation>) {
+    background("byway-retire", move || {
+        // Serving threads let go at their next request or tick; a minute is far beyond any of them.
+        for _ in 0..600 {
+            if Arc::strong_count(&old) == 1 {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        carry_hits(&old, &new);
+    });
+}
+
+fn carry_hits(old: &Generation, new: &Generation) {
+    let hits = old.all_hits();
+    if hits.is_empty() {
+        return;
+    }
+    let numbers: HashMap<u32, u64> = hits.into_iter().collect();
+    let mut by_identity: HashMap<u64, u64> = HashMap::with_capacity(numbers.len());
+    for (number, rule) in old.rules.rules().enumerate() {
+        if let Some(hits) = numbers.get(&(number as u32)) {
+            by_identity.insert(rule.identity().number(), *hits);
+        }
+    }
+    for rule in new.rules.rules() {
+        if let Some(hits) = by_identity.get(&rule.identity().number()) {
+            *new.carried().entry(rule.number()).or_insert(0) += hits;
+        }
+    }
+}
+
+/// Runs something on a thread of its own at the lowest priority, beside the serving threads.
+///
+/// If no thread can be had, it runs on this one.
+pub fn background(name: &str, work: impl FnOnce() + Send + 'static) {
+    let work = Arc::new(Mutex::new(Some(work)));
+    let take = |work: &Mutex<Option<_>>| work.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let theirs = work.clone();
+    let spawned = std::thread::Builder::new().name(name.into()).spawn(move || {
+        // On Linux a priority is a thread's own, in spite of the name. Without the right to lower it, it stays.
+        let _ = rustix::process::setpriority_process(None, 19);
+        if let Some(work) = take(&theirs) {
+            work();
+        }
+    });
+    if spawned.is_err()
+        && let Some(work) = take(&work)
+    {
+        work();
+    }
+}
+
+/// Identity and content of every rule as two hashes, sorted: 16 bytes a rule, and only while two sets are compared.
+fn fingerprints(rules: &RuleSet) -> Vec<(u64, u64)> {
+    let mut prints = Vec::with_capacity(rules.len());
+    prints.extend(rules.rules().map(|rule| (rule.identity().number(), rule.content())));
+    prints.sort_unstable();
+    prints
+}
+
+fn compare(old: &[(u64, u64)], new: &[(u64, u64)]) -> ReloadReport {
+    let mut report = ReloadReport { added: 0, removed: 0, changed: 0, unchanged: 0, generation: 0, took: Duration::ZERO };
+    let (mut old, mut new) = (old.iter().peekable(), new.iter().peekable());
+    while let (Some(before), Some(after)) = (old.peek(), new.peek()) {
+        match before.0.cmp(&after.0) {
+            std::cmp::Ordering::Less => {
+                report.removed += 1;
+                old.next();
+            }
+            std::cmp::Ordering::Greater => {
+                report.added += 1;
+                new.next();
+            }
+            std::cmp::Ordering::Equal => {
+                *if before.1 == after.1 { &mut report.unchanged } else { &mut report.changed } += 1;
+                old.next();
+                new.next();
+            }
+        }
+    }
+    report.removed += old.count() as u64;
+    report.added += new.count() as u64;
+    report
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sets_are_compared_by_identity_and_content() {
+        let report = compare(&[(1, 1), (2, 2), (3, 3), (5, 5)], &[(0, 0), (2, 2), (3, 9), (9, 9)]);
+        assert_eq!((report.added, report.removed, report.changed, report.unchanged), (2, 2, 1, 1));
+    }
+
+    #[test]
+    fn thousands_are_grouped() {
+        assert_eq!(["0", "999", "1,000", "1,234,567"], [0, 999, 1_000, 1_234_567].map(grouped).each_ref().map(|text| text.as_str()));
+    }
+}
