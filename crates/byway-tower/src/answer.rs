@@ -1,0 +1,56 @@
+//! Decisions as HTTP responses.
+
+use byway_core::decision::Storing;
+use byway_core::{Decision, Outcome};
+use bytes::Bytes;
+use http::header::{self, HeaderName, HeaderValue};
+use http::{Response, StatusCode};
+
+use crate::page;
+
+/// What a decision comes to: a response with its page, or nothing on a pass.
+pub(crate) fn response(decision: &Decision<'_>) -> Option<Response<Bytes>> {
+    let mut content = Vec::new();
+    let (status, cache_control) = match &decision.outcome {
+        Outcome::Pass => return None,
+        Outcome::Redirect(redirect) => {
+            page::redirect(redirect.status, redirect.location.as_str(), &mut content);
+            (redirect.status.number(), redirect.cache_control)
+        }
+        Outcome::Reply(reply) => {
+            page::plain(reply.status.reason(), "", &mut content);
+            (reply.status.number(), reply.cache_control)
+        }
+        Outcome::Refuse(refusal) => {
+            page::plain("This redirect cannot be given", refusal.reason(), &mut content);
+            (refusal.status(), "no-store")
+        }
+    };
+    let mut response = Response::new(Bytes::from(content));
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    set(&mut response, header::CONTENT_TYPE, page::CONTENT_TYPE);
+    set(&mut response, header::CACHE_CONTROL, cache_control);
+    if decision.storing == Storing::Forbidden {
+        set(&mut response, header::CACHE_CONTROL, "no-store");
+    }
+    if !decision.vary.is_empty() {
+        set(&mut response, header::VARY, decision.vary);
+    }
+    match &decision.outcome {
+        Outcome::Redirect(redirect) => set(&mut response, header::LOCATION, redirect.location.as_str()),
+        Outcome::Reply(reply) => {
+            if let Some(seconds) = reply.retry_after {
+                set(&mut response, header::RETRY_AFTER, &seconds.to_string());
+            }
+        }
+        Outcome::Pass | Outcome::Refuse(_) => {}
+    }
+    Some(response)
+}
+
+/// What is not valid in a field is left out; a Location is valid by its type.
+fn set(response: &mut Response<Bytes>, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        response.headers_mut().insert(name, value);
+    }
+}
