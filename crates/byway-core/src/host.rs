@@ -68,20 +68,29 @@ pub fn normalise(text: &str) -> Result<Cow<'_, str>, InvalidHost> {
     }
 }
 
-/// Whether a host is in its compared form already: small letters, digits, `-`, `_`, dots between labels, and no number at the
-/// end that would make it an address.
+/// Whether a host is in its compared form already: small letters, digits, `-`, `_`, dots between labels, a letter at the end
+/// (so that it is no address), and no label that IDNA would look into. One pass, since every request asks.
 fn is_plain(host: &str) -> bool {
-    if host.is_empty() || host.len() > 253 {
-        return false;
+    let bytes = host.as_bytes();
+    let mut label = 0usize;
+    for &byte in bytes {
+        match byte {
+            b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' => label += 1,
+            b'.' if (1..=63).contains(&label) => label = 0,
+            _ => return false,
+        }
     }
-    let last = host.rsplit('.').next().unwrap_or_default();
-    let letters = last.as_bytes().first().is_some_and(u8::is_ascii_lowercase) && !last.starts_with("0x");
-    letters && !host.contains("xn--") && host.split('.').all(is_plain_label)
+    (1..=63).contains(&label)
+        && bytes.len() <= 253
+        && bytes.last().is_some_and(u8::is_ascii_lowercase)
+        && !(bytes.contains(&b'-') && host.contains("xn--"))
+        && !ends_in_hexadecimal(bytes)
 }
 
-fn is_plain_label(label: &str) -> bool {
-    (1..=63).contains(&label.len())
-        && label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_')
+/// Whether the last label is a number such as `0xa`, which makes the whole an address.
+fn ends_in_hexadecimal(host: &[u8]) -> bool {
+    let start = host.iter().rposition(|&b| b == b'.').map_or(0, |dot| dot + 1);
+    host[start..].starts_with(b"0x")
 }
 
 /// Writes the compared form of a request's host into `out`; `false` where it is no host.

@@ -158,8 +158,11 @@ impl<'a> Pattern<'a> {
                     meta::Config::new()
                         .utf8_empty(false)
                         .nfa_size_limit(Some(SIZE_LIMIT))
-                        .onepass_size_limit(Some(SIZE_LIMIT / 4))
-                        .hybrid_cache_capacity(SIZE_LIMIT / 4),
+                        .onepass_size_limit(Some(SIZE_LIMIT / 16))
+                        // Texts are as short as paths: automata that pay off on long ones would only cost memory and time
+                        // to build.
+                        .hybrid(false)
+                        .dfa(false),
                 )
                 .build(&self.wrapped()),
             Err(_) if self.flavour != Flavour::Linear => return self.build_stepping(),
@@ -253,6 +256,15 @@ impl Literals {
 }
 
 impl Matcher {
+    /// About how much memory it takes, with the caches of one thread.
+    fn bytes(&self) -> usize {
+        match self {
+            Matcher::Linear(regex) => 2 * regex.memory_usage() + 1_024,
+            // The engine does not say; a kilobyte for each byte of the pattern is more than it was ever seen to take.
+            Matcher::Stepping(regex) => 1_024 * (regex.as_str().len() + 1),
+        }
+    }
+
     /// Matches `text` and notes where each group matched, group 0 first.
     pub(crate) fn run(&self, text: &[u8], spans: &mut Vec<Span>) -> Match {
         spans.clear();
@@ -288,35 +300,45 @@ impl Matcher {
     }
 }
 
-/// Matchers already built, at most [`MatcherCache::CAPACITY`] of them; the oldest makes room.
+/// Matchers already built, at most [`MatcherCache::SLOTS`] of them and [`MatcherCache::BUDGET`] bytes.
 #[derive(Default)]
 pub(crate) struct MatcherCache {
     owner: u64,
     slots: Vec<Option<(u64, Matcher)>>,
+    bytes: usize,
 }
 
 impl MatcherCache {
     /// One slot for each remainder of the key, so that a look-up is one comparison.
-    pub(crate) const CAPACITY: usize = 2_048;
+    const SLOTS: usize = 1 << 15;
+    /// Bytes of all matchers; when they are more, all make room.
+    const BUDGET: usize = 64 << 20;
 
     /// Forgets everything if the rule set is another than before.
     pub(crate) fn belong_to(&mut self, owner: u64) {
         if self.owner != owner {
-            self.owner = owner;
-            self.slots.clear();
+            *self = MatcherCache { owner, ..MatcherCache::default() };
         }
     }
 
     /// The matcher of the pattern with this key, built now if need be; `None` where it cannot be built.
     pub(crate) fn get<'p>(&mut self, key: u64, pattern: impl FnOnce() -> Pattern<'p>) -> Option<&Matcher> {
         if self.slots.is_empty() {
-            self.slots.resize_with(Self::CAPACITY, || None);
+            self.slots.resize_with(Self::SLOTS, || None);
         }
-        let slot = &mut self.slots[(key.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as usize % Self::CAPACITY];
-        if !matches!(slot, Some((held, _)) if *held == key) {
-            *slot = Some((key, pattern().build().ok()?));
+        let at = (key.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as usize % Self::SLOTS;
+        if !matches!(&self.slots[at], Some((held, _)) if *held == key) {
+            let matcher = pattern().build().ok()?;
+            self.bytes += matcher.bytes();
+            if self.bytes > Self::BUDGET {
+                self.slots.iter_mut().for_each(|slot| *slot = None);
+                self.bytes = matcher.bytes();
+            }
+            if let Some((_, old)) = self.slots[at].replace((key, matcher)) {
+                self.bytes = self.bytes.saturating_sub(old.bytes());
+            }
         }
-        slot.as_ref().map(|(_, matcher)| matcher)
+        self.slots[at].as_ref().map(|(_, matcher)| matcher)
     }
 }
 

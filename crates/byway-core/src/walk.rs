@@ -472,8 +472,11 @@ impl<'w, W: Watch> Walk<'w, W> {
 
     /// Tries the candidates of one kind in the order of specificity.
     fn candidates(&mut self, cell: &Cell<'_>, plane: &Plane, kind: Kind) -> Flow {
-        if kind == Kind::Exact && cell.has_exact && cell.query_sets.1 == 0 {
-            return self.plain_exact(cell);
+        if kind == Kind::Exact && cell.query_sets.1 == 0 {
+            return if cell.has_exact { self.plain_exact(cell) } else { Flow::On };
+        }
+        if !cell.holds(kind) {
+            return Flow::On;
         }
         let mut proposed = std::mem::take(&mut self.scratch.candidates);
         proposed.clear();
@@ -509,17 +512,19 @@ impl<'w, W: Watch> Walk<'w, W> {
 
     /// Lists candidates of one kind, in the order of specificity.
     fn propose(&mut self, cell: &Cell<'_>, plane: &Plane, kind: Kind, out: &mut Vec<u32>) {
+        if !cell.holds(kind) {
+            return;
+        }
         let text = std::mem::take(&mut self.scratch.text);
         // A path with a dot segment is another path once a client resolves it: only what names it exactly takes it.
         let dotted = plane.view == View::Unreserved && kind != Kind::Exact && path::has_dot_segment(&text);
         if !dotted {
             match kind {
                 Kind::Exact => self.propose_exact(cell, &text, out),
-                Kind::Prefix if cell.depths != 0 => self.propose_prefixes(cell, &text, out),
-                Kind::BytePrefix if cell.byte_lengths.1 != 0 => self.propose_byte_prefixes(cell, &text, out),
+                Kind::Prefix => self.propose_prefixes(cell, &text, out),
+                Kind::BytePrefix => self.propose_byte_prefixes(cell, &text, out),
                 Kind::Segments => self.propose_segments(cell, &text, out),
                 Kind::Regex => self.propose_regexes(cell, &text, out),
-                _ => {}
             }
         }
         self.scratch.text = text;

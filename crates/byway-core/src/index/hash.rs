@@ -43,6 +43,8 @@ pub(crate) fn freeze(entries: Vec<Entry>, weight: impl Fn(u32) -> u16, out: &mut
     let head = out.len();
     out.put_u32(buckets);
     out.put_u32(0);
+    // The buckets begin on a cache line, if their section does.
+    out.resize(head + BUCKET, 0);
     let start = out.len();
     out.resize(start + buckets as usize * BUCKET, 0);
     let mut at = 0;
@@ -108,7 +110,7 @@ pub(crate) struct HashTable<'s> {
 impl<'s> HashTable<'s> {
     pub(crate) fn new(section: &'s [u8]) -> HashTable<'s> {
         HashTable {
-            bytes: section.get(8..).unwrap_or_default(),
+            bytes: section.get(BUCKET..).unwrap_or_default(),
             buckets: u32_at(section, 0),
             total: u32_at(section, 4),
         }

@@ -10,7 +10,7 @@ use rapidhash::v3::{RapidSecrets, rapidhash_v3_seeded};
 
 use super::format::{BYTE_ORDER, BLOB_HEAD, CELL, HEADER, MAGIC, Section, VERSION, hash_of};
 use super::shape::{self, Kind};
-use super::{After, Order, RuleRef, RuleSet, TableId, TableSpec};
+use super::{After, Memory, Order, RuleRef, RuleSet, TableId, TableSpec};
 use crate::dialect::{DIALECTS, LetterCase, TrailingSlash, View};
 use crate::host::HostPattern;
 use crate::index::grams::{self, Filed};
@@ -100,7 +100,9 @@ pub struct Builder {
     seed: u64,
     secrets: RapidSecrets,
     /// The header's room, then the rules.
-    bytes: Vec<u8>,
+    bytes: Memory,
+    /// The rule that is being written.
+    blob: Vec<u8>,
     count: u32,
     files: Vec<String>,
     tables: Vec<TableBuilding>,
@@ -138,7 +140,8 @@ impl Builder {
         Builder {
             seed,
             secrets: RapidSecrets::seed(seed),
-            bytes: vec![0; HEADER],
+            bytes: Memory::with_len(HEADER),
+            blob: Vec::new(),
             count: 0,
             files: Vec::new(),
             tables: Vec::new(),
@@ -227,34 +230,23 @@ impl Builder {
         let plane = self.plane(key)?;
         let cell = self.cell(plane, &source.host);
         let shape = self.shape(rule, table);
-        let start = self.bytes.len();
-        let reference = (start - HEADER) / 4;
+        let reference = (self.bytes.len() - HEADER) / 4;
         if reference > u32::MAX as usize - 65_536 {
             return refused("the rules take more than 16 GiB", Some("serve them from several processes"));
         }
         let reference = reference as u32;
-        self.bytes.put_u32(self.count);
-        self.bytes.put_u32(rule.place.line);
-        self.bytes.put_u32(shape);
-        self.bytes.put_u32(cell);
-        self.bytes.put_u32(0);
-        write_key(source, &mut self.bytes);
-        let key_len = self.bytes.len() - start - BLOB_HEAD;
-        if let Action::Redirect { target, .. } | Action::Rewrite { target, .. } = &rule.action {
-            shape::encode_target(target, &mut self.bytes);
+        let mut blob = std::mem::take(&mut self.blob);
+        let key_len = write_blob(rule, [self.count, rule.place.line, shape, cell], &mut blob);
+        if let Some(key_len) = key_len {
+            self.bytes.append(&blob);
+            self.count += 1;
+            self.file_in_index(source, cell, reference, &blob[BLOB_HEAD..BLOB_HEAD + key_len]);
         }
-        let target_len = self.bytes.len() - start - BLOB_HEAD - key_len;
-        let (Ok(key_short), Ok(target_short)) = (u16::try_from(key_len), u16::try_from(target_len)) else {
-            self.bytes.truncate(start);
-            return refused("source or target is longer than 65,535 bytes", None);
-        };
-        self.bytes[start + 16..start + 18].copy_from_slice(&key_short.to_le_bytes());
-        self.bytes[start + 18..start + 20].copy_from_slice(&target_short.to_le_bytes());
-        let padded = self.bytes.len().next_multiple_of(4);
-        self.bytes.resize(padded, 0);
-        self.count += 1;
-        self.file_in_index(source, cell, reference, start + BLOB_HEAD, key_len);
-        Ok(RuleRef(reference))
+        self.blob = blob;
+        match key_len {
+            Some(_) => Ok(RuleRef(reference)),
+            None => refused("source or target is longer than 65,535 bytes", None),
+        }
     }
 
     fn check(&self, table: TableId, rule: &Rule<'_>) -> Result<(), RuleError> {
@@ -356,8 +348,7 @@ impl Builder {
         &self.shapes[from as usize..from as usize + len as usize]
     }
 
-    fn file_in_index(&mut self, source: &Source<'_>, cell: u32, reference: u32, key_at: usize, key_len: usize) {
-        let key = &self.bytes[key_at..key_at + key_len];
+    fn file_in_index(&mut self, source: &Source<'_>, cell: u32, reference: u32, key: &[u8]) {
         let hash = |text: &[u8]| rapidhash_v3_seeded(text, &self.secrets);
         let building = &mut self.cells[cell as usize];
         match &source.path {
@@ -376,8 +367,8 @@ impl Builder {
             }
             PathPattern::BytePrefix { .. } => {
                 self.prefix.push(Entry::new(key_hash(hash(key), cell, Kind::BytePrefix), reference));
-                if let Err(at) = building.byte_lengths.binary_search_by(|held| (key_len as u32).cmp(held)) {
-                    building.byte_lengths.insert(at, key_len as u32);
+                if let Err(at) = building.byte_lengths.binary_search_by(|held| (key.len() as u32).cmp(held)) {
+                    building.byte_lengths.insert(at, key.len() as u32);
                 }
             }
             PathPattern::Segments { segments, tail } => {
@@ -416,7 +407,7 @@ impl Builder {
 
     /// Freezes the tables and hands the rule set over.
     pub fn finish(mut self) -> RuleSet {
-        let mut file = Writing { places: [(0, 0); Section::COUNT], bytes: std::mem::take(&mut self.bytes) };
+        let mut file = Writing { places: [(0, 0); Section::COUNT], bytes: std::mem::replace(&mut self.bytes, Memory::with_len(0)) };
         file.places[Section::Rules as usize] = (HEADER, file.bytes.len() - HEADER);
         let shapes = std::mem::take(&mut self.shapes);
         let shape_places = std::mem::take(&mut self.shape_places);
@@ -585,6 +576,23 @@ impl Weights<'_> {
     }
 }
 
+/// Writes a rule as it lies among the others, and says how long its key is; `None` where a text is too long.
+fn write_blob(rule: &Rule<'_>, head: [u32; 4], out: &mut Vec<u8>) -> Option<usize> {
+    out.clear();
+    head.into_iter().for_each(|field| out.put_u32(field));
+    out.put_u32(0);
+    write_key(&rule.source, out);
+    let key_len = out.len() - BLOB_HEAD;
+    if let Action::Redirect { target, .. } | Action::Rewrite { target, .. } = &rule.action {
+        shape::encode_target(target, out);
+    }
+    let target_len = out.len() - BLOB_HEAD - key_len;
+    out[16..18].copy_from_slice(&u16::try_from(key_len).ok()?.to_le_bytes());
+    out[18..20].copy_from_slice(&u16::try_from(target_len).ok()?.to_le_bytes());
+    out.resize(out.len().next_multiple_of(4), 0);
+    Some(key_len)
+}
+
 /// Writes what a source is looked up by.
 fn write_key(source: &Source<'_>, out: &mut Vec<u8>) {
     let start = out.len();
@@ -628,20 +636,17 @@ fn write_key(source: &Source<'_>, out: &mut Vec<u8>) {
 
 struct Writing {
     places: super::format::Places,
-    bytes: Vec<u8>,
+    bytes: Memory,
 }
 
 impl Writing {
     fn add(&mut self, section: Section, bytes: Vec<u8>) {
-        // Whole cache lines, as far as the allocator's own beginning allows.
-        let start = self.bytes.len().next_multiple_of(64);
-        self.bytes.resize(start, 0);
-        self.places[section as usize] = (start, bytes.len());
-        self.bytes.extend_from_slice(&bytes);
+        self.bytes.align(64);
+        self.places[section as usize] = (self.bytes.len(), bytes.len());
+        self.bytes.append(&bytes);
     }
 
     fn seal(mut self, seed: u64, count: u32) -> RuleSet {
-        self.bytes.shrink_to_fit();
         let mut head = Vec::with_capacity(HEADER);
         head.extend_from_slice(MAGIC);
         head.put_u32(VERSION);

@@ -9,7 +9,7 @@ use std::fmt;
 use rapidhash::v3::{RapidSecrets, rapidhash_v3_seeded};
 
 use super::shape::{self, Kind, Shape};
-use super::{After, Data, Order, RuleRef, RuleSet, TableId};
+use super::{After, Data, Memory, Order, RuleRef, RuleSet, TableId};
 use crate::dialect::{BYWAY, DIALECTS, Dialect, LetterCase, TrailingSlash, View};
 use crate::index::hash::HashTable;
 use crate::index::trie::{NONE, Trie};
@@ -113,8 +113,8 @@ impl RuleSet {
     /// assert!(RuleSet::open(bytes.clone()).is_ok());
     /// assert_eq!(RuleSet::open(bytes[..40].to_vec()).unwrap_err(), OpenError::Foreign);
     /// ```
-    pub fn open(bytes: Vec<u8>) -> Result<RuleSet, OpenError> {
-        RuleSet::of(Data::Owned(bytes)).and_then(RuleSet::checked)
+    pub fn open(bytes: impl Into<Memory>) -> Result<RuleSet, OpenError> {
+        RuleSet::of(Data::Owned(bytes.into())).and_then(RuleSet::checked)
     }
 
     /// Opens bytes that live elsewhere, such as a mapped file. Header and hash are checked; references are not, since that
@@ -157,7 +157,7 @@ impl RuleSet {
         Ok(RuleSet { data, serial, secrets: RapidSecrets::seed(seed), places })
     }
 
-    pub(super) fn of_built(bytes: Vec<u8>) -> Result<RuleSet, OpenError> {
+    pub(super) fn of_built(bytes: Memory) -> Result<RuleSet, OpenError> {
         RuleSet::of(Data::Owned(bytes))
     }
 
@@ -215,6 +215,20 @@ pub(crate) struct Cell<'s> {
     pub(crate) always: (u32, u32),
     pub(crate) byte_lengths: (u32, u32),
     pub(crate) query_sets: (u32, u32),
+}
+
+impl Cell<'_> {
+    /// Whether it has any source of a kind.
+    #[inline]
+    pub(crate) fn holds(&self, kind: Kind) -> bool {
+        match kind {
+            Kind::Exact => self.has_exact || self.query_sets.1 != 0,
+            Kind::Prefix => self.depths != 0,
+            Kind::BytePrefix => self.byte_lengths.1 != 0,
+            Kind::Segments => self.root.is_some(),
+            Kind::Regex => self.has_grams || self.always.1 != 0,
+        }
+    }
 }
 
 /// What a cell's host means.

@@ -6,6 +6,7 @@
 
 mod build;
 mod format;
+mod memory;
 pub(crate) mod shape;
 mod view;
 
@@ -15,6 +16,7 @@ use crate::dialect::Dialect;
 pub use build::{Builder, RuleError};
 pub(crate) use format::{Blob, Cell, HostKind, Plane, Sections, Table};
 pub use format::{MAGIC, OpenError};
+pub use memory::Memory;
 pub use view::RuleView;
 pub(crate) use view::segments as segments_of;
 
@@ -79,7 +81,7 @@ pub struct RuleSet {
 }
 
 enum Data {
-    Owned(Vec<u8>),
+    Owned(Memory),
     Shared(Box<dyn AsRef<[u8]> + Send + Sync>),
 }
 

@@ -21,6 +21,7 @@ const GATED: u8 = 2;
 const FINAL: u8 = 4;
 const IGNORES_CASE: u8 = 8;
 const EITHER_SLASH: u8 = 16;
+const CACHES: u8 = 32;
 
 /// The kind of a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +63,7 @@ pub(crate) fn encode(rule: &Rule<'_>, table: TableId, out: &mut Vec<u8>) -> u16 
     flags |= if matches!(source.path, PathPattern::BytePrefix { is_final: true, .. }) { FINAL } else { 0 };
     flags |= if source.case == LetterCase::Ignored { IGNORES_CASE } else { 0 };
     flags |= if source.slash == TrailingSlash::Either { EITHER_SLASH } else { 0 };
+    flags |= if rule.cache_control.is_some() { CACHES } else { 0 };
 
     out.put_u8(does as u8);
     out.put_u8(kind as u8);
@@ -399,8 +401,9 @@ impl<'s> Shape<'s> {
         (0..conditions).map(move |_| read_condition(&mut cursor))
     }
 
+    /// What the rule says for `Cache-Control`; empty where it says nothing.
     pub(crate) fn cache_control(self) -> &'s str {
-        self.cold().cache_control
+        if self.flag(CACHES) { self.cold().cache_control } else { "" }
     }
 
     pub(crate) fn cold(self) -> Cold<'s> {
