@@ -237,7 +237,8 @@ impl LogWriter {
         let file = open(&log.path)?;
         let (sender, receiver) = sync_channel(WAITING);
         let path = log.path.clone();
-        let thread = std::thread::Builder::new().name("byway-log".into()).spawn(move || write_all(&path, file, &receiver))?;
+        let thread =
+            std::thread::Builder::new().name("byway-log".into()).spawn(move || write_all(&path, file, &receiver))?;
         Ok(LogWriter { log: log.clone(), sender, lost: Arc::default(), thread: Some(thread) })
     }
 

@@ -20,12 +20,18 @@ pub(crate) struct Effective<'a> {
 impl<'a> Effective<'a> {
     /// Reads the target of an HTTP/1.1 request. The host of an absolute target wins over Host (RFC 9112 §3.2.2), which must be
     /// valid all the same.
-    pub(crate) fn of(method: &str, target: &'a str, host: Option<&'a str>, scheme: Scheme) -> Result<Effective<'a>, BadHead> {
+    pub(crate) fn of(
+        method: &str,
+        target: &'a str,
+        host: Option<&'a str>,
+        scheme: Scheme,
+    ) -> Result<Effective<'a>, BadHead> {
         if matches!(method, "CONNECT" | "TRACE") {
             return Err(BadHead::Method);
         }
         let authority = host_and_port(host.unwrap_or_default(), scheme)?;
-        let form = request_target(target.as_bytes()).map_err(|_| BadHead::Syntax("The request target is not valid."))?;
+        let form =
+            request_target(target.as_bytes()).map_err(|_| BadHead::Syntax("The request target is not valid."))?;
         match form {
             TargetForm::Origin(path_query) => Ok(Effective::new(authority, path_query)),
             TargetForm::Absolute { scheme: written, .. } if written != scheme => Err(BadHead::Misdirected),
@@ -76,7 +82,9 @@ mod tests {
         assert_eq!(of("GET", "https://h/a", "h"), Err(421));
         assert_eq!(of("CONNECT", "t.test:443", "t.test"), Err(405));
         assert_eq!(of("GET", "t.test:443", "t.test"), Err(400));
-        for (target, host) in [("/#x", "h"), ("/", "u@h"), ("/", "h/x"), ("/", "a b"), ("http://u@h/", "h"), ("http://h/", "u@h")] {
+        for (target, host) in
+            [("/#x", "h"), ("/", "u@h"), ("/", "h/x"), ("/", "a b"), ("http://u@h/", "h"), ("http://h/", "u@h")]
+        {
             assert_eq!(of("GET", target, host), Err(400), "{target} {host}");
         }
     }

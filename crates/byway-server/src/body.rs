@@ -18,20 +18,36 @@ pub(crate) enum Body {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Chunk {
     /// In the digits of a size; how many were seen.
-    Size { size: u64, digits: u8 },
+    Size {
+        size: u64,
+        digits: u8,
+    },
     /// In an extension, up to the end of its line; how many bytes of it were seen.
-    Extension { size: u64, length: u16 },
+    Extension {
+        size: u64,
+        length: u16,
+    },
     /// At the LF of a size line.
-    SizeEnd { size: u64 },
+    SizeEnd {
+        size: u64,
+    },
     /// In the data.
-    Data { left: u64 },
+    Data {
+        left: u64,
+    },
     /// At the CR and at the LF behind the data.
     DataCr,
     DataLf,
     /// In the trailer section: bytes of this line, and of the section.
-    Trailer { line: u16, total: u16 },
+    Trailer {
+        line: u16,
+        total: u16,
+    },
     /// At the LF of a trailer line.
-    TrailerEnd { line: u16, total: u16 },
+    TrailerEnd {
+        line: u16,
+        total: u16,
+    },
 }
 
 /// What feeding came to: how many bytes belonged to the body.
@@ -126,7 +142,9 @@ enum Step {
 /// At most 15 digits: larger sizes are beyond every budget, and a size that wraps around is how requests are smuggled.
 fn size_byte(size: u64, digits: u8, byte: u8) -> Step {
     match ((byte as char).to_digit(16), byte) {
-        (Some(digit), _) if digits < 15 => Step::To(Chunk::Size { size: size << 4 | u64::from(digit), digits: digits + 1 }),
+        (Some(digit), _) if digits < 15 => {
+            Step::To(Chunk::Size { size: size << 4 | u64::from(digit), digits: digits + 1 })
+        }
         (None, b'\r') if digits > 0 => Step::To(Chunk::SizeEnd { size }),
         (None, b';' | b' ' | b'\t') if digits > 0 => Step::To(Chunk::Extension { size, length: 0 }),
         _ => Step::Broken,
@@ -163,7 +181,16 @@ mod tests {
 
     #[test]
     fn broken_chunks_are_seen() {
-        for text in [&b"\r\n"[..], b"x\r\n", b"3\nabc", b"3\r\nabcd", b"-1\r\n", b"1000000000000000\r\n", b"3 \0\r\n", b"0\r\n\n"] {
+        for text in [
+            &b"\r\n"[..],
+            b"x\r\n",
+            b"3\nabc",
+            b"3\r\nabcd",
+            b"-1\r\n",
+            b"1000000000000000\r\n",
+            b"3 \0\r\n",
+            b"0\r\n\n",
+        ] {
             assert_eq!(chunked().feed(text), Fed::Broken, "{:?}", String::from_utf8_lossy(text));
         }
     }

@@ -23,7 +23,8 @@ struct Stamps {
 impl Clock {
     pub(crate) fn new() -> Clock {
         let stamps = Stamps { date: date_field(0), log: String::new(), iso: String::new() };
-        let clock = Clock { began: Instant::now(), tick: Cell::new(0), second: Cell::new(0), stamps: RefCell::new(stamps) };
+        let clock =
+            Clock { began: Instant::now(), tick: Cell::new(0), second: Cell::new(0), stamps: RefCell::new(stamps) };
         clock.update();
         clock
     }
@@ -95,7 +96,8 @@ fn date_field(second: i64) -> [u8; 37] {
     let (date, day) = (Civil::of(second), second.div_euclid(86_400).rem_euclid(7) as usize);
     let Civil { year, month, day: of_month, hour, minute, second } = date;
     let month = MONTHS[month];
-    let text = format!("Date: {}, {of_month:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} GMT\r\n", DAYS[day]);
+    let text =
+        format!("Date: {}, {of_month:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} GMT\r\n", DAYS[day]);
     let mut field = [b' '; 37];
     for (to, from) in field.iter_mut().zip(text.bytes()) {
         *to = from;

@@ -212,7 +212,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.slot.wait(Phase::Goodbye, self.core.clock.after(self.core.settings.linger.discard));
     }
 
-
     /// Handles what was read into the thread's buffer.
     fn take(&mut self, read: usize, cx: &mut Context<'_>) -> std::io::Result<()> {
         let core = self.core.clone();
@@ -306,16 +305,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Ok(head) => self.answer(&head, rest, out),
             Err(bad) => Err((bad, "GET")),
         };
-        Some(length + taken.unwrap_or_else(|(bad, method)| {
-            self.refuse(bad, method, out);
-            rest.len()
-        }))
+        Some(
+            length
+                + taken.unwrap_or_else(|(bad, method)| {
+                    self.refuse(bad, method, out);
+                    rest.len()
+                }),
+        )
     }
 
     /// Answers a request at the end of its head, and says how much of what follows was its body.
     fn answer<'m>(&mut self, head: &Head<'m>, rest: &[u8], out: &mut Vec<u8>) -> Result<usize, (BadHead, &'m str)> {
         let core = self.core.clone();
-        let effective = Effective::of(head.method, head.target, head.host, Scheme::Http).map_err(|bad| (bad, head.method))?;
+        let effective =
+            Effective::of(head.method, head.target, head.host, Scheme::Http).map_err(|bad| (bad, head.method))?;
         let plan = Plan::of(head, rest, &core);
         let incoming = Incoming {
             method: head.method,

@@ -79,7 +79,12 @@ impl Core {
 
     /// Decides a request, counts and logs it, and hands the answer to whoever writes it. A log line that has to wait for the
     /// body's end comes back.
-    pub(crate) fn decide(&self, incoming: &Incoming<'_>, lingers: Lingers, write: impl FnOnce(&Answer<'_>)) -> Option<Line> {
+    pub(crate) fn decide(
+        &self,
+        incoming: &Incoming<'_>,
+        lingers: Lingers,
+        write: impl FnOnce(&Answer<'_>),
+    ) -> Option<Line> {
         let (mut live, mut scratch) = (self.live.borrow_mut(), self.scratch.borrow_mut());
         let generation: &Generation = live.load();
         let Effective { host, port, path, query } = incoming.effective;

@@ -188,11 +188,7 @@ impl<'a> Seen<'a> {
                 }
                 10 if is(header, "connection") => seen.see_connection(header.value),
                 14 if is(header, "content-length") => seen.see_length(header.value)?,
-                17 if is(header, "transfer-encoding") => {
-                    if seen.coding.replace(header.value.trim_ascii()).is_some() {
-                        return Err(BadHead::Syntax("There are two Transfer-Encoding fields."));
-                    }
-                }
+                17 if is(header, "transfer-encoding") => seen.see_coding(header.value)?,
                 _ => {}
             }
         }
@@ -203,6 +199,13 @@ impl<'a> Seen<'a> {
         match self.host.replace(value) {
             None => Ok(()),
             Some(_) => Err(BadHead::Syntax("There are two Host fields.")),
+        }
+    }
+
+    fn see_coding(&mut self, value: &'a [u8]) -> Result<(), BadHead> {
+        match self.coding.replace(value.trim_ascii()) {
+            None => Ok(()),
+            Some(_) => Err(BadHead::Syntax("There are two Transfer-Encoding fields.")),
         }
     }
 
@@ -237,9 +240,7 @@ impl<'a> Seen<'a> {
     fn framing(&self, version: Version) -> Result<Framing, BadHead> {
         match (self.coding, self.length) {
             (Some(_), Some(_)) => Err(BadHead::Syntax("There are both Content-Length and Transfer-Encoding.")),
-            (Some(_), None) if version == Version::Http10 => {
-                Err(BadHead::Syntax("HTTP/1.0 has no Transfer-Encoding."))
-            }
+            (Some(_), None) if version == Version::Http10 => Err(BadHead::Syntax("HTTP/1.0 has no Transfer-Encoding.")),
             (Some(coding), None) if coding.eq_ignore_ascii_case(b"chunked") => Ok(Framing::Chunked),
             (Some(_), None) => Err(BadHead::UnknownCoding),
             (None, None | Some(0)) => Ok(Framing::None),
@@ -299,7 +300,10 @@ mod tests {
     #[test]
     fn framing_is_certain_or_refused() {
         assert_eq!(framing("Content-Length: 3\r\n"), Ok((Framing::Length(3), Persistence::Keep)));
-        assert_eq!(framing("Transfer-Encoding: Chunked\r\nConnection: x, Close\r\n"), Ok((Framing::Chunked, Persistence::Close)));
+        assert_eq!(
+            framing("Transfer-Encoding: Chunked\r\nConnection: x, Close\r\n"),
+            Ok((Framing::Chunked, Persistence::Close))
+        );
         for bad in [
             "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n",
             "Content-Length: 3\r\nContent-Length: 3\r\n",
@@ -333,6 +337,9 @@ mod tests {
     fn limits_hold_before_the_head_is_whole() {
         let limits = Settings { request_line: 20, head: 40, ..Settings::default() };
         assert_eq!(find_end(&[b'a'; 21], &mut 0, &limits), Err(BadHead::TargetTooLong));
-        assert_eq!(find_end(b"GET / HTTP/1.1\r\nA: aaaaaaaaaaaaaaaaaaaaaaaaaaaa", &mut 0, &limits), Err(BadHead::HeadTooLarge));
+        assert_eq!(
+            find_end(b"GET / HTTP/1.1\r\nA: aaaaaaaaaaaaaaaaaaaaaaaaaaaa", &mut 0, &limits),
+            Err(BadHead::HeadTooLarge)
+        );
     }
 }

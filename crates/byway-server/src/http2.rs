@@ -11,8 +11,8 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use byway_core::{Fields, Scheme};
 use bytes::Bytes;
+use byway_core::{Fields, Scheme};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;

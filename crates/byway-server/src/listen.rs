@@ -72,7 +72,11 @@ pub struct InvalidListenAddr {
 
 impl fmt::Display for InvalidListenAddr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` is no address to listen on; write `127.0.0.1:8307`, `[::1]:8307`, `:8307` or `unix:/path.sock`", self.text)
+        write!(
+            f,
+            "`{}` is no address to listen on; write `127.0.0.1:8307`, `[::1]:8307`, `:8307` or `unix:/path.sock`",
+            self.text
+        )
     }
 }
 

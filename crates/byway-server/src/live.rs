@@ -63,7 +63,10 @@ impl Generation {
 
 impl fmt::Debug for Generation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Generation").field("number", &self.number).field("rules", &self.rules.len()).finish_non_exhaustive()
+        f.debug_struct("Generation")
+            .field("number", &self.number)
+            .field("rules", &self.rules.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -131,7 +134,11 @@ impl fmt::Display for TooMuchLost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let before = self.report.removed + self.report.changed + self.report.unchanged;
         let removed = grouped(self.report.removed);
-        write!(f, "the reload would remove {removed} of {} rules, more than a tenth; nothing was changed", grouped(before))
+        write!(
+            f,
+            "the reload would remove {removed} of {} rules, more than a tenth; nothing was changed",
+            grouped(before)
+        )
     }
 }
 
@@ -198,7 +205,8 @@ fn retire(old: Arc<Generation>, new: Arc<Generation>) {
             if Arc::strong_count(&old) == 1 {
                 break;
             }
-            std::thread::sleep(Duration::from_millis(100));
+            // The last hold but ours sends no event when it is let go.
+            std::thread::park_timeout(Duration::from_millis(100));
         }
         carry_hits(&old, &new);
     });
@@ -253,7 +261,8 @@ fn fingerprints(rules: &RuleSet) -> Vec<(u64, u64)> {
 }
 
 fn compare(old: &[(u64, u64)], new: &[(u64, u64)]) -> ReloadReport {
-    let mut report = ReloadReport { added: 0, removed: 0, changed: 0, unchanged: 0, generation: 0, took: Duration::ZERO };
+    let mut report =
+        ReloadReport { added: 0, removed: 0, changed: 0, unchanged: 0, generation: 0, took: Duration::ZERO };
     let (mut old, mut new) = (old.iter().peekable(), new.iter().peekable());
     while let (Some(before), Some(after)) = (old.peek(), new.peek()) {
         match before.0.cmp(&after.0) {
@@ -289,6 +298,9 @@ mod tests {
 
     #[test]
     fn thousands_are_grouped() {
-        assert_eq!(["0", "999", "1,000", "1,234,567"], [0, 999, 1_000, 1_234_567].map(grouped).each_ref().map(|text| text.as_str()));
+        assert_eq!(
+            ["0", "999", "1,000", "1,234,567"],
+            [0, 999, 1_000, 1_234_567].map(grouped).each_ref().map(|text| text.as_str())
+        );
     }
 }

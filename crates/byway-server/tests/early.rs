@@ -40,7 +40,9 @@ fn chunked_bodies_are_read_to_their_end() {
     let mut client = Client::to(&server);
     assert_eq!(client.send(post("Transfer-Encoding: chunked")).receive().status(), 307);
     client.stream.set_nodelay(true).expect("no delay");
-    for piece in ["5\r\nhel", "lo\r", "\n3;x=y\r\nabc\r\n0\r\nTrailer: x\r\n\r", "\nGET /gone HTTP/1.1\r\nHost: a\r\n\r\n"] {
+    for piece in
+        ["5\r\nhel", "lo\r", "\n3;x=y\r\nabc\r\n0\r\nTrailer: x\r\n\r", "\nGET /gone HTTP/1.1\r\nHost: a\r\n\r\n"]
+    {
         client.send(piece);
     }
     assert_eq!(client.receive().status(), 410);
@@ -137,7 +139,7 @@ fn a_steady_sender_is_not_cut() {
     assert_eq!(client.send(post("Content-Length: 60000")).receive().status(), 307);
     for _ in 0..60 {
         client.send([b'x'; 1_000]);
-        std::thread::sleep(Duration::from_millis(10)); // the pace is what is tested
+        std::thread::park_timeout(Duration::from_millis(10)); // the pace is what is tested
     }
     assert_eq!(client.send(GET).receive().status(), 307);
 }

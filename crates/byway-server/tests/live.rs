@@ -18,7 +18,7 @@ fn until(what: &str, done: impl Fn() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(10);
     while !done() {
         assert!(Instant::now() < deadline, "{what}");
-        std::thread::sleep(Duration::from_millis(5));
+        std::thread::yield_now();
     }
 }
 
@@ -27,7 +27,10 @@ fn a_rule_set_is_replaced_whole_on_open_connections() {
     let server = start_rules(quick(), rules_of(&[("/old", 307, "/one"), ("/gone", 410, "")]));
     let mut client = Client::to(&server);
     assert_eq!(client.send(GET).receive().field("location"), Some("/one"));
-    let report = server.handle.live().replace(rules_of(&[("/old", 307, "/two"), ("/gone", 410, ""), ("/x", 301, "/y")]), Loss::AtMostATenth);
+    let report = server
+        .handle
+        .live()
+        .replace(rules_of(&[("/old", 307, "/two"), ("/gone", 410, ""), ("/x", 301, "/y")]), Loss::AtMostATenth);
     let report = report.expect("nothing was lost");
     assert_eq!((report.added, report.removed, report.changed, report.unchanged, report.generation), (1, 0, 1, 1, 2));
     assert_eq!(client.send(GET).receive().field("location"), Some("/two"));
@@ -36,7 +39,8 @@ fn a_rule_set_is_replaced_whole_on_open_connections() {
 #[test]
 fn a_reload_that_loses_much_needs_force() {
     let server = start();
-    let refused = server.handle.live().replace(rules_of(&[("/old", 307, "/one")]), Loss::AtMostATenth).expect_err("4 of 5 lost");
+    let refused =
+        server.handle.live().replace(rules_of(&[("/old", 307, "/one")]), Loss::AtMostATenth).expect_err("4 of 5 lost");
     assert_eq!(refused.to_string(), "the reload would remove 4 of 5 rules, more than a tenth; nothing was changed");
     assert_eq!(ask(&server, GET).field("location"), Some("https://t.test/new"));
     assert!(server.handle.live().replace(rules_of(&[("/old", 307, "/one")]), Loss::Any).is_ok());
@@ -72,7 +76,10 @@ fn the_log_is_written_and_reopened() {
     until("two lines", || lines().lines().count() == 2);
     let text = lines();
     assert!(!text.contains("secret"), "{text}");
-    assert!(text.contains(r#""method":"POST","host":"t.test","path":"/old","protocol":"HTTP/1.1","status":307,"rule":""#), "{text}");
+    assert!(
+        text.contains(r#""method":"POST","host":"t.test","path":"/old","protocol":"HTTP/1.1","status":307,"rule":""#),
+        "{text}"
+    );
     assert!(text.contains(r#""generation":1,"linger":"read","body_read":3,"micros":"#), "{text}");
     fs::rename(&path, &renamed).expect("renamed");
     server.handle.reopen_log();
@@ -95,7 +102,9 @@ fn common_and_combined_lines_are_as_everyone_writes_them() {
         assert_eq!(first, "127.0.0.1");
         let last = last.split_once("] ").expect("a time").1;
         match format {
-            LogFormat::Common => assert!(last.starts_with("\"GET /old?a=1 HTTP/1.1\" 307 ") && !last.contains("a\\x22b")),
+            LogFormat::Common => {
+                assert!(last.starts_with("\"GET /old?a=1 HTTP/1.1\" 307 ") && !last.contains("a\\x22b"))
+            }
             _ => assert!(last.ends_with(" \"-\" \"a\\x22b\"\n"), "{last}"),
         }
     }
@@ -106,7 +115,10 @@ fn a_port_in_use_is_named() {
     let server = start();
     let error = Listener::open(&ListenAddr::Tcp(server.address), 2).expect_err("the port is taken");
     assert_eq!(error.why, ListenFault::InUse);
-    assert_eq!(error.to_string(), format!("cannot listen on http://{}: something else listens there already", server.address));
+    assert_eq!(
+        error.to_string(),
+        format!("cannot listen on http://{}: something else listens there already", server.address)
+    );
 }
 
 #[test]
