@@ -2,11 +2,13 @@
 //!
 //! Text becomes rules here, and nothing else happens here: files come through [`files::Files`], the moment through an
 //! argument, and whoever calls prints. [`load::load`] reads what a person named into one [`byway_core::RuleSet`];
-//! Reading gathers: every mistake of a file is named in one go, each with its place and one help.
+//! [`check::check`] runs lints and examples over it. Reading gathers: every mistake of a file is named in one go, each with its place and one help.
 
+pub mod check;
 pub mod diagnostic;
 pub mod examples;
 pub mod files;
+pub mod lints;
 pub mod load;
 pub mod own;
 pub mod render;
@@ -17,4 +19,5 @@ mod csv;
 mod intake;
 mod lines;
 mod list;
+mod locate;
 mod redirects;

@@ -1,0 +1,59 @@
+//! Where rules of every format go: through the policy, one by one, into core's builder.
+//!
+//! No list of rules is kept. A reader makes one borrowed [`Rule`], hands it in, and reuses its buffers.
+
+use byway_core::rule::{Action, Rule};
+use byway_core::ruleset::{Builder, TableId};
+use byway_core::target::{Target, TargetHost};
+
+use crate::examples::Example;
+use crate::own::policy::Policy;
+
+/// What is kept while rules are read.
+pub(crate) struct Intake {
+    pub(crate) builder: Builder,
+    pub(crate) policy: Policy,
+    pub(crate) examples: Vec<Example>,
+    pub(crate) pushed: u64,
+}
+
+/// Why a rule was not taken.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    pub(crate) code: &'static str,
+    pub(crate) what: String,
+    pub(crate) help: Option<String>,
+}
+
+impl Intake {
+    pub(crate) fn new(seed: u64) -> Intake {
+        Intake { builder: Builder::new(seed), policy: Policy::default(), examples: Vec::new(), pushed: 0 }
+    }
+
+    /// Takes a rule, unless the policy or the builder refuses it.
+    pub(crate) fn push(&mut self, table: TableId, rule: &Rule<'_>) -> Result<(), Refused> {
+        if let Action::Redirect { target, .. } = &rule.action
+            && !self.policy.allows(target)
+        {
+            return Err(self.out_of_list(target));
+        }
+        match self.builder.push(table, rule) {
+            Ok(_) => {
+                self.pushed += 1;
+                Ok(())
+            }
+            Err(error) => Err(Refused { code: "bad-rule", what: error.what, help: error.help }),
+        }
+    }
+
+    fn out_of_list(&self, target: &Target<'_>) -> Refused {
+        let what = match target.host() {
+            TargetHost::Fixed(host) => format!("`{host}` is not in `[policy] target_hosts`"),
+            TargetHost::FromRequest => "the host of the request may be any host, and `[policy] target_hosts` names some".to_owned(),
+            _ => "a capture chooses the host, and `[policy] target_hosts` names some".to_owned(),
+        };
+        let hosts = self.policy.target_hosts.as_deref().unwrap_or_default().join("`, `");
+        let help = format!("send to `{hosts}`, or add the host to the list");
+        Refused { code: "target-host", what, help: Some(help) }
+    }
+}

@@ -1,0 +1,234 @@
+//! Lints: named checks of rules that can be loaded. One file each, one row each in [`LINTS`].
+//!
+//! A lint opens with its manual page, and the page runs as a test: its example must fire, what stands under "Instead" must not,
+//! and where there is a fix it turns the one into the other. A lint speaks only with proof; where it cannot know, it says
+//! nothing. All lints see the rules in one pass, and keep hashes and numbers, never rules.
+
+mod chains;
+mod duplicate_source;
+mod host_echo;
+mod long_chain;
+mod loops;
+mod missing_twin;
+mod open_redirect;
+mod permanent_with_end;
+mod redirect_to_itself;
+mod sample;
+mod tail_dropped;
+mod unreachable;
+
+use std::collections::BTreeMap;
+
+use byway_core::rule::Action;
+use byway_core::ruleset::{RuleSet, RuleView};
+use byway_core::source::{PathPattern, Source};
+
+use crate::check::{Count, Report};
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::locate::Locator;
+
+/// A lint.
+#[derive(Debug)]
+pub struct Lint {
+    /// Its name, as `--explain` takes it.
+    pub name: &'static str,
+    /// How bad what it finds is.
+    pub severity: Severity,
+    /// One sentence.
+    pub summary: &'static str,
+    /// Its manual page, in Markdown.
+    pub page: &'static str,
+}
+
+/// All lints, the gravest first.
+pub static LINTS: &[&Lint] = &[
+    &loops::LINT,
+    &open_redirect::LINT,
+    &unreachable::LINT,
+    &duplicate_source::LINT,
+    &redirect_to_itself::LINT,
+    &long_chain::LINT,
+    &tail_dropped::LINT,
+    &permanent_with_end::LINT,
+    &host_echo::LINT,
+    &missing_twin::LINT,
+];
+
+/// What each row starts.
+fn watchers() -> Vec<Box<dyn Watcher>> {
+    vec![
+        Box::new(chains::Chains::default()),
+        Box::new(open_redirect::OpenRedirect),
+        Box::new(unreachable::Unreachable::default()),
+        Box::new(duplicate_source::DuplicateSource::default()),
+        Box::new(redirect_to_itself::RedirectToItself),
+        Box::new(tail_dropped::TailDropped),
+        Box::new(permanent_with_end::PermanentWithEnd),
+        Box::new(host_echo::HostEcho),
+        Box::new(missing_twin::MissingTwin::default()),
+    ]
+}
+
+/// The lint with this name.
+///
+/// ```
+/// assert!(byway_config::lints::named("loop").unwrap().page.contains("## Instead"));
+/// ```
+pub fn named(name: &str) -> Option<&'static Lint> {
+    LINTS.iter().copied().find(|lint| lint.name == name)
+}
+
+/// A rule, taken apart once for all lints.
+pub(crate) struct Seen<'s> {
+    pub(crate) rule: RuleView<'s>,
+    pub(crate) source: Source<'s>,
+    pub(crate) action: Action<'s>,
+    /// Whether nothing but the source is asked, at any time.
+    pub(crate) is_unconditional: bool,
+}
+
+impl<'s> Seen<'s> {
+    pub(crate) fn of(rule: RuleView<'s>) -> Seen<'s> {
+        let is_unconditional = rule.conditions().is_empty() && rule.since().is_none() && rule.until().is_none();
+        Seen { source: rule.source(), action: rule.action(), rule, is_unconditional }
+    }
+
+    /// Whether everything below a path is meant.
+    pub(crate) fn has_tail(&self) -> bool {
+        matches!(self.source.path, PathPattern::Prefix(_) | PathPattern::Segments { tail: true, .. })
+    }
+}
+
+/// What a lint works with.
+pub(crate) struct Scene<'a, 'l> {
+    pub(crate) rules: &'a RuleSet,
+    pub(crate) locator: &'a mut Locator<'l>,
+    pub(crate) findings: &'a mut Findings,
+    /// The moment that samples are asked at.
+    pub(crate) now: i64,
+}
+
+impl Scene<'_, '_> {
+    /// Reports a finding about a rule; `make` is called only for those that are kept.
+    pub(crate) fn report(&mut self, lint: &Lint, make: impl FnOnce(&mut Locator<'_>) -> Diagnostic) {
+        if self.findings.count(lint.severity, lint.name) {
+            let diagnostic = make(self.locator);
+            self.findings.keep(diagnostic);
+        }
+    }
+}
+
+/// A lint at work.
+pub(crate) trait Watcher {
+    /// Sees one rule; rules come in the order in which they were read.
+    fn see(&mut self, seen: &Seen<'_>, scene: &mut Scene<'_, '_>);
+
+    /// Has seen them all.
+    fn end(&mut self, _scene: &mut Scene<'_, '_>) {}
+}
+
+/// Runs all lints.
+pub(crate) fn run(rules: &RuleSet, now: i64, locator: &mut Locator<'_>, findings: &mut Findings) {
+    let mut scene = Scene { rules, locator, findings, now };
+    let mut watchers = watchers();
+    for rule in rules.rules() {
+        let seen = Seen::of(rule);
+        for watcher in &mut watchers {
+            watcher.see(&seen, &mut scene);
+        }
+    }
+    for watcher in &mut watchers {
+        watcher.end(&mut scene);
+    }
+}
+
+/// Findings as they come, counted by cause.
+pub(crate) struct Findings {
+    kept_per_cause: u64,
+    counts: BTreeMap<(std::cmp::Reverse<Severity>, usize, &'static str), u64>,
+    kept: Vec<Diagnostic>,
+}
+
+impl Findings {
+    pub(crate) fn new(kept_per_cause: usize) -> Findings {
+        Findings { kept_per_cause: kept_per_cause as u64, counts: BTreeMap::new(), kept: Vec::new() }
+    }
+
+    /// Counts one; whether it is to be kept.
+    fn count(&mut self, severity: Severity, code: &'static str) -> bool {
+        let count = self.counts.entry(rank(severity, code)).or_default();
+        *count += 1;
+        *count <= self.kept_per_cause
+    }
+
+    fn keep(&mut self, diagnostic: Diagnostic) {
+        self.kept.push(diagnostic);
+    }
+
+    pub(crate) fn push(&mut self, diagnostic: Diagnostic) {
+        // What was said of the text is kept: there it was counted already.
+        self.count(diagnostic.severity, diagnostic.code);
+        self.keep(diagnostic);
+    }
+
+    /// Everything, grouped by cause.
+    pub(crate) fn into_report(mut self) -> Report {
+        self.kept.sort_by_key(|finding| rank(finding.severity, finding.code));
+        let counts = self.counts.iter().map(|((severity, _, code), count)| Count { severity: severity.0, code, count: *count }).collect();
+        Report { findings: self.kept, counts, examples: 0 }
+    }
+}
+
+/// The order of causes: the gravest first, text before lints, lints in the order of their table.
+fn rank(severity: Severity, code: &'static str) -> (std::cmp::Reverse<Severity>, usize, &'static str) {
+    let place = LINTS.iter().position(|lint| lint.name == code).map_or(0, |place| place + 1);
+    (std::cmp::Reverse(severity), place, code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::{CheckOptions, check, fixed};
+    use crate::files::MemoryFiles;
+    use crate::load::{LoadOptions, load};
+
+    /// The first block of TOML under a heading.
+    fn block<'p>(page: &'p str, heading: &str) -> &'p str {
+        let (_, rest) = page.split_once(heading).expect(heading);
+        let (_, rest) = rest.split_once("```toml\n").expect("a block of TOML");
+        rest.split_once("```").expect("an end of the block").0
+    }
+
+    fn checked(text: &str) -> (Report, MemoryFiles, crate::load::Loaded) {
+        let files = MemoryFiles::new([("byway.toml", text)]);
+        let loaded = load(&files, &["byway.toml".as_ref()], &LoadOptions::default());
+        assert!(loaded.rules.is_some(), "{text}\n{:?}", loaded.diagnostics);
+        (check(&loaded, &files, &CheckOptions::at(1_800_000_000)), files, loaded)
+    }
+
+    #[test]
+    fn every_page_runs() {
+        for lint in LINTS {
+            let (example, instead) = (block(lint.page, "## Example"), block(lint.page, "## Instead"));
+            let (report, files, loaded) = checked(example);
+            let found: Vec<&Diagnostic> = report.findings.iter().filter(|finding| finding.code == lint.name).collect();
+            assert!(!found.is_empty(), "{} does not fire on its example: {:?}", lint.name, report.findings);
+            assert!(found.iter().all(|finding| finding.severity == lint.severity && finding.primary.is_some()), "{}", lint.name);
+            let after = checked(instead).0;
+            assert!(after.findings.iter().all(|finding| finding.code != lint.name), "{} fires on what is better: {:?}", lint.name, after.findings);
+            if found.iter().any(|finding| !finding.fix.is_empty()) {
+                let only = Report { findings: found.into_iter().cloned().collect(), ..Report::default() };
+                let texts = fixed(&only, &loaded.files, &files).expect("memory can be read");
+                assert_eq!(String::from_utf8_lossy(&texts[0].1), instead, "the fix of {}", lint.name);
+            }
+        }
+    }
+
+    #[test]
+    fn names_are_unique_and_pages_begin_with_them() {
+        for (place, lint) in LINTS.iter().enumerate() {
+            assert!(lint.page.starts_with(&format!("# {}\n", lint.name)), "{}", lint.name);
+            assert!(LINTS[..place].iter().all(|other| other.name != lint.name && other.severity >= lint.severity), "{}", lint.name);
+        }
+    }
+}

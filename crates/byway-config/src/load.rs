@@ -1,0 +1,418 @@
+//! From the files that a person named to one rule set: formats told apart, includes followed, tables put in order.
+//!
+//! All text of our own that is reached from one root file is one table; every other file is a table of its own after it, in the
+//! order of the includes. Includes stay below the folder of the root file, links resolved. Everything that is wrong anywhere is
+//! gathered; rules come out only where there is no error.
+
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use byway_core::ruleset::{MAGIC, Order, RuleSet, TableId, TableSpec};
+use byway_core::status::StatusByMethod;
+
+use crate::csv::{self, Flavour};
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::examples::Example;
+use crate::files::{BadPattern, Files, expand, is_pattern, tidy_path};
+use crate::intake::Intake;
+use crate::list::{List, latin_help};
+use crate::own::include::{Include, ListOptions};
+use crate::own::server::ServerSettings;
+use crate::own::{self, Standing};
+use crate::redirects;
+use crate::span::{FileId, FileTable, LineIndex, Span};
+
+/// A format that is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// `byway.toml`
+    Toml,
+    /// CSV with a header.
+    Csv,
+    /// Cloudflare's bulk redirects.
+    Cloudflare,
+    /// `_redirects`
+    Redirects,
+    /// What `byway compile` wrote.
+    Compiled,
+}
+
+impl Format {
+    /// The format with this name, as `format` takes it.
+    pub fn named(name: &str) -> Option<Format> {
+        match name {
+            "toml" => Some(Format::Toml),
+            "csv" => Some(Format::Csv),
+            "cloudflare" => Some(Format::Cloudflare),
+            "redirects" => Some(Format::Redirects),
+            "compiled" => Some(Format::Compiled),
+            _ => None,
+        }
+    }
+
+    /// The format that name and first bytes say, if they leave no doubt.
+    fn guess(path: &Path, head: &[u8]) -> Option<Format> {
+        let extension = path.extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase());
+        let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+        if head.starts_with(MAGIC) {
+            return Some(Format::Compiled);
+        }
+        match extension.as_deref() {
+            Some("toml") => Some(Format::Toml),
+            Some("csv" | "tsv") => Some(Format::Csv),
+            _ if name.ends_with("_redirects") => Some(Format::Redirects),
+            _ => None,
+        }
+    }
+}
+
+/// Where includes may lead.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reach {
+    /// Below the folder of the root file.
+    #[default]
+    RootFolder,
+    /// Anywhere.
+    Anywhere,
+}
+
+/// How to load.
+#[derive(Clone, Debug, Default)]
+pub struct LoadOptions {
+    /// The status of list rows that name none.
+    pub status: Option<StatusByMethod>,
+    /// The format of the named files, where name and content leave doubt.
+    pub format: Option<Format>,
+    /// Where includes may lead.
+    pub reach: Reach,
+    /// The seed of the rule set's hashes.
+    pub seed: u64,
+}
+
+/// What came of loading.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The rules; `None` where there was an error.
+    pub rules: Option<RuleSet>,
+    /// What `[server]` says.
+    pub settings: ServerSettings,
+    /// What was said of the text, in the order in which it was read.
+    pub diagnostics: Vec<Diagnostic>,
+    /// How many errors there were, those counted but not kept among them.
+    pub errors: u64,
+    /// The cases that the rules carry.
+    pub examples: Vec<Example>,
+    /// The files that were read, by number.
+    pub files: FileTable,
+}
+
+/// Loads rule files.
+///
+/// ```
+/// use byway_config::files::MemoryFiles;
+/// use byway_config::load::{LoadOptions, load};
+/// let files = MemoryFiles::new([("byway.toml", "[[redirect]]\nfrom = \"/a\"\nto = \"/b\"\n")]);
+/// let loaded = load(&files, &["byway.toml".as_ref()], &LoadOptions::default());
+/// assert_eq!(loaded.rules.unwrap().len(), 1);
+/// ```
+pub fn load(files: &dyn Files, roots: &[&Path], options: &LoadOptions) -> Loaded {
+    let mut loader = Loader::new(files, options);
+    // A policy holds for every file, whatever its place on the command line.
+    for root in roots {
+        loader.read_policy(&tidy_path(root));
+    }
+    for root in roots {
+        loader.root(&tidy_path(root), roots.len());
+    }
+    loader.finish()
+}
+
+struct Loader<'l> {
+    files: &'l dyn Files,
+    options: &'l LoadOptions,
+    intake: Intake,
+    diagnostics: Diagnostics,
+    table: FileTable,
+    /// The own files that are being read, outermost first.
+    stack: Vec<(PathBuf, FileId)>,
+    /// The files that were read under the present root.
+    done: Vec<PathBuf>,
+    server: Option<(ServerSettings, Span)>,
+    compiled: Option<RuleSet>,
+}
+
+/// What an included file is read under.
+struct Under {
+    /// The folder of the root file, in the one spelling.
+    folder: PathBuf,
+    /// The table of our own text.
+    own: TableId,
+}
+
+type Opened<'l> = (Format, Box<dyn Read + 'l>);
+
+impl<'l> Loader<'l> {
+    fn new(files: &'l dyn Files, options: &'l LoadOptions) -> Loader<'l> {
+        Loader {
+            files,
+            options,
+            intake: Intake::new(options.seed),
+            diagnostics: Diagnostics::default(),
+            table: FileTable::default(),
+            stack: Vec::new(),
+            done: Vec::new(),
+            server: None,
+            compiled: None,
+        }
+    }
+
+    /// Takes the policy of a root file before any rule is read; what is wrong with it is said when the file itself is read.
+    fn read_policy(&mut self, path: &Path) {
+        let Ok((Some(Format::Toml), mut reader)) = self.open(path, self.options.format) else { return };
+        let mut bytes = Vec::new();
+        if reader.read_to_end(&mut bytes).is_ok()
+            && let Some(policy) = own::policy_of(&String::from_utf8_lossy(&bytes))
+        {
+            self.intake.policy = policy;
+        }
+    }
+
+    fn root(&mut self, path: &Path, count: usize) {
+        self.done.clear();
+        let Some((format, mut reader)) = self.open_or_say(path, self.options.format, None) else { return };
+        match format {
+            Format::Toml => {
+                let own = self.intake.builder.table(&TableSpec::OWN);
+                self.intake.builder.root(own);
+                let folder = self.files.canonical(path).ok().and_then(|path| path.parent().map(Path::to_owned)).unwrap_or_default();
+                self.own_file(path, &mut *reader, Standing::Root, &Under { folder, own });
+            }
+            Format::Compiled if count == 1 => self.open_compiled(path, &mut *reader),
+            Format::Compiled => {
+                let message = format!("{} is compiled and holds a whole rule set", path.display());
+                let help = "name it alone, or compile the others with it";
+                self.diagnostics.push(Diagnostic::error("compiled-alone", message).help(help));
+            }
+            _ => {
+                let how = ListOptions { status: self.options.status, ..ListOptions::default() };
+                self.list(path, format, &mut *reader, &how);
+            }
+        }
+    }
+
+    /// Opens a file and guesses its format.
+    fn open(&self, path: &Path, format: Option<Format>) -> io::Result<(Option<Format>, Box<dyn Read + 'l>)> {
+        let mut reader = self.files.open(path)?;
+        let mut head = Vec::new();
+        (&mut reader).take(MAGIC.len() as u64).read_to_end(&mut head)?;
+        let format = format.or_else(|| Format::guess(path, &head));
+        Ok((format, Box::new(io::Cursor::new(head).chain(reader))))
+    }
+
+    fn open_or_say(&mut self, path: &Path, format: Option<Format>, from: Option<&Span>) -> Option<Opened<'l>> {
+        let diagnostic = match self.open(path, format) {
+            Ok((Some(format), reader)) => return Some((format, reader)),
+            Ok((None, _)) => {
+                let how = if from.is_some() { "`format = \"csv\"`" } else { "`--format csv`" };
+                let help = format!("say {how}, or `toml`, `redirects`, `cloudflare`");
+                Diagnostic::error("unknown-format", format!("the name of {} does not say its format", path.display())).help(help)
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let diagnostic = Diagnostic::error("no-file", format!("{} is not there", path.display()));
+                if from.is_some() { diagnostic.help("paths begin at the folder of the file that includes") } else { diagnostic }
+            }
+            Err(error) => Diagnostic::error("unreadable", format!("{} cannot be read: {error}", path.display())),
+        };
+        self.diagnostics.push(match from {
+            Some(span) => diagnostic.at(span.clone()),
+            None => diagnostic,
+        });
+        None
+    }
+
+    fn add_file(&mut self, path: &Path) -> FileId {
+        let file = self.table.add(path);
+        self.intake.builder.file(self.table.name(file));
+        file
+    }
+
+    fn own_file(&mut self, path: &Path, reader: &mut dyn Read, standing: Standing, under: &Under) {
+        let file = self.add_file(path);
+        let Some(text) = self.read_text(path, file, reader) else { return };
+        let said = own::read(&text, file, standing, under.own, &mut self.intake, &mut self.diagnostics);
+        if let Some((settings, span)) = said.server {
+            self.take_server(settings, span);
+        }
+        let canonical = self.files.canonical(path).unwrap_or_else(|_| path.to_owned());
+        self.done.push(canonical.clone());
+        self.stack.push((canonical, file));
+        let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+        for include in &said.includes {
+            self.include(include, &folder, under);
+        }
+        self.stack.pop();
+    }
+
+    fn take_server(&mut self, settings: ServerSettings, span: Span) {
+        if let Some((_, first)) = &self.server {
+            let diagnostic = Diagnostic::error("server-twice", "`[server]` stands in two files").at(span).also(first.clone(), "it is here already");
+            return self.diagnostics.push(diagnostic.help("keep one of the two"));
+        }
+        self.server = Some((settings, span));
+    }
+
+    /// The text of a file, with every byte that is not UTF-8 named and replaced, so that the rest can be read.
+    fn read_text(&mut self, path: &Path, file: FileId, reader: &mut dyn Read) -> Option<String> {
+        let mut bytes = Vec::new();
+        if let Err(error) = reader.read_to_end(&mut bytes) {
+            let message = format!("{} cannot be read: {error}", path.display());
+            self.diagnostics.push(Diagnostic::error("unreadable", message));
+            return None;
+        }
+        if bytes.starts_with(b"\xFF\xFE") || bytes.starts_with(b"\xFE\xFF") {
+            let message = format!("{} is UTF-16", path.display());
+            self.diagnostics.push(Diagnostic::error("not-utf8", message).help("save the file as UTF-8"));
+            return None;
+        }
+        let mut wrong = Vec::new();
+        while let Err(error) = std::str::from_utf8(&bytes) {
+            let at = error.valid_up_to();
+            wrong.push((at, bytes[at]));
+            bytes[at] = b'?';
+        }
+        let text = String::from_utf8(bytes).ok()?;
+        let lines = LineIndex::new(&text);
+        for (at, byte) in wrong {
+            let span = lines.span(file, &text, at..at + 1);
+            self.diagnostics.push_of_list(file, "not-utf8", crate::diagnostic::Severity::Error, || {
+                Diagnostic::error("not-utf8", format!("byte 0x{byte:02X} is not UTF-8")).at(span).help(latin_help(byte))
+            });
+        }
+        Some(text)
+    }
+
+    fn include(&mut self, include: &Include, folder: &Path, under: &Under) {
+        if !is_pattern(&include.file) {
+            return self.include_one(&tidy_path(&folder.join(&include.file)), include, under);
+        }
+        let message = match expand(self.files, folder, &include.file) {
+            Ok(paths) if !paths.is_empty() => {
+                // A pattern may well find the file that it stands in.
+                let itself = self.stack.last().map(|(path, _)| path.clone());
+                for path in paths {
+                    if self.files.canonical(&path).ok() != itself {
+                        self.include_one(&tidy_path(&path), include, under);
+                    }
+                }
+                return;
+            }
+            Ok(_) => {
+                let diagnostic = Diagnostic::warning("no-match", format!("no file fits `{}`", include.file)).at(include.span.clone());
+                return self.diagnostics.push(diagnostic.help("patterns begin at the folder of the file that includes"));
+            }
+            Err(BadPattern::Syntax(error)) => format!("`{}` is no pattern: {error}", include.file),
+            Err(BadPattern::Folder(folder, error)) => format!("{} cannot be listed: {error}", folder.display()),
+        };
+        self.diagnostics.push(Diagnostic::error("bad-include", message).at(include.span.clone()));
+    }
+
+    fn include_one(&mut self, path: &Path, include: &Include, under: &Under) {
+        let canonical = self.files.canonical(path).ok();
+        if let Some(canonical) = &canonical {
+            if self.options.reach == Reach::RootFolder && !canonical.starts_with(&under.folder) {
+                let message = format!("{} is outside of the root file's folder", path.display());
+                let help = "move it below that folder, or allow it with `--allow-outside`";
+                return self.diagnostics.push(Diagnostic::error("include-outside", message).at(include.span.clone()).help(help));
+            }
+            if self.is_known(canonical, path, include) {
+                return;
+            }
+        }
+        let Some((format, mut reader)) = self.open_or_say(path, include.how.format, Some(&include.span)) else { return };
+        match format {
+            Format::Toml => self.own_file(path, &mut *reader, Standing::Included, under),
+            Format::Compiled => {
+                let message = format!("{} is compiled and holds a whole rule set", path.display());
+                let help = "include the text that it was compiled from";
+                self.diagnostics.push(Diagnostic::error("compiled-alone", message).at(include.span.clone()).help(help));
+            }
+            _ => {
+                self.done.extend(canonical);
+                let how = ListOptions { status: include.how.status.or(self.options.status), ..include.how.clone() };
+                self.list(path, format, &mut *reader, &how);
+            }
+        }
+    }
+
+    /// Whether a file is being read, or was; both are said.
+    fn is_known(&mut self, canonical: &Path, path: &Path, include: &Include) -> bool {
+        if let Some(place) = self.stack.iter().position(|(open, _)| open == canonical) {
+            let ring: Vec<&str> = self.stack[place..].iter().map(|(_, file)| self.table.name(*file)).collect();
+            let message = format!("{} includes itself: {} → {}", path.display(), ring.join(" → "), path.display());
+            let diagnostic = Diagnostic::error("include-cycle", message).at(include.span.clone()).help("take one of these includes out");
+            self.diagnostics.push(diagnostic);
+            return true;
+        }
+        let is_done = self.done.iter().any(|done| done == canonical);
+        if is_done {
+            let message = format!("{} is included twice and read once", path.display());
+            self.diagnostics.push(Diagnostic::warning("included-twice", message).at(include.span.clone()).help("take one of the two out"));
+        }
+        is_done
+    }
+
+    /// Reads a list into a table of its own.
+    fn list(&mut self, path: &Path, format: Format, reader: &mut dyn Read, how: &ListOptions) {
+        let file = self.add_file(path);
+        let order = if format == Format::Redirects { Order::Listed } else { Order::Specific };
+        let table = self.intake.builder.table(&TableSpec { order, ..TableSpec::OWN });
+        self.intake.builder.root(table);
+        let name = self.table.name(file).to_owned();
+        let mut list = List { file, name: &name, table, how, intake: &mut self.intake, diagnostics: &mut self.diagnostics };
+        let read = match format {
+            Format::Redirects => redirects::read(reader, &mut list),
+            Format::Cloudflare => csv::read(reader, Flavour::Bulk, &mut list),
+            _ => csv::read(reader, Flavour::Own, &mut list),
+        };
+        if let Err(error) = read {
+            let message = format!("{name} cannot be read to its end: {error}");
+            self.diagnostics.push(Diagnostic::error("unreadable", message));
+        }
+    }
+
+    fn open_compiled(&mut self, path: &Path, reader: &mut dyn Read) {
+        let mut bytes = Vec::new();
+        let message = match reader.read_to_end(&mut bytes) {
+            Err(error) => format!("{} cannot be read: {error}", path.display()),
+            Ok(_) => match RuleSet::open(bytes) {
+                Ok(rules) => {
+                    for name in rules.files() {
+                        self.table.add(Path::new(name));
+                    }
+                    self.compiled = Some(rules);
+                    return;
+                }
+                Err(error) => format!("{} is no rule set: {error}", path.display()),
+            },
+        };
+        self.diagnostics.push(Diagnostic::error("bad-compiled", message).help("compile the rules again"));
+    }
+
+    fn finish(self) -> Loaded {
+        let errors = self.diagnostics.errors();
+        let rules = match (errors, self.compiled) {
+            (0, Some(compiled)) => Some(compiled),
+            (0, None) => Some(self.intake.builder.finish()),
+            _ => None,
+        };
+        let table = self.table;
+        Loaded {
+            rules,
+            settings: self.server.map(|(settings, _)| settings).unwrap_or_default(),
+            diagnostics: self.diagnostics.finish(|file| table.name(file)),
+            errors,
+            examples: self.intake.examples,
+            files: table,
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! The keys of `byway.toml`: one table a section, one row a key.
+//!
+//! The reader checks keys and shapes by these rows, the JSON Schema is printed from them, and the reference is written beside
+//! them: a key that is not here does not exist. A new key is a row here and the line that reads it.
+
+/// A section: the keys that may stand in one table.
+#[derive(Debug)]
+pub struct Section {
+    /// As it is written, for messages.
+    pub title: &'static str,
+    /// One sentence.
+    pub help: &'static str,
+    /// Its keys, the usual ones first.
+    pub keys: &'static [Key],
+}
+
+/// A key.
+#[derive(Debug)]
+pub struct Key {
+    /// The key.
+    pub name: &'static str,
+    /// What its value looks like.
+    pub kind: Kind,
+    /// Whether it must be there.
+    pub need: Need,
+    /// One sentence.
+    pub help: &'static str,
+}
+
+/// Whether a key must be there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// It must.
+    Required,
+    /// It may.
+    Optional,
+}
+
+/// What a value looks like. What it means is checked by the reader of its section.
+#[derive(Debug)]
+pub enum Kind {
+    /// Any text.
+    Text,
+    /// Texts.
+    Texts,
+    /// A source.
+    Source,
+    /// A target.
+    Target,
+    /// A redirect status or a pair by method.
+    Status,
+    /// One of these whole numbers.
+    OneOf(&'static [i64]),
+    /// A whole number in this range.
+    Number(i64, i64),
+    /// One of these words.
+    Word(&'static [&'static str]),
+    /// A query policy.
+    Query,
+    /// Conditions.
+    Conditions,
+    /// An instant.
+    Instant,
+    /// `no-store`, `max-age=60`, or seconds.
+    Cache,
+    /// A time, as `10s`.
+    Duration,
+    /// A number of bytes, as `4GiB`.
+    Size,
+    /// A text or several.
+    TextOrTexts,
+    /// The list of includes.
+    Includes,
+    /// A table.
+    Table(&'static Section),
+    /// A list of tables.
+    Tables(&'static Section),
+}
+
+const fn may(name: &'static str, kind: Kind, help: &'static str) -> Key {
+    Key { name, kind, need: Need::Optional, help }
+}
+
+const fn must(name: &'static str, kind: Kind, help: &'static str) -> Key {
+    Key { name, kind, need: Need::Required, help }
+}
+
+/// The words of a query policy that need nothing more.
+pub const QUERY_WORDS: &[&str] = &["keep", "drop", "replace"];
+/// Who may win a merge.
+pub const MERGE_WORDS: &[&str] = &["target", "request"];
+/// The values of `slash`.
+pub const SLASH_WORDS: &[&str] = &["exact", "either"];
+/// The values of `case`.
+pub const CASE_WORDS: &[&str] = &["exact", "ignore"];
+/// The values of `location`.
+pub const LOCATION_WORDS: &[&str] = &["relative", "absolute"];
+/// The names of formats, as `format` takes them.
+pub const FORMAT_WORDS: &[&str] = &["toml", "csv", "cloudflare", "redirects", "compiled"];
+
+const FROM: Key = must("from", Kind::Source, "What the rule is for: `[scheme://][host[:port]]/path[?query]`, or `~` and a regex.");
+const WHEN: Key = may("when", Kind::Conditions, "Conditions that must all hold.");
+const UNLESS: Key = may("unless", Kind::Conditions, "Conditions of which none may hold.");
+const ID: Key = may("id", Kind::Text, "A name that outlives the line; hits and logs hang on it.");
+const GROUP: Key = may("group", Kind::Text, "The group it is counted with.");
+const OWNER: Key = may("owner", Kind::Text, "Who answers for it.");
+const NOTE: Key = may("note", Kind::Text, "Why it is there.");
+const PRIORITY: Key = may("priority", Kind::Number(-1_000_000, 1_000_000), "Higher is tried first; 0 by default.");
+const SINCE: Key = may("since", Kind::Instant, "The first instant in which it holds.");
+const UNTIL: Key = may("until", Kind::Instant, "The first instant in which it no longer holds.");
+const SLASH: Key = may("slash", Kind::Word(SLASH_WORDS), "`either` makes `/docs` and `/docs/` one; `exact` by default.");
+const CASE: Key = may("case", Kind::Word(CASE_WORDS), "`ignore` makes `/A` and `/a` one; `exact` by default.");
+const CACHE: Key = may("cache", Kind::Cache, "`Cache-Control` of the answer: `no-store`, `max-age=60`, or a number of seconds.");
+const QUERY: Key = may("query", Kind::Query, "What becomes of the request's query; `keep` by default.");
+const STATUS: Key = may("status", Kind::Status, "301, 302, 303, 307 or 308, or one for GET and HEAD and one for the others; 307 by default.");
+const LOCATION: Key = may("location", Kind::Word(LOCATION_WORDS), "`absolute` puts `[policy] origin` before a target that begins with `/`.");
+const EXAMPLES: Key = may("examples", Kind::Texts, "Cases that `byway check` runs: `POST /a -> 307 /b`.");
+
+/// The whole file.
+pub static ROOT: Section = Section {
+    title: "byway.toml",
+    help: "Redirects as byway's own files write them.",
+    keys: &[
+        may("include", Kind::Includes, "Other files: paths, patterns, or tables with a file and how to read it."),
+        may("zone", Kind::Text, "The time zone of dates and times in this file that name none, as `Europe/Berlin`."),
+        EXAMPLES,
+        may("defaults", Kind::Table(&DEFAULTS), "What the rules of this file have where they say nothing."),
+        may("redirect", Kind::Tables(&REDIRECT), "Send the client elsewhere."),
+        may("reply", Kind::Tables(&REPLY), "Answer without a location."),
+        may("pass", Kind::Tables(&PASS), "Leave the request to the tables after this one."),
+        may("policy", Kind::Table(&POLICY), "What no rule may do. In the root file only."),
+        may("server", Kind::Table(&SERVER), "How `byway serve` listens. In the root file only."),
+    ],
+};
+
+/// `[defaults]`
+pub static DEFAULTS: Section = Section {
+    title: "[defaults]",
+    help: "What the rules of this file have where they say nothing; lists and included files are not touched.",
+    keys: &[STATUS, QUERY, SLASH, CASE, CACHE, LOCATION, GROUP, OWNER],
+};
+
+/// `[[redirect]]`
+pub static REDIRECT: Section = Section {
+    title: "[[redirect]]",
+    help: "Send the client elsewhere, with the same method and body unless `status` says otherwise.",
+    keys: &[
+        FROM,
+        must("to", Kind::Target, "Where to: begins `/`, `http://` or `https://`; `*`, `:name` and `{name}` insert what the source took."),
+        STATUS, QUERY, WHEN, UNLESS, ID, GROUP, OWNER, NOTE, PRIORITY, SINCE, UNTIL, SLASH, CASE, CACHE, LOCATION, EXAMPLES,
+    ],
+};
+
+/// `[[reply]]`
+pub static REPLY: Section = Section {
+    title: "[[reply]]",
+    help: "Answer without a location.",
+    keys: &[
+        FROM,
+        must("status", Kind::OneOf(&[404, 410, 451, 503]), "404, 410 (gone for good), 451 (legal reasons) or 503 (for now)."),
+        may("retry_after", Kind::Number(0, u32::MAX as i64), "`Retry-After` in seconds, with 503."),
+        WHEN, UNLESS, ID, GROUP, OWNER, NOTE, PRIORITY, SINCE, UNTIL, SLASH, CASE, CACHE, EXAMPLES,
+    ],
+};
+
+/// `[[pass]]`
+pub static PASS: Section = Section {
+    title: "[[pass]]",
+    help: "An exception: what this takes is left to the tables after this one.",
+    keys: &[FROM, WHEN, UNLESS, ID, GROUP, OWNER, NOTE, PRIORITY, SINCE, UNTIL, SLASH, CASE, EXAMPLES],
+};
+
+/// `[policy]`
+pub static POLICY: Section = Section {
+    title: "[policy]",
+    help: "What no rule may do.",
+    keys: &[
+        may("target_hosts", Kind::Texts, "Hosts to which rules may send: `example.com`, `*.example.com`. Any way out of the list is an error."),
+        may("origin", Kind::Text, "The public origin, as `https://www.example.com`, for `location = \"absolute\"`."),
+    ],
+};
+
+/// `[server]`
+pub static SERVER: Section = Section {
+    title: "[server]",
+    help: "How `byway serve` listens; the command line wins.",
+    keys: &[
+        may("listen", Kind::TextOrTexts, "Addresses: `127.0.0.1:8307`, `[::]:80`, `unix:/run/byway.sock`."),
+        may("workers", Kind::Number(1, 1024), "Serving threads; one a core by default."),
+        may("unmatched", Kind::Number(200, 599), "The status of what no rule takes; 404 by default."),
+        may("trusted_proxies", Kind::Texts, "Networks whose forwarding fields count, as `10.0.0.0/8`."),
+        may("stop_time", Kind::Duration, "How long open requests may take once the server is told to stop."),
+        may("limits", Kind::Table(&LIMITS), "What one client may ask for."),
+        may("linger", Kind::Table(&LINGER), "What is read on after an answer that left before the body was there."),
+        may("access_log", Kind::Table(&ACCESS_LOG), "One line a request; off by default."),
+    ],
+};
+
+/// `[server.limits]`
+pub static LIMITS: Section = Section {
+    title: "[server.limits]",
+    help: "What one client may ask for.",
+    keys: &[
+        may("connections", Kind::Number(1, 10_000_000), "Connections open at a time."),
+        may("request_line", Kind::Size, "The longest request line; above it 414."),
+        may("head", Kind::Size, "The longest head; above it 431."),
+        may("fields", Kind::Number(1, 128), "How many header fields a head may have; above it 431."),
+        may("header_time", Kind::Duration, "How long a head may take to arrive; then 408."),
+        may("idle_time", Kind::Duration, "How long a connection may stay open between requests."),
+        may("streams", Kind::Number(1, 65_535), "HTTP/2 streams open at a time on one connection."),
+    ],
+};
+
+/// `[server.linger]`
+pub static LINGER: Section = Section {
+    title: "[server.linger]",
+    help: "What reading on after an early answer may cost.",
+    keys: &[
+        may("body", Kind::Size, "How much of one body is read at most; 4GiB by default."),
+        may("window", Kind::Duration, "The time in which `window_bytes` must arrive; 10s by default."),
+        may("window_bytes", Kind::Size, "What must arrive in every window; 16KiB by default."),
+        may("discard", Kind::Duration, "How long is discarded after the half-close; 5s by default."),
+        may("slots_one_in", Kind::Number(1, 1_000_000), "Which part of the connections may linger: one in so many; 4 by default."),
+        may("per_address", Kind::Number(1, 10_000_000), "How many connections of one address may linger; 16 by default."),
+    ],
+};
+
+/// `[server.access_log]`
+pub static ACCESS_LOG: Section = Section {
+    title: "[server.access_log]",
+    help: "One line a request.",
+    keys: &[
+        must("path", Kind::Text, "The file; it is reopened on SIGUSR1."),
+        may("format", Kind::Word(&["common", "combined", "json"]), "What a line looks like; `combined` by default."),
+        may("query", Kind::Word(&["hide", "show"]), "Whether queries are written; they often hold secrets. `hide` by default."),
+    ],
+};
+
+/// An entry of `include`.
+pub static INCLUDE: Section = Section {
+    title: "an include",
+    help: "A file or a pattern, and how to read it.",
+    keys: &[
+        must("file", Kind::Text, "A path or a pattern, from the folder of this file."),
+        may("format", Kind::Word(FORMAT_WORDS), "The format, where name and content leave doubt."),
+        may("status", Kind::Status, "The status of rows that name none."),
+        may("query", Kind::Query, "What becomes of the request's query, for rows that do not say."),
+        may("slash", Kind::Word(SLASH_WORDS), "Whether a trailing slash counts in this list."),
+        may("case", Kind::Word(CASE_WORDS), "Whether letter case counts in this list."),
+        may("group", Kind::Text, "The group of rows that name none."),
+        may("owner", Kind::Text, "The owner of rows that name none."),
+    ],
+};
+
+/// `status = { get = 301, other = 307 }`
+pub static STATUS_PAIR: Section = Section {
+    title: "`status`",
+    help: "One status for GET and HEAD, one for every other method.",
+    keys: &[
+        must("get", Kind::OneOf(&[301, 302, 303, 307, 308]), "For GET and HEAD."),
+        must("other", Kind::OneOf(&[301, 302, 303, 307, 308]), "For every other method."),
+    ],
+};
+
+/// Every section, for the reference and the schema.
+pub static SECTIONS: &[&Section] = &[
+    &ROOT, &INCLUDE, &DEFAULTS, &REDIRECT, &STATUS_PAIR, &REPLY, &PASS, &POLICY, &SERVER, &LIMITS, &LINGER, &ACCESS_LOG,
+];
+
+impl Section {
+    /// The row of a key.
+    pub fn key(&self, name: &str) -> Option<&'static Key> {
+        self.keys.iter().find(|key| key.name == name)
+    }
+}

@@ -1,0 +1,105 @@
+//! `byway.toml`: redirects as byway's own files write them.
+//!
+//! The text is parsed by a parser that recovers, and read by hand against the table of [`keys`]: every mistake of a file is
+//! named in one go. What is right is handed in rule by rule, in the order in which it stands in the text, whatever kind it is.
+//! Opening included files is left to [`crate::load`].
+
+pub mod keys;
+pub mod policy;
+pub mod server;
+pub mod suggest;
+
+pub(crate) mod include;
+pub(crate) mod instant;
+pub(crate) mod page;
+pub(crate) mod rule;
+pub(crate) mod status;
+pub(crate) mod when;
+
+use byway_core::ruleset::TableId;
+
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::intake::Intake;
+use crate::span::{FileId, Span};
+use include::Include;
+use keys::ROOT;
+use policy::Policy;
+use page::{Page, Record, Value};
+use rule::{RuleKind, Setting};
+use server::ServerSettings;
+
+/// Whether a file is the one that was named, or was reached through an include.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    Root,
+    Included,
+}
+
+/// What a file says beside its rules.
+#[derive(Debug, Default)]
+pub(crate) struct Said {
+    pub(crate) includes: Vec<Include>,
+    pub(crate) server: Option<(ServerSettings, Span)>,
+}
+
+/// Reads one file of our own.
+pub(crate) fn read(
+    text: &str,
+    file: FileId,
+    standing: Standing,
+    table: TableId,
+    intake: &mut Intake,
+    diagnostics: &mut Diagnostics,
+) -> Said {
+    let mut page = Page::new(text, file, diagnostics);
+    let document = page.parse();
+    let root = page.open(&document, 0..0, &ROOT);
+    let said = Said {
+        includes: root.get("include").map(|value| include::read(&mut page, value)).unwrap_or_default(),
+        server: of_root(&mut page, &root, "server", standing)
+            .and_then(|value| Some((server::read(&mut page, value)?, page.span(value.span())))),
+    };
+    if let Some(value) = of_root(&mut page, &root, "policy", standing) {
+        policy::read(&mut page, value);
+    }
+    let zone = instant::read_zone(&mut page, root.get("zone"));
+    let defaults = root.get("defaults").and_then(|value| rule::defaults(&mut page, value)).unwrap_or_default();
+    rule::examples(&mut page, &root, intake);
+    let setting = Setting { zone: &zone, defaults: &defaults, table };
+    for (kind, value) in rules(&root) {
+        rule::read(&mut page, kind, value, &setting, intake);
+    }
+    said
+}
+
+/// The policy of a root file, without a word on what is wrong with it.
+pub(crate) fn policy_of(text: &str) -> Option<Policy> {
+    let mut unsaid = Diagnostics::default();
+    let mut page = Page::new(text, FileId(0), &mut unsaid);
+    let document = page.parse();
+    policy::read(&mut page, document.get("policy")?)
+}
+
+/// A section that only the root file may have.
+fn of_root<'t, 'p>(page: &mut Page<'p>, root: &Record<'t, 'p>, name: &str, standing: Standing) -> Option<&'t Value<'p>> {
+    let value = root.get(name)?;
+    if standing == Standing::Root {
+        return Some(value);
+    }
+    let at = root.key_at(name).unwrap_or(value.span());
+    let message = format!("`[{name}]` in an included file");
+    let diagnostic = Diagnostic::error("root-only", message).at(page.span(at)).help("move it to the file that includes this one");
+    page.push(diagnostic);
+    None
+}
+
+/// The rules as they stand in the text.
+fn rules<'t, 'p>(root: &Record<'t, 'p>) -> Vec<(RuleKind, &'t Value<'p>)> {
+    let mut rules = Vec::new();
+    for (name, kind) in RuleKind::ALL {
+        let items = root.get(name).and_then(|value| value.get_ref().as_array());
+        rules.extend(items.into_iter().flat_map(|items| items.iter()).map(|item| (kind, item)));
+    }
+    rules.sort_by_key(|(_, value)| value.span().start);
+    rules
+}

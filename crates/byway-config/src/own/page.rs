@@ -1,0 +1,287 @@
+//! A page of TOML while it is read: its text, its values with their places, and what is wrong with them.
+//!
+//! A [`Record`] is one table held against its [`Section`]: unknown keys, missing keys and wrong shapes are reported when it is
+//! opened, all of them, and what is left is asked by name. A value of a wrong shape counts as absent, so that one mistake is
+//! named once.
+
+use std::ops::Range;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::keys::{Key, Kind, Need, Section};
+use super::suggest::nearest;
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::span::{FileId, LineIndex, Span};
+
+/// A value with its place.
+pub(crate) type Value<'t> = Spanned<DeValue<'t>>;
+
+/// A text being read.
+pub(crate) struct Page<'p> {
+    pub(crate) text: &'p str,
+    pub(crate) file: FileId,
+    pub(crate) diagnostics: &'p mut Diagnostics,
+    lines: LineIndex,
+    /// Lines on which the syntax is broken: what is missing or unknown there is a consequence.
+    broken: Vec<u32>,
+}
+
+impl<'p> Page<'p> {
+    pub(crate) fn new(text: &'p str, file: FileId, diagnostics: &'p mut Diagnostics) -> Page<'p> {
+        Page { text, file, diagnostics, lines: LineIndex::new(text), broken: Vec::new() }
+    }
+
+    pub(crate) fn span(&self, range: Range<usize>) -> Span {
+        self.lines.span(self.file, self.text, range)
+    }
+
+    pub(crate) fn line(&self, at: usize) -> u32 {
+        self.lines.line(at)
+    }
+
+    pub(crate) fn push(&mut self, diagnostic: Diagnostic) {
+        self.diagnostics.push(diagnostic);
+    }
+
+    /// Parses the text, reporting every syntax error.
+    pub(crate) fn parse(&mut self) -> DeTable<'p> {
+        let (table, errors) = DeTable::parse_recoverable(self.text);
+        for error in errors {
+            let range = error.span().unwrap_or(0..0);
+            self.broken.push(self.line(range.start));
+            let message = error.message();
+            let code = if message == "duplicate key" { "duplicate-key" } else { "syntax" };
+            let shown = self.text.get(range.clone()).unwrap_or_default();
+            let message = if code == "duplicate-key" { format!("`{shown}` is set twice") } else { message.to_owned() };
+            let help = (code == "duplicate-key").then(|| "keep one of the two".to_owned());
+            let diagnostic = Diagnostic::error(code, message).at(self.span(range)).maybe_help(help);
+            self.push(diagnostic);
+        }
+        table.into_inner()
+    }
+
+    fn is_broken_at(&self, at: usize) -> bool {
+        let line = self.line(at);
+        self.broken.iter().any(|broken| broken.abs_diff(line) <= 1)
+    }
+
+    /// The place of some bytes of a string's value: inside its quotes where it is written without escapes, else all of it.
+    pub(crate) fn within(&self, value: &Value<'_>, inner: Range<usize>) -> Span {
+        let outer = value.span();
+        let written = self.text.get(outer.clone()).unwrap_or_default();
+        let plain = value.get_ref().as_str().is_some_and(|text| {
+            written.len() == text.len() + 2 && written.get(1..=text.len()) == Some(text)
+        });
+        match plain {
+            true => self.span(outer.start + 1 + inner.start..outer.start + 1 + inner.end),
+            false => self.span(outer),
+        }
+    }
+
+    /// Holds a table against its section.
+    pub(crate) fn open<'t>(&mut self, table: &'t DeTable<'p>, at: Range<usize>, section: &'static Section) -> Record<'t, 'p> {
+        for (key, _) in in_order(table) {
+            if section.key(key.get_ref()).is_none() && !self.is_broken_at(key.span().start) {
+                self.unknown_key(key.span(), key.get_ref(), section);
+            }
+        }
+        let mut record = Record { values: Vec::with_capacity(table.len()), at };
+        for key in section.keys {
+            match table.get_key_value(key.name) {
+                Some((name, value)) if self.fits(key, value) => record.values.push((key.name, name.span(), value)),
+                Some(_) => {}
+                None if key.need == Need::Required && !self.is_broken_at(record.at.start) => self.missing_key(&record, key, section),
+                None => {}
+            }
+        }
+        record
+    }
+
+    fn unknown_key(&mut self, range: Range<usize>, name: &str, section: &Section) {
+        let known = section.keys.iter().map(|key| key.name);
+        let span = self.span(range);
+        let message = format!("`{name}` is no key of {}", section.title);
+        let diagnostic = Diagnostic::error("unknown-key", message).at(span.clone());
+        let diagnostic = match nearest(name, known.clone()) {
+            Some(near) => diagnostic.label(format!("did you mean `{near}`?")).help(format!("write `{near}`")).fix(span, near),
+            None => diagnostic.help(format!("there are {}", listed(known))),
+        };
+        self.push(diagnostic);
+    }
+
+    fn missing_key(&mut self, record: &Record<'_, '_>, key: &Key, section: &Section) {
+        let message = format!("{} without `{}`", section.title, key.name);
+        let diagnostic = Diagnostic::error("missing-key", message).at(self.span(record.at.clone())).help(key.help);
+        self.push(diagnostic);
+    }
+
+    /// Whether a value has the shape that its key asks for; says so where it has not.
+    fn fits(&mut self, key: &Key, value: &Value<'_>) -> bool {
+        let Some(wanted) = misfit(&key.kind, value.get_ref()) else { return true };
+        if self.is_broken_at(value.span().start) {
+            return false;
+        }
+        let found = found(value.get_ref());
+        let message = format!("`{}` is {wanted}", key.name);
+        let mut diagnostic = Diagnostic::error("wrong-type", message).at(self.span(value.span())).label(format!("this is {found}"));
+        diagnostic = diagnostic.help(help_for(key, value.get_ref()).unwrap_or_else(|| key.help.to_owned()));
+        self.push(diagnostic);
+        false
+    }
+
+    /// Every text of an array; others are reported.
+    pub(crate) fn texts<'t>(&mut self, name: &str, value: &'t Value<'p>) -> Vec<(&'t str, &'t Value<'p>)> {
+        let items = match value.get_ref() {
+            DeValue::Array(items) => items.iter().collect(),
+            _ => vec![value],
+        };
+        let mut texts = Vec::with_capacity(items.len());
+        for item in items {
+            match item.get_ref().as_str() {
+                Some(text) => texts.push((text, item)),
+                None => {
+                    let message = format!("`{name}` is a list of strings");
+                    let label = format!("this is {}", found(item.get_ref()));
+                    let diagnostic = Diagnostic::error("wrong-type", message).at(self.span(item.span())).label(label);
+                    self.push(diagnostic);
+                }
+            }
+        }
+        texts
+    }
+}
+
+/// The entries of a table as they stand in the text.
+pub(crate) fn in_order<'t, 'p>(table: &'t DeTable<'p>) -> Vec<(&'t Spanned<std::borrow::Cow<'p, str>>, &'t Value<'p>)> {
+    let mut entries: Vec<_> = table.iter().collect();
+    entries.sort_by_key(|(key, _)| key.span().start);
+    entries
+}
+
+/// A table whose keys and shapes were checked.
+pub(crate) struct Record<'t, 'p> {
+    values: Vec<(&'static str, Range<usize>, &'t Value<'p>)>,
+    /// The header, or the braces.
+    pub(crate) at: Range<usize>,
+}
+
+impl<'t, 'p> Record<'t, 'p> {
+    pub(crate) fn get(&self, name: &str) -> Option<&'t Value<'p>> {
+        self.values.iter().find(|(key, ..)| *key == name).map(|(_, _, value)| *value)
+    }
+
+    /// The place of a key.
+    pub(crate) fn key_at(&self, name: &str) -> Option<Range<usize>> {
+        self.values.iter().find(|(key, ..)| *key == name).map(|(_, at, _)| at.clone())
+    }
+
+    pub(crate) fn text(&self, name: &str) -> Option<&'t str> {
+        self.get(name)?.get_ref().as_str()
+    }
+
+    pub(crate) fn number(&self, name: &str) -> Option<i64> {
+        integer(self.get(name)?.get_ref())
+    }
+
+    /// The table under a key, and its place.
+    pub(crate) fn table(&self, name: &str) -> Option<(&'t DeTable<'p>, Range<usize>)> {
+        let value = self.get(name)?;
+        Some((value.get_ref().as_table()?, value.span()))
+    }
+}
+
+/// A TOML integer as a number, where it fits.
+pub(crate) fn integer(value: &DeValue<'_>) -> Option<i64> {
+    let integer = value.as_integer()?;
+    i64::from_str_radix(integer.as_str(), integer.radix()).ok()
+}
+
+/// What a kind asks for, where a value is not that.
+fn misfit(kind: &Kind, value: &DeValue<'_>) -> Option<String> {
+    let word = |text: &str| Some(text.to_owned());
+    match (kind, value) {
+        (Kind::Text | Kind::Source | Kind::Target, DeValue::String(_)) => None,
+        (Kind::Text | Kind::Source | Kind::Target, _) => word("a string"),
+        (Kind::Texts, DeValue::Array(_)) => None,
+        (Kind::Texts, _) => word("a list of strings"),
+        (Kind::TextOrTexts, DeValue::String(_) | DeValue::Array(_)) => None,
+        (Kind::TextOrTexts, _) => word("a string or a list of strings"),
+        (Kind::Includes, DeValue::Array(_)) => None,
+        (Kind::Includes, _) => word("a list"),
+        (Kind::Status, DeValue::Integer(_) | DeValue::Table(_) | DeValue::String(_)) => None,
+        (Kind::Status, _) => word("a number or `{ get = …, other = … }`"),
+        (Kind::OneOf(_), DeValue::Integer(_)) => None,
+        (Kind::OneOf(_), _) => word("a number"),
+        (Kind::Number(least, most), DeValue::Integer(_)) => match integer(value) {
+            Some(number) if (*least..=*most).contains(&number) => None,
+            _ => Some(format!("a whole number from {least} to {most}")),
+        },
+        (Kind::Number(least, most), _) => Some(format!("a whole number from {least} to {most}")),
+        (Kind::Word(words), DeValue::String(text)) if words.contains(&text.as_ref()) => None,
+        (Kind::Word(words), _) => Some(listed_or(words)),
+        (Kind::Query, DeValue::String(_) | DeValue::Table(_)) => None,
+        (Kind::Query, _) => word("a string or a table"),
+        (Kind::Conditions | Kind::Table(_), DeValue::Table(_)) => None,
+        (Kind::Conditions | Kind::Table(_), _) => word("a table"),
+        (Kind::Instant, DeValue::Datetime(_) | DeValue::String(_)) => None,
+        (Kind::Instant, _) => word("a date, or a date and a time"),
+        (Kind::Cache, DeValue::String(_) | DeValue::Integer(_)) => None,
+        (Kind::Cache, _) => word("a string or a number of seconds"),
+        (Kind::Duration, DeValue::String(_)) => None,
+        (Kind::Duration, _) => word("a time with its unit, as `10s`"),
+        (Kind::Size, DeValue::String(_) | DeValue::Integer(_)) => None,
+        (Kind::Size, _) => word("a number of bytes, as `64KiB`"),
+        (Kind::Tables(_), DeValue::Array(items)) if items.iter().all(|item| item.get_ref().is_table()) => None,
+        (Kind::Tables(_), _) => word("a list of tables"),
+    }
+}
+
+/// The help for a wrong shape that needs more than the key's own sentence.
+fn help_for(key: &Key, value: &DeValue<'_>) -> Option<String> {
+    match (&key.kind, value) {
+        (Kind::Tables(section), DeValue::Table(_)) => Some(format!("write `{}` with two brackets", section.title)),
+        (Kind::Word(words), DeValue::String(text)) => nearest(text, words.iter().copied()).map(|near| format!("did you mean `{near}`?")),
+        (Kind::Texts, DeValue::String(text)) => Some(format!("write `{} = [\"{text}\"]`", key.name)),
+        (Kind::Includes, DeValue::String(text)) => Some(format!("write `{} = [\"{text}\"]`", key.name)),
+        (Kind::Text | Kind::Source | Kind::Target, DeValue::Array(_)) => Some(format!("one {} a table: write a table for each", key.name)),
+        (Kind::OneOf(_) | Kind::Number(..), DeValue::String(text)) if text.parse::<i64>().is_ok() => Some(format!("write `{} = {text}`, without quotes", key.name)),
+        _ => None,
+    }
+}
+
+/// What a value is, as a message says it.
+pub(crate) fn found(value: &DeValue<'_>) -> String {
+    match value {
+        DeValue::String(text) => format!("the string \"{}\"", shortened(text)),
+        DeValue::Integer(number) => format!("the number {number}"),
+        DeValue::Float(number) => format!("the number {number}"),
+        DeValue::Boolean(truth) => format!("`{truth}`"),
+        DeValue::Datetime(_) => "a date or time".to_owned(),
+        DeValue::Array(_) => "a list".to_owned(),
+        DeValue::Table(_) => "a table".to_owned(),
+    }
+}
+
+/// At most forty characters of a text.
+pub(crate) fn shortened(text: &str) -> String {
+    let mut short: String = text.chars().take(40).collect();
+    if short.len() < text.len() {
+        short.push('…');
+    }
+    short
+}
+
+/// `a`, `b`, `c`
+pub(crate) fn listed<'w>(words: impl Iterator<Item = &'w str>) -> String {
+    words.map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
+}
+
+/// `a`, `b` or `c`
+fn listed_or(words: &[&str]) -> String {
+    match words.split_last() {
+        Some((last, [])) => format!("`{last}`"),
+        Some((last, rest)) => format!("{} or `{last}`", listed(rest.iter().copied())),
+        None => String::new(),
+    }
+}

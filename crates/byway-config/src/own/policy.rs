@@ -1,0 +1,69 @@
+//! `[policy]`: what no rule of a load may do, whatever file it stands in.
+
+use byway_core::host::HostPattern;
+use byway_core::target::{Target, TargetHost, target_allowed};
+
+use super::keys::POLICY;
+use super::page::{Page, Value, shortened};
+use crate::diagnostic::Diagnostic;
+
+/// What no rule may do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Policy {
+    /// Where rules may send to, as written; `None` is anywhere.
+    pub target_hosts: Option<Vec<String>>,
+    /// The public origin, without a slash at the end.
+    pub origin: Option<String>,
+}
+
+impl Policy {
+    /// Whether no request can be sent out of the list by this target.
+    pub(crate) fn allows(&self, target: &Target<'_>) -> bool {
+        let Some(hosts) = &self.target_hosts else { return true };
+        if target.host() == TargetHost::Relative {
+            return true;
+        }
+        let allowed: Vec<HostPattern<'_>> = hosts.iter().filter_map(|host| HostPattern::parse(host).ok()).collect();
+        target_allowed(target, &allowed)
+    }
+}
+
+/// Reads `[policy]`.
+pub(crate) fn read<'p>(page: &mut Page<'p>, value: &Value<'p>) -> Option<Policy> {
+    let record = page.open(value.get_ref().as_table()?, value.span(), &POLICY);
+    let target_hosts = record.get("target_hosts").map(|value| hosts(page, value));
+    let origin = record.get("origin").and_then(|value| origin(page, value));
+    Some(Policy { target_hosts, origin })
+}
+
+/// A broken host allows nothing, which is the safe side; loading stops anyhow.
+fn hosts<'p>(page: &mut Page<'p>, value: &Value<'p>) -> Vec<String> {
+    let mut hosts = Vec::new();
+    for (text, item) in page.texts("target_hosts", value) {
+        match HostPattern::parse(text) {
+            Ok(_) => hosts.push(text.to_owned()),
+            Err(error) => {
+                let diagnostic = Diagnostic::error("bad-host", error.what).at(page.within(item, error.at)).maybe_help(error.help);
+                page.push(diagnostic);
+            }
+        }
+    }
+    hosts
+}
+
+fn origin<'p>(page: &mut Page<'p>, value: &Value<'p>) -> Option<String> {
+    let text = value.get_ref().as_str()?;
+    let origin = text.strip_suffix('/').unwrap_or(text);
+    let host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
+    let is_origin = host.is_some_and(|host| {
+        byway_core::host::split_authority(host).is_ok_and(|(host, _)| byway_core::host::normalise(host).is_ok())
+    });
+    if is_origin {
+        return Some(origin.to_owned());
+    }
+    let message = format!("`{}` is no origin", shortened(text));
+    let help = "write scheme and host, and the port if it is another, as `https://www.example.com`";
+    let diagnostic = Diagnostic::error("bad-origin", message).at(page.span(value.span())).help(help);
+    page.push(diagnostic);
+    None
+}

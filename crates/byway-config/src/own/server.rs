@@ -1,0 +1,233 @@
+//! `[server]`: what the root file says of listening, as plain data.
+//!
+//! What is not written is `None`; defaults and the command line are the binary's business.
+
+use std::time::Duration;
+
+use super::keys::{ACCESS_LOG, LIMITS, LINGER, SERVER};
+use super::page::{Page, Record, Value, integer, shortened};
+use crate::diagnostic::Diagnostic;
+
+/// What `[server]` says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ServerSettings {
+    /// Addresses to listen on, as written.
+    pub listen: Vec<String>,
+    /// Serving threads.
+    pub workers: Option<usize>,
+    /// The status of what no rule takes.
+    pub unmatched: Option<u16>,
+    /// Networks whose forwarding fields count, as written.
+    pub trusted_proxies: Vec<String>,
+    /// How long open requests may take once the server is told to stop.
+    pub stop_time: Option<Duration>,
+    /// `[server.limits]`
+    pub limits: LimitSettings,
+    /// `[server.linger]`
+    pub linger: LingerSettings,
+    /// `[server.access_log]`
+    pub access_log: Option<AccessLogSettings>,
+}
+
+/// What `[server.limits]` says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LimitSettings {
+    /// Connections open at a time.
+    pub connections: Option<usize>,
+    /// The longest request line, in bytes.
+    pub request_line: Option<u64>,
+    /// The longest head, in bytes.
+    pub head: Option<u64>,
+    /// How many fields a head may have.
+    pub fields: Option<usize>,
+    /// How long a head may take.
+    pub header_time: Option<Duration>,
+    /// How long a connection may be idle.
+    pub idle_time: Option<Duration>,
+    /// HTTP/2 streams open at a time on one connection.
+    pub streams: Option<u32>,
+}
+
+/// What `[server.linger]` says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LingerSettings {
+    /// How many bytes of one body are read at most.
+    pub body: Option<u64>,
+    /// The length of a window.
+    pub window: Option<Duration>,
+    /// How many bytes must arrive in every window.
+    pub window_bytes: Option<u64>,
+    /// How long is discarded after the half-close.
+    pub discard: Option<Duration>,
+    /// Which part of the connections may linger: one in so many.
+    pub slots_one_in: Option<usize>,
+    /// How many connections of one address may linger.
+    pub per_address: Option<usize>,
+}
+
+/// What `[server.access_log]` says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessLogSettings {
+    /// The file.
+    pub path: String,
+    /// What a line looks like.
+    pub format: AccessLogFormat,
+    /// Whether queries are written.
+    pub queries: AccessLogQueries,
+}
+
+/// What a line of the access log looks like.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AccessLogFormat {
+    /// The Common Log Format.
+    Common,
+    /// Common, with Referer and User-Agent.
+    #[default]
+    Combined,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Whether queries are written to the access log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AccessLogQueries {
+    /// Left out.
+    #[default]
+    Hidden,
+    /// Written.
+    Shown,
+}
+
+/// Reads `[server]`.
+pub(crate) fn read<'p>(page: &mut Page<'p>, value: &Value<'p>) -> Option<ServerSettings> {
+    let server = page.open(value.get_ref().as_table()?, value.span(), &SERVER);
+    let workers = server.number("workers").and_then(|number| usize::try_from(number).ok());
+    Some(ServerSettings {
+        listen: texts(page, &server, "listen"),
+        workers,
+        unmatched: server.number("unmatched").and_then(|number| u16::try_from(number).ok()),
+        trusted_proxies: texts(page, &server, "trusted_proxies"),
+        stop_time: duration(page, &server, "stop_time"),
+        limits: section(page, &server, "limits", limits).unwrap_or_default(),
+        linger: section(page, &server, "linger", linger).unwrap_or_default(),
+        access_log: section(page, &server, "access_log", access_log).flatten(),
+    })
+}
+
+fn section<'p, T>(
+    page: &mut Page<'p>,
+    server: &Record<'_, 'p>,
+    name: &str,
+    read: fn(&mut Page<'p>, &Value<'p>) -> Option<T>,
+) -> Option<T> {
+    read(page, server.get(name)?)
+}
+
+fn limits<'p>(page: &mut Page<'p>, value: &Value<'p>) -> Option<LimitSettings> {
+    let record = page.open(value.get_ref().as_table()?, value.span(), &LIMITS);
+    Some(LimitSettings {
+        connections: count(&record, "connections"),
+        request_line: size(page, &record, "request_line"),
+        head: size(page, &record, "head"),
+        fields: count(&record, "fields"),
+        header_time: duration(page, &record, "header_time"),
+        idle_time: duration(page, &record, "idle_time"),
+        streams: record.number("streams").and_then(|number| u32::try_from(number).ok()),
+    })
+}
+
+fn linger<'p>(page: &mut Page<'p>, value: &Value<'p>) -> Option<LingerSettings> {
+    let record = page.open(value.get_ref().as_table()?, value.span(), &LINGER);
+    Some(LingerSettings {
+        body: size(page, &record, "body"),
+        window: duration(page, &record, "window"),
+        window_bytes: size(page, &record, "window_bytes"),
+        discard: duration(page, &record, "discard"),
+        slots_one_in: count(&record, "slots_one_in"),
+        per_address: count(&record, "per_address"),
+    })
+}
+
+fn access_log<'p>(page: &mut Page<'p>, value: &Value<'p>) -> Option<Option<AccessLogSettings>> {
+    let record = page.open(value.get_ref().as_table()?, value.span(), &ACCESS_LOG);
+    let format = match record.text("format") {
+        Some("common") => AccessLogFormat::Common,
+        Some("json") => AccessLogFormat::Json,
+        _ => AccessLogFormat::Combined,
+    };
+    let queries = match record.text("query") {
+        Some("show") => AccessLogQueries::Shown,
+        _ => AccessLogQueries::Hidden,
+    };
+    Some(record.text("path").map(|path| AccessLogSettings { path: path.to_owned(), format, queries }))
+}
+
+fn texts<'p>(page: &mut Page<'p>, record: &Record<'_, 'p>, name: &str) -> Vec<String> {
+    let Some(value) = record.get(name) else { return Vec::new() };
+    page.texts(name, value).into_iter().map(|(text, _)| text.to_owned()).collect()
+}
+
+fn count(record: &Record<'_, '_>, name: &str) -> Option<usize> {
+    record.number(name).and_then(|number| usize::try_from(number).ok())
+}
+
+fn duration<'p>(page: &mut Page<'p>, record: &Record<'_, 'p>, name: &str) -> Option<Duration> {
+    let value = record.get(name)?;
+    let text = value.get_ref().as_str()?;
+    parse_duration(text).or_else(|| bad(page, value, format!("`{}` is no time", shortened(text)), "write a number and `ms`, `s`, `m` or `h`, as `10s`"))
+}
+
+fn size<'p>(page: &mut Page<'p>, record: &Record<'_, 'p>, name: &str) -> Option<u64> {
+    let value = record.get(name)?;
+    let Some(text) = value.get_ref().as_str() else { return integer(value.get_ref()).and_then(|number| u64::try_from(number).ok()) };
+    parse_size(text).or_else(|| bad(page, value, format!("`{}` is no size", shortened(text)), "write a number and `B`, `KiB`, `MiB` or `GiB`, as `64KiB`"))
+}
+
+fn bad<T>(page: &mut Page<'_>, value: &Value<'_>, message: String, help: &str) -> Option<T> {
+    let diagnostic = Diagnostic::error("bad-value", message).at(page.span(value.span())).help(help);
+    page.push(diagnostic);
+    None
+}
+
+/// `250ms`, `10s`, `2m`, `1h`.
+///
+/// ```
+/// use byway_config::own::server::parse_duration;
+/// assert_eq!(parse_duration("250ms"), Some(std::time::Duration::from_millis(250)));
+/// assert_eq!(parse_duration("10"), None);
+/// ```
+pub fn parse_duration(text: &str) -> Option<Duration> {
+    let unit_at = text.find(|c: char| !c.is_ascii_digit())?;
+    let number: u64 = text[..unit_at].parse().ok()?;
+    let milliseconds = match text[unit_at..].trim_start() {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" | "min" => 60_000,
+        "h" => 3_600_000,
+        _ => return None,
+    };
+    number.checked_mul(milliseconds).map(Duration::from_millis)
+}
+
+/// `512B`, `64KiB`, `1MiB`, `4GiB`, and the decimal `kB`, `MB`, `GB`.
+///
+/// ```
+/// use byway_config::own::server::parse_size;
+/// assert_eq!(parse_size("64KiB"), Some(65_536));
+/// assert_eq!(parse_size("64 apples"), None);
+/// ```
+pub fn parse_size(text: &str) -> Option<u64> {
+    let unit_at = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let number: u64 = text[..unit_at].parse().ok()?;
+    let bytes: u64 = match text[unit_at..].trim_start() {
+        "" | "B" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        "kB" => 1_000,
+        "MB" => 1_000_000,
+        "GB" => 1_000_000_000,
+        _ => return None,
+    };
+    number.checked_mul(bytes)
+}
