@@ -42,7 +42,11 @@ const NO_STORE: &str = "no-store";
 
 impl<'d> Answer<'d> {
     /// The answer to what the rules said.
-    pub(crate) fn of(decision: &Decision<'d>, unmatched: &'d Unmatched, asked: &Asked<'_>) -> Answer<'d> {
+    pub(crate) fn of<'a>(
+        decision: &Decision<'d>,
+        unmatched: &Unmatched,
+        asked: impl FnOnce() -> Asked<'a>,
+    ) -> Answer<'d> {
         let mut answer = match &decision.outcome {
             Outcome::Redirect(redirect) => Answer {
                 location: Some(redirect.location.as_str()),
@@ -155,14 +159,20 @@ impl Content<'_> {
     }
 }
 
-fn unmatched_answer<'d>(unmatched: &Unmatched, asked: &Asked<'_>) -> Answer<'d> {
+fn unmatched_answer<'a, 'd>(unmatched: &Unmatched, asked: impl FnOnce() -> Asked<'a>) -> Answer<'d> {
     let page = match unmatched {
         Unmatched::Status(status) => return Answer::plain(*status, sentence(*status)),
         Unmatched::Page(page) => Some(page.clone()),
-        Unmatched::Pages(pages) => pages.page(asked),
+        Unmatched::Pages(pages) => pages.page(&asked()),
     };
     match page {
-        Some(page) => Answer { content: Content::Page(page.clone()), ..Answer::plain(page.status, "") },
+        Some(page) => {
+            let plain = Answer::plain(page.status, "");
+            match plain.content {
+                Content::None => plain,
+                _ => Answer { content: Content::Page(page), ..plain },
+            }
+        }
         None => Answer::plain(404, sentence(404)),
     }
 }

@@ -101,7 +101,7 @@ impl Core {
             local_port: incoming.peer.local_port,
         };
         let decision = generation.rules.decide(&request, &Surroundings { now: self.clock.second() }, &mut scratch);
-        let answer = Answer::of(&decision, &self.settings.unmatched, &incoming.asked());
+        let answer = Answer::of(&decision, &self.settings.unmatched, || incoming.asked());
         write(&answer);
         self.count(generation, &decision, answer.status);
         let log = self.log.as_ref()?;
