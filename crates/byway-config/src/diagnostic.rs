@@ -179,8 +179,10 @@ impl Diagnostics {
         self.errors
     }
 
-    /// All that were kept, and one line more for each cause of which some were not. `name` names the files.
+    /// All that were kept, as they stand in the files, and one line more for each cause of which some were not. `name` names
+    /// the files.
     pub fn finish<'n>(mut self, name: impl Fn(FileId) -> &'n str) -> Vec<Diagnostic> {
+        self.items.sort_by_key(|item| item.primary.as_ref().map_or((FileId(u16::MAX), usize::MAX), |span| (span.file, span.start)));
         for ((file, code, severity), count) in std::mem::take(&mut self.lists) {
             if count > KEPT_PER_CAUSE {
                 let more = count - KEPT_PER_CAUSE;

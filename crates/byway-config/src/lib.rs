@@ -12,6 +12,8 @@ pub mod lints;
 pub mod load;
 pub mod own;
 pub mod render;
+pub mod report;
+pub mod schema;
 pub mod span;
 
 mod bulk;

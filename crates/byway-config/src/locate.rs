@@ -25,8 +25,6 @@ pub(crate) struct Parts {
     pub(crate) source: Option<Span>,
     pub(crate) target: Option<Span>,
     pub(crate) status: Option<Span>,
-    /// The whole value of the key, quotes and all; `None` in lists.
-    pub(crate) until_entry: Option<Span>,
     /// Whether a replaced source, target or status goes between quotes.
     pub(crate) is_toml: bool,
 }
@@ -124,7 +122,7 @@ impl<'l> Locator<'l> {
             start: place + range.start,
             end: place + range.end,
         };
-        Some(Parts { source: Some(span(from)), target: Some(span(to)), status: status.map(span), until_entry: None, is_toml: false })
+        Some(Parts { source: Some(span(from)), target: Some(span(to)), status: status.map(span), is_toml: false })
     }
 }
 
@@ -175,12 +173,10 @@ fn rules_of(text: &str, file: FileId) -> Vec<(u32, Parts)> {
         for item in items.into_iter().flat_map(|items| items.iter()) {
             let Some(table) = item.get_ref().as_table() else { continue };
             let Some(from) = table.get("from") else { continue };
-            let until_entry = table.get_key_value("until").map(|(key, value)| span(key.span().start..value.span().end));
             let parts = Parts {
                 source: inside(table, "from"),
                 target: inside(table, "to"),
                 status: table.get("status").map(|value| span(value.span())),
-                until_entry,
                 is_toml: true,
             };
             rules.push((lines.line(from.span().start), parts));

@@ -103,11 +103,13 @@ impl Chains {
     }
 
     fn report(&mut self, seen: &Seen<'_>, walked: &Walked, scene: &mut Scene<'_, '_>) {
-        if let End::Loop { .. } = walked.chain.end {
+        if let End::Loop { first } = walked.chain.end {
             let rules = scene.rules;
-            let least = walked.rules.iter().map(|rule| rules.rule(*rule).number()).min().unwrap_or_default();
+            // What leads into a loop is not part of it.
+            let ring = walked.rules.get(first..).unwrap_or_default();
+            let least = ring.iter().map(|rule| rules.rule(*rule).number()).min().unwrap_or_default();
             if self.reported.insert(least) {
-                loops::report(seen, walked, scene);
+                loops::report(&walked.chain, ring, scene);
             }
         } else if walked.chain.redirects() > byway_core::problem::LONGEST {
             long_chain::report(seen, walked, scene);

@@ -1,8 +1,14 @@
 //! `loop`: rules that lead back to where they began.
 
-use super::chains::{Walked, line};
-use super::{Lint, Scene, Seen};
+use byway_core::chain::Chain;
+use byway_core::ruleset::RuleRef;
+
+use super::chains::line;
+use super::{Lint, Scene};
 use crate::diagnostic::{Diagnostic, Severity};
+
+/// How many rules of one loop are shown.
+const SHOWN: usize = 4;
 
 /// The row.
 pub(super) static LINT: Lint = Lint {
@@ -36,15 +42,14 @@ to = "/b"
 "#,
 };
 
-pub(super) fn report(seen: &Seen<'_>, walked: &Walked, scene: &mut Scene<'_, '_>) {
+pub(super) fn report(chain: &Chain, ring: &[RuleRef], scene: &mut Scene<'_, '_>) {
     let rules = scene.rules;
     scene.report(&LINT, |locator| {
-        let mut diagnostic = Diagnostic::error(LINT.name, format!("this never ends: {}", line(&walked.chain)));
-        diagnostic.primary = locator.source(&seen.rule);
-        for other in walked.rules.iter().filter(|rule| **rule != seen.rule.reference()).take(3) {
-            if let Some(span) = locator.source(&rules.rule(*other)) {
-                diagnostic = diagnostic.also(span, "and back");
-            }
+        let mut diagnostic = Diagnostic::error(LINT.name, format!("this never ends: {}", line(chain)));
+        let mut spans = ring.iter().take(SHOWN).filter_map(|rule| locator.source(&rules.rule(*rule)));
+        diagnostic.primary = spans.next();
+        for span in spans {
+            diagnostic = diagnostic.also(span, "then this");
         }
         diagnostic.help("take one of these rules out, or send it to a place that no rule takes")
     });

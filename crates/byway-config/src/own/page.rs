@@ -81,9 +81,10 @@ impl<'p> Page<'p> {
 
     /// Holds a table against its section.
     pub(crate) fn open<'t>(&mut self, table: &'t DeTable<'p>, at: Range<usize>, section: &'static Section) -> Record<'t, 'p> {
+        let mut meant = Vec::new();
         for (key, _) in in_order(table) {
             if section.key(key.get_ref()).is_none() && !self.is_broken_at(key.span().start) {
-                self.unknown_key(key.span(), key.get_ref(), section);
+                meant.extend(self.unknown_key(key.span(), key.get_ref(), table, section));
             }
         }
         let mut record = Record { values: Vec::with_capacity(table.len()), at };
@@ -91,6 +92,8 @@ impl<'p> Page<'p> {
             match table.get_key_value(key.name) {
                 Some((name, value)) if self.fits(key, value) => record.values.push((key.name, name.span(), value)),
                 Some(_) => {}
+                // A key that was misspelt is not missing as well.
+                None if meant.contains(&key.name) => {}
                 None if key.need == Need::Required && !self.is_broken_at(record.at.start) => self.missing_key(&record, key, section),
                 None => {}
             }
@@ -98,16 +101,19 @@ impl<'p> Page<'p> {
         record
     }
 
-    fn unknown_key(&mut self, range: Range<usize>, name: &str, section: &Section) {
+    /// Reports a key that does not exist; which one was probably meant.
+    fn unknown_key(&mut self, range: Range<usize>, name: &str, table: &DeTable<'_>, section: &'static Section) -> Option<&'static str> {
         let known = section.keys.iter().map(|key| key.name);
         let span = self.span(range);
         let message = format!("`{name}` is no key of {}", section.title);
         let diagnostic = Diagnostic::error("unknown-key", message).at(span.clone());
-        let diagnostic = match nearest(name, known.clone()) {
+        // What is there already was not meant.
+        let meant = nearest(name, known.clone().filter(|known| !table.contains_key(*known)));
+        self.push(match meant {
             Some(near) => diagnostic.label(format!("did you mean `{near}`?")).help(format!("write `{near}`")).fix(span, near),
             None => diagnostic.help(format!("there are {}", listed(known))),
-        };
-        self.push(diagnostic);
+        });
+        meant
     }
 
     fn missing_key(&mut self, record: &Record<'_, '_>, key: &Key, section: &Section) {
