@@ -14,6 +14,8 @@ mod clock;
 mod connection;
 mod core;
 mod counters;
+#[cfg(fuzzing)]
+mod fuzzing;
 mod head;
 mod http2;
 pub mod listen;
@@ -24,6 +26,8 @@ pub mod signals;
 mod slots;
 pub mod watch;
 
+#[cfg(fuzzing)]
+pub use fuzzing::read_head_for_fuzzing;
 pub use counters::{Counts, Lingered};
 pub use listen::{ListenAddr, ListenError, Listener};
 pub use live::{Generation, Live, Loss, ReloadReport, TooMuchLost};

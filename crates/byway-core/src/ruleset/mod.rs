@@ -15,6 +15,8 @@ use std::fmt;
 use crate::dialect::Dialect;
 pub use build::{Builder, RuleError};
 pub(crate) use format::{Blob, Cell, HostKind, Plane, Sections, Table};
+#[cfg(fuzzing)]
+pub use format::reseal;
 pub use format::{MAGIC, OpenError};
 pub use memory::Memory;
 pub use view::RuleView;
