@@ -1,0 +1,45 @@
+//! `byway codes`: what each status is on the two axes, who does what with it, and when to use it.
+
+use byway_core::codes::{render_reply, render_text};
+use byway_core::status::{RedirectStatus, ReplyStatus};
+
+use super::Run;
+use crate::exit::{Ended, Exit, Failure};
+use crate::terminal::Terminal;
+
+/// The arguments.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Codes {
+    /// One status, as 307; without it the overview
+    #[arg(value_name = "STATUS")]
+    status: Option<String>,
+}
+
+impl Run for Codes {
+    fn run(self, terminal: &mut Terminal) -> Ended {
+        let text = match &self.status {
+            None => render_text(None),
+            Some(written) => one(written).ok_or_else(|| unknown(written))?,
+        };
+        terminal.print(&text)?;
+        Ok(Exit::Done)
+    }
+}
+
+fn one(written: &str) -> Option<String> {
+    let number = written.parse().ok()?;
+    match RedirectStatus::from_number(number) {
+        Some(status) => Some(render_text(Some(status))),
+        None => ReplyStatus::from_number(number).and_then(render_reply),
+    }
+}
+
+fn unknown(written: &str) -> Failure {
+    let redirects = RedirectStatus::ALL.map(|status| status.to_string());
+    let replies = ReplyStatus::OWN.map(|status| status.number().to_string());
+    Failure::usage(format!("`{written}` is no status that a rule gives")).help(format!(
+        "there are {}, and the replies {}",
+        redirects.join(", "),
+        replies.join(", ")
+    ))
+}

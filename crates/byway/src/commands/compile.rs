@@ -1,0 +1,39 @@
+//! `byway compile`: rule files as one file that opens at once; written beside, then renamed (`replace.rs`).
+//!
+//! A server may have the old file open or mapped, and a disk may be full: the old file is whole until the new one is.
+
+use std::path::PathBuf;
+
+use super::Run;
+use crate::exit::{Ended, Exit, Failure};
+use crate::replace::replace;
+use crate::rules::{self, Reading, count};
+use crate::terminal::Terminal;
+
+/// The arguments.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Compile {
+    /// The rule files; without one ./byway.toml
+    #[arg(value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Where to write it; what is there is replaced once the new one is whole
+    #[arg(short, long, value_name = "FILE")]
+    out: PathBuf,
+    #[command(flatten)]
+    reading: Reading,
+}
+
+impl Run for Compile {
+    fn run(self, terminal: &mut Terminal) -> Ended {
+        let roots = rules::roots(&self.files, "name the files to compile")?;
+        let (rules, _) = self.reading.rules(&roots, terminal.message_colour)?;
+        replace(&self.out, rules.as_bytes()).map_err(|fault| {
+            let old = if self.out.exists() { "; the file that was there is as it was" } else { "" };
+            Failure::no_verdict(format!("{} cannot be written: {fault}{old}", self.out.display()))
+        })?;
+        let said =
+            format!("{}: {}, {} bytes", self.out.display(), count(rules.len() as u64, "rule"), rules.as_bytes().len());
+        terminal.say(&said);
+        Ok(Exit::Done)
+    }
+}

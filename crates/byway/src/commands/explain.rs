@@ -1,0 +1,186 @@
+//! `byway explain`: the decision for one request, the rule that made it, and why nearer rules stood aside.
+//!
+//! The request is built by hand as the edge would build it, and the same walk that serves is run with someone watching. What is
+//! printed is put together in `explained.rs`.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+
+use byway_core::host::split_authority;
+use byway_core::path::{BadTarget, PathQuery, TargetForm, request_target};
+use byway_core::ruleset::Scratch;
+use byway_core::{Outcome, Request, Scheme, Surroundings};
+
+use super::Run;
+use crate::exit::{Ended, Exit, Failure};
+use crate::explained::{Explained, Watched};
+use crate::rules::{self, Reading};
+use crate::terminal::Terminal;
+
+/// The arguments.
+#[derive(Debug, clap::Args)]
+#[command(
+    override_usage = "byway explain [OPTIONS] [METHOD] <URL>",
+    after_help = "A URL that begins with / is asked of http://localhost. Exits with 1 where no rule takes the request."
+)]
+pub(crate) struct Explain {
+    /// The method, GET by default, and the URL: POST https://example.com/api/v1/x?a=1
+    #[arg(value_name = "URL", num_args = 1..=2, required = true)]
+    words: Vec<String>,
+    /// A rule file, repeatable; without one ./byway.toml
+    #[arg(short, long = "config", value_name = "FILE")]
+    config: Vec<PathBuf>,
+    /// A header field, repeatable: --header 'Cookie: beta=1'
+    #[arg(long, short = 'H', value_name = "NAME: VALUE", value_parser = parse_header)]
+    header: Vec<(String, String)>,
+    /// Who asks; 127.0.0.1 by default
+    #[arg(long, value_name = "IP")]
+    address: Option<IpAddr>,
+    /// When, with its offset, as 2027-03-01T00:00+01:00; now by default
+    #[arg(long, value_name = "TIME", value_parser = parse_instant)]
+    at: Option<i64>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    reading: Reading,
+}
+
+impl Run for Explain {
+    fn run(self, terminal: &mut Terminal) -> Ended {
+        let (method, url) = match self.words.as_slice() {
+            [method, url] => (method.as_str(), url.as_str()),
+            words => ("GET", words.first().map_or("/", String::as_str)),
+        };
+        let (scheme, host, port, parts) = parts(url)?;
+        check_method(method)?;
+        let host = self.host().unwrap_or(host);
+        let roots = rules::roots(&self.config, "name one with -c FILE")?;
+        let (rules, loaded) = self.reading.rules(&roots, terminal.message_colour)?;
+        let request = Request {
+            method,
+            scheme,
+            host,
+            port,
+            path: parts.path,
+            query: parts.query,
+            fields: &self.header,
+            address: self.address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+            local_port: port,
+        };
+        let around = Surroundings { now: self.at.unwrap_or_else(rules::now) };
+        let (mut scratch, mut watched) = (Scratch::new(), Watched::default());
+        let decision = rules.decide_watched(&request, &around, &mut scratch, &mut watched);
+        let explained = Explained {
+            rules: &rules,
+            files: &loaded.files,
+            request: &request,
+            decision: &decision,
+            watched: &watched,
+        };
+        let text = if self.json { format!("{:#}\n", explained.json()) } else { explained.text() };
+        terminal.print(&text)?;
+        Ok(if decision.outcome == Outcome::Pass { Exit::Something } else { Exit::Done })
+    }
+}
+
+impl Explain {
+    /// The host of a Host field that was given, as a proxy in front would send it.
+    fn host(&self) -> Option<&str> {
+        let host = self.header.iter().find(|(name, _)| name.eq_ignore_ascii_case("host"));
+        host.and_then(|(_, value)| split_authority(value).ok()).map(|(host, _)| host)
+    }
+}
+
+type Parts<'u> = (Scheme, &'u str, u16, PathQuery<'u>);
+
+/// What a client would send for this URL; the fragment stays at home.
+fn parts(url: &str) -> Result<Parts<'_>, Failure> {
+    let sent = url.split_once('#').map_or(url, |(sent, _)| sent);
+    match request_target(sent.as_bytes()) {
+        Ok(TargetForm::Origin(parts)) => Ok((Scheme::Http, "localhost", 80, parts)),
+        Ok(TargetForm::Asterisk) => Ok((Scheme::Http, "localhost", 80, PathQuery { path: b"*", query: None })),
+        Ok(TargetForm::Absolute { scheme, authority, path_query }) => match split_authority(authority) {
+            Ok((host, port)) => Ok((scheme, host, port.unwrap_or(scheme.default_port()), path_query)),
+            Err(_) => Err(no_url(url, &format!("`{authority}` is no host"))),
+        },
+        Ok(TargetForm::Authority(_)) | Err(BadTarget::Form) => Err(no_url(url, "it is neither a path nor a URL")),
+        Err(BadTarget::Byte(b' ')) => Err(no_url(url, "a space may not be sent; it is written %20")),
+        Err(BadTarget::Byte(byte)) => {
+            Err(no_url(url, &format!("byte 0x{byte:02X} may not be sent; it is written %{byte:02X}")))
+        }
+        Err(BadTarget::Escape) => Err(no_url(url, "a `%` is not followed by two hexadecimal digits")),
+        Err(BadTarget::Userinfo) => Err(no_url(url, "a server is not sent `user@`")),
+        Err(BadTarget::Scheme) => Err(no_url(url, "only http and https are asked")),
+    }
+}
+
+fn no_url(url: &str, why: &str) -> Failure {
+    Failure::usage(format!("`{url}` cannot be asked: {why}")).help("write `/path` or `https://example.com/path`")
+}
+
+fn check_method(method: &str) -> Result<(), Failure> {
+    // RFC 9110 §9.1: a method is a token, and its case counts.
+    let is_token = !method.is_empty()
+        && method.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte));
+    match is_token {
+        true if method.bytes().all(|byte| byte.is_ascii_lowercase()) => {
+            let capital = method.to_ascii_uppercase();
+            Err(Failure::usage(format!("`{method}` is not the method {capital}: the case of methods counts"))
+                .help(format!("write `{capital}`")))
+        }
+        true => Ok(()),
+        false => {
+            Err(Failure::usage(format!("`{method}` is no method"))
+                .help("write the method first, then the URL: POST /path"))
+        }
+    }
+}
+
+fn parse_header(text: &str) -> Result<(String, String), String> {
+    match text.split_once(':') {
+        Some((name, value)) if !name.trim().is_empty() => Ok((name.trim().to_owned(), value.trim().to_owned())),
+        _ => Err("write the name, a colon and the value, as 'Cookie: beta=1'".to_owned()),
+    }
+}
+
+fn parse_instant(text: &str) -> Result<i64, String> {
+    let with_offset =
+        text.parse::<jiff::Timestamp>().or_else(|_| text.parse::<jiff::Zoned>().map(|zoned| zoned.timestamp()));
+    with_offset
+        .map(jiff::Timestamp::as_second)
+        .map_err(|_| "write date, time and offset, as 2027-03-01T00:00+01:00 or 2027-03-01T00:00Z".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_is_taken_apart_as_a_client_would() {
+        let (scheme, host, port, parts) = parts("https://example.com:8443/a?b#c").expect("a URL");
+        assert_eq!((scheme, host, port), (Scheme::Https, "example.com", 8443));
+        assert_eq!((parts.path, parts.query), (&b"/a"[..], Some(&b"b"[..])));
+        assert_eq!(super::parts("https://example.com").expect("a URL").3.path, b"/");
+    }
+
+    #[test]
+    fn what_cannot_be_asked_says_why() {
+        for (url, why) in [
+            ("example.com/a", "neither"),
+            ("/a b", "%20"),
+            ("/ü", "%C3"),
+            ("ftp://x/", "http"),
+            ("http://u@x/", "user@"),
+        ] {
+            let failure = parts(url).map(|_| ()).expect_err(url);
+            assert!(failure.message.contains(why), "{url}: {}", failure.message);
+        }
+    }
+
+    #[test]
+    fn instants_need_their_offset() {
+        assert_eq!(parse_instant("2027-03-01T00:00+01:00"), Ok(1_803_855_600));
+        assert!(parse_instant("2027-03-01").is_err());
+    }
+}

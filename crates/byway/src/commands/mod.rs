@@ -1,0 +1,78 @@
+//! The commands: one file and one row each, in the order in which people need them.
+//!
+//! A command is a type whose fields are its arguments (clap's `Args`) and whose [`Run`] does the work. Names, the one line of
+//! help and the place in the help stand in the table; command line, completions and man pages are made from it.
+
+use clap::{ArgMatches, Args, Command};
+
+use crate::exit::{Ended, Failure};
+use crate::terminal::Terminal;
+
+mod check;
+mod clients;
+mod codes;
+mod compile;
+mod completions;
+mod explain;
+mod man;
+mod reload;
+mod schema;
+mod serve;
+
+/// Every command.
+pub(crate) static COMMANDS: &[Row] = &[
+    row::<serve::Serve>("serve", Shown::Always, "Answer requests as rule files say"),
+    row::<check::Check>("check", Shown::Always, "Say what is wrong with rule files, and run their examples"),
+    row::<explain::Explain>("explain", Shown::Always, "Say what a request gets, from which rule, and why"),
+    row::<codes::Codes>("codes", Shown::Always, "What each redirect status means, and which to use"),
+    row::<clients::Clients>("clients", Shown::Always, "What each client does with each status and method"),
+    row::<compile::Compile>("compile", Shown::UnderAll, "Write rule files as one file that opens at once"),
+    row::<reload::Reload>(
+        "reload",
+        Shown::UnderAll,
+        "Tell a running server to read its rules again, and say what changed",
+    ),
+    row::<schema::Schema>("schema", Shown::UnderAll, "Print the JSON Schema of byway.toml, for editors"),
+    row::<completions::Completions>("completions", Shown::UnderAll, "Print completions for a shell"),
+    row::<man::Man>("man", Shown::UnderAll, "Print a man page, or write all of them"),
+];
+
+/// Whether the short help names a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shown {
+    /// It does.
+    Always,
+    /// Only `--help all` does.
+    UnderAll,
+}
+
+/// One command.
+pub(crate) struct Row {
+    /// As it is typed.
+    pub(crate) name: &'static str,
+    /// Where it is named.
+    pub(crate) shown: Shown,
+    /// One line.
+    pub(crate) about: &'static str,
+    /// Gives it its arguments.
+    pub(crate) augment: fn(Command) -> Command,
+    /// Does its work.
+    pub(crate) run: fn(&ArgMatches, &mut Terminal) -> Ended,
+}
+
+/// A command's arguments, and its work.
+pub(crate) trait Run: Args {
+    /// Does it.
+    fn run(self, terminal: &mut Terminal) -> Ended;
+}
+
+const fn row<C: Run>(name: &'static str, shown: Shown, about: &'static str) -> Row {
+    Row { name, shown, about, augment: C::augment_args, run: parsed::<C> }
+}
+
+fn parsed<C: Run>(matches: &ArgMatches, terminal: &mut Terminal) -> Ended {
+    match C::from_arg_matches(matches) {
+        Ok(command) => command.run(terminal),
+        Err(error) => Err(Failure::usage(error.to_string())),
+    }
+}

@@ -1,0 +1,111 @@
+//! `byway serve`: answers requests as rule files say.
+//!
+//! This file is the arguments; what runs is in `server.rs`, what the rules come from in `served.rs`.
+
+use std::path::PathBuf;
+
+use byway_server::settings::{Log, LogFormat, Queries};
+
+use super::Run;
+use crate::exit::{Ended, Failure};
+use crate::rules::{self, Reading};
+use crate::served::Served;
+use crate::server::{self, Wishes};
+use crate::terminal::Terminal;
+
+/// The arguments.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "SIGHUP reads the rules again, SIGUSR1 opens the access log anew, SIGTERM finishes what is open and ends."
+)]
+pub(crate) struct Serve {
+    /// The rule files: byway.toml, CSV, _redirects, or one compiled file; without one ./byway.toml
+    #[arg(value_name = "FILE", conflicts_with = "demo")]
+    files: Vec<PathBuf>,
+    /// Where to listen, repeatable: 127.0.0.1:8307 (the default), [::1]:80, :80, unix:/run/byway.sock; port 0 takes a free one
+    #[arg(long, value_name = "ADDR")]
+    listen: Vec<String>,
+    /// Serving threads; one a core by default
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    workers: Option<u16>,
+    /// Serve a handful of rules and a page that explains 307 by doing it
+    #[arg(long)]
+    demo: bool,
+    /// Read the rules again when their files change
+    #[arg(long)]
+    watch: bool,
+    /// Map a compiled file instead of reading it; it must then only be replaced by renaming, as `byway compile` does
+    #[arg(long, conflicts_with = "demo")]
+    map: bool,
+    /// Let reloads take away more than a tenth of the rules
+    #[arg(long)]
+    allow_loss: bool,
+    /// A socket for `byway reload`
+    #[arg(long, value_name = "PATH")]
+    control: Option<PathBuf>,
+    /// Write a line for each request to this file
+    #[arg(long, value_name = "FILE")]
+    access_log: Option<PathBuf>,
+    /// What a line looks like
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Combined)]
+    access_log_format: Format,
+    /// Write queries too; they often hold secrets
+    #[arg(long)]
+    access_log_queries: bool,
+    #[command(flatten)]
+    reading: Reading,
+}
+
+/// What a line of the access log looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// The Common Log Format
+    Common,
+    /// Common, with Referer and User-Agent
+    Combined,
+    /// One JSON object a line, with the rule
+    Json,
+}
+
+impl Run for Serve {
+    fn run(self, terminal: &mut Terminal) -> Ended {
+        let served = match (self.demo, self.map) {
+            (true, _) => Served::Demo,
+            (false, true) => Served::Mapped(self.mapped()?),
+            (false, false) => {
+                let roots = rules::roots(&self.files, "name a rule file, or try `byway serve --demo`")?;
+                Served::Files { roots, reading: self.reading.clone() }
+            }
+        };
+        server::run(served, &self.wishes(), terminal)
+    }
+}
+
+impl Serve {
+    fn mapped(&self) -> Result<PathBuf, Failure> {
+        match self.files.as_slice() {
+            [file] => Ok(file.clone()),
+            _ => Err(Failure::usage("`--map` serves one compiled file")
+                .help("byway compile FILE… -o rules.byway, then byway serve --map rules.byway")),
+        }
+    }
+
+    fn wishes(&self) -> Wishes {
+        Wishes {
+            listen: self.listen.clone(),
+            workers: self.workers.map(usize::from),
+            watch: self.watch,
+            allow_loss: self.allow_loss,
+            control: self.control.clone(),
+            log: self.access_log.as_ref().map(|path| Log {
+                path: path.clone(),
+                format: match self.access_log_format {
+                    Format::Common => LogFormat::Common,
+                    Format::Combined => LogFormat::Combined,
+                    Format::Json => LogFormat::Json,
+                },
+                queries: if self.access_log_queries { Queries::Shown } else { Queries::Hidden },
+            }),
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! The disk as the readers see it: files opened, folders listed, paths brought into one spelling.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use byway_config::files::{Entry, EntryKind, Files, ReadSeek};
+
+/// The real file system.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Disk;
+
+impl Files for Disk {
+    /// Readers read in large pieces of their own; a buffer here would only copy once more.
+    fn open(&self, path: &Path) -> io::Result<Box<dyn ReadSeek + '_>> {
+        let file = File::open(path)?;
+        // Opening a folder works, and reading it says something that nobody understands.
+        if file.metadata()?.is_dir() {
+            return Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a folder"));
+        }
+        Ok(Box::new(file))
+    }
+
+    fn canonical(&self, path: &Path) -> io::Result<PathBuf> {
+        fs::canonicalize(path)
+    }
+
+    fn list(&self, folder: &Path) -> io::Result<Vec<Entry>> {
+        let here = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        let mut entries = Vec::new();
+        for entry in fs::read_dir(here)? {
+            let entry = entry?;
+            // A link that leads nowhere counts as a file: opening it says what is wrong.
+            let is_folder = fs::metadata(entry.path()).is_ok_and(|found| found.is_dir());
+            let kind = if is_folder { EntryKind::Folder } else { EntryKind::File };
+            entries.push(Entry { name: entry.file_name().to_string_lossy().into_owned(), kind });
+        }
+        Ok(entries)
+    }
+}

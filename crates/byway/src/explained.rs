@@ -1,0 +1,310 @@
+//! What `byway explain` prints: a decision, its rule in the person's own words, and who stood aside.
+//!
+//! Text and JSON are two views of the same [`Explained`]. Whatever a request or a file brought is shown without its controls.
+
+use std::fmt::Write;
+
+use byway_config::diagnostic::grouped;
+use byway_config::span::FileTable;
+use byway_core::client::{Becomes, FETCH, Then};
+use byway_core::decision::Storing;
+use byway_core::ruleset::{Aside, RuleRef, RuleView, TableId, Watch};
+use byway_core::status::RedirectStatus;
+use byway_core::{Action, Decision, Outcome, Request, RuleSet};
+use serde_json::{Value, json};
+
+use crate::quote::quote;
+
+/// What a walk was seen to do.
+#[derive(Debug, Default)]
+pub(crate) struct Watched {
+    aside: Vec<(RuleRef, Aside)>,
+    captures: Vec<Vec<u8>>,
+    rewritten: Vec<(RuleRef, String)>,
+    preflight: bool,
+}
+
+impl Watch for Watched {
+    fn preflight(&mut self, _table: TableId) {
+        self.preflight = true;
+    }
+
+    fn aside(&mut self, rule: RuleRef, why: Aside) {
+        self.aside.push((rule, why));
+    }
+
+    fn rewritten(&mut self, rule: RuleRef, path: &[u8], query: Option<&[u8]>) {
+        let query = query.map(|query| format!("?{}", shown(query))).unwrap_or_default();
+        self.rewritten.push((rule, format!("{}{query}", shown(path))));
+    }
+
+    fn taken(&mut self, _rule: RuleRef, captures: &[&[u8]]) {
+        self.captures = captures.iter().map(|capture| capture.to_vec()).collect();
+    }
+}
+
+/// A decision and all that led to it.
+pub(crate) struct Explained<'e> {
+    pub(crate) rules: &'e RuleSet,
+    pub(crate) files: &'e FileTable,
+    pub(crate) request: &'e Request<'e>,
+    pub(crate) decision: &'e Decision<'e>,
+    pub(crate) watched: &'e Watched,
+}
+
+/// How many rules that stood aside are named; a list of thousands helps nobody.
+const NAMED: usize = 20;
+
+impl Explained<'_> {
+    /// For people.
+    pub(crate) fn text(&self) -> String {
+        let mut text = format!("{} {}\n", shown(self.request.method.as_bytes()), self.url());
+        self.answer(&mut text);
+        if let Some(rule) = self.decision.rule {
+            self.rule(self.rules.rule(rule), &mut text);
+        }
+        self.stood_aside(&mut text);
+        if let Outcome::Redirect(redirect) = &self.decision.outcome {
+            _ = writeln!(text, "\n{}", meaning(redirect.status, self.request.method));
+        }
+        text
+    }
+
+    /// For programs.
+    pub(crate) fn json(&self) -> Value {
+        let outcome = match &self.decision.outcome {
+            Outcome::Redirect(redirect) => json!({
+                "outcome": "redirect",
+                "status": redirect.status.number(),
+                "location": redirect.location.as_str(),
+                "cache_control": redirect.cache_control,
+                "meaning": meaning(redirect.status, self.request.method),
+            }),
+            Outcome::Reply(reply) => json!({
+                "outcome": "reply",
+                "status": reply.status.number(),
+                "retry_after": reply.retry_after,
+                "cache_control": reply.cache_control,
+            }),
+            Outcome::Pass => json!({ "outcome": "pass" }),
+            Outcome::Refuse(refusal) => {
+                json!({ "outcome": "refuse", "status": refusal.status(), "reason": refusal.reason() })
+            }
+        };
+        json!({
+            "request": { "method": self.request.method, "url": self.url() },
+            "decision": outcome,
+            "vary": self.decision.vary,
+            "may_be_stored": self.decision.storing == Storing::Allowed,
+            "rule": self.decision.rule.map(|rule| self.rule_json(self.rules.rule(rule))),
+            "captures": self.captures().into_iter().map(|(name, value)| json!({ "name": name, "value": value })).collect::<Value>(),
+            "stood_aside": self.watched.aside.iter().map(|(rule, why)| {
+                let view = self.rules.rule(*rule);
+                let mut said = self.rule_json(view);
+                said["why"] = reason(view, why).into();
+                said
+            }).collect::<Value>(),
+            "rewritten": self.watched.rewritten.iter().map(|(rule, to)| {
+                json!({ "rule": place(self.rules.rule(*rule)), "to": to })
+            }).collect::<Value>(),
+            "preflight": self.watched.preflight,
+        })
+    }
+
+    fn url(&self) -> String {
+        let Request { scheme, host, port, path, query, .. } = *self.request;
+        let port = if port == scheme.default_port() { String::new() } else { format!(":{port}") };
+        let query = query.map(|query| format!("?{}", shown(query))).unwrap_or_default();
+        format!("{}://{host}{port}{}{query}", scheme.as_str(), shown(path))
+    }
+
+    fn answer(&self, text: &mut String) {
+        let cache_control = match &self.decision.outcome {
+            Outcome::Redirect(redirect) => {
+                _ = writeln!(text, "  {} {}", redirect.status, redirect.status.reason());
+                _ = writeln!(text, "  Location: {}", redirect.location.as_str());
+                redirect.cache_control
+            }
+            Outcome::Reply(reply) => {
+                _ = writeln!(text, "  {} {}", reply.status.number(), reply.status.reason());
+                if let Some(seconds) = reply.retry_after {
+                    _ = writeln!(text, "  Retry-After: {seconds}");
+                }
+                reply.cache_control
+            }
+            Outcome::Pass => {
+                _ = writeln!(text, "  passes: {}", self.why_it_passes());
+                ""
+            }
+            Outcome::Refuse(refusal) => {
+                _ = writeln!(text, "  {} refused: {}", refusal.status(), refusal.reason());
+                ""
+            }
+        };
+        if !cache_control.is_empty() {
+            _ = writeln!(text, "  Cache-Control: {cache_control}");
+        }
+        if !self.decision.vary.is_empty() {
+            _ = writeln!(text, "  Vary: {}", self.decision.vary);
+        }
+    }
+
+    fn why_it_passes(&self) -> String {
+        let rules = crate::rules::count(self.rules.len() as u64, "rule");
+        match (self.decision.rule, self.watched.preflight, self.watched.aside.is_empty()) {
+            (Some(_), ..) => "a rule leaves it alone".to_owned(),
+            (_, true, _) => "it is a CORS preflight, which is never redirected".to_owned(),
+            (_, _, true) => format!("the source of none of the {rules} fits"),
+            (_, _, false) => format!("of the {rules}, those whose source fits stood aside"),
+        }
+    }
+
+    fn rule(&self, view: RuleView<'_>, text: &mut String) {
+        _ = writeln!(text, "\nthe rule, at {}", place(view));
+        match quote(self.files, view.place()) {
+            lines if lines.is_empty() => _ = writeln!(text, "  {}", in_short(view)),
+            lines => lines.iter().for_each(|(number, line)| _ = writeln!(text, "  {number:>5} | {line}")),
+        }
+        for (name, value) in self.captures() {
+            _ = writeln!(text, "  {name} took `{value}`");
+        }
+        let told = [("id", view.id()), ("group", view.group()), ("owner", view.owner()), ("note", view.note())];
+        for (name, value) in told {
+            if let Some(value) = value {
+                _ = writeln!(text, "  {name}: {}", shown(value.as_bytes()));
+            }
+        }
+        if let Some(until) = view.until() {
+            _ = writeln!(text, "  until: {}", instant(until));
+        }
+        for (rule, to) in &self.watched.rewritten {
+            _ = writeln!(text, "  rewritten to {to} by {}", place(self.rules.rule(*rule)));
+        }
+    }
+
+    fn stood_aside(&self, text: &mut String) {
+        let aside = &self.watched.aside;
+        if aside.is_empty() {
+            return;
+        }
+        _ = writeln!(text, "\nstood aside, nearest first");
+        for (rule, why) in aside.iter().take(NAMED) {
+            let view = self.rules.rule(*rule);
+            _ = writeln!(text, "  {}  {}: {}", place(view), in_short(view), reason(view, why));
+        }
+        if let Some(more) = aside.len().checked_sub(NAMED).filter(|more| *more > 0) {
+            _ = writeln!(text, "  and {} more", grouped(more as u64));
+        }
+    }
+
+    /// What each capture held, by its name in the source; several stars are numbered.
+    fn captures(&self) -> Vec<(String, String)> {
+        let names = self.decision.rule.map(|rule| self.rules.rule(rule).source().capture_names()).unwrap_or_default();
+        let values = self.watched.captures.iter().enumerate();
+        values
+            .map(|(at, value)| (names.get(at).cloned().unwrap_or_else(|| (at + 1).to_string()), shown(value)))
+            .collect()
+    }
+
+    fn rule_json(&self, view: RuleView<'_>) -> Value {
+        json!({
+            "file": view.file_name(),
+            "line": view.place().line,
+            "identity": view.identity().to_string(),
+            "source": view.source().to_string(),
+            "target": view.target_text(),
+            "group": view.group(),
+            "owner": view.owner(),
+            "note": view.note(),
+            "since": view.since().map(instant),
+            "until": view.until().map(instant),
+        })
+    }
+}
+
+fn place(view: RuleView<'_>) -> String {
+    format!("{}:{}", view.file_name(), view.place().line)
+}
+
+fn in_short(view: RuleView<'_>) -> String {
+    let does = match view.action() {
+        Action::Redirect { status, .. } if status.get == status.other => {
+            format!("{} {}", status.get, view.target_text())
+        }
+        Action::Redirect { status, .. } => format!("{}/{} {}", status.get, status.other, view.target_text()),
+        Action::Reply { status, .. } => status.number().to_string(),
+        Action::Pass => "pass".to_owned(),
+        Action::Enter(_) => "another table".to_owned(),
+        Action::Rewrite { .. } => format!("rewrite to {}", view.target_text()),
+    };
+    shown(format!("{} -> {does}", view.source()).as_bytes())
+}
+
+fn reason(view: RuleView<'_>, why: &Aside) -> String {
+    match why {
+        Aside::Scheme => {
+            format!("it is for {} only", view.source().scheme.map_or("another scheme", |scheme| scheme.as_str()))
+        }
+        Aside::Port => format!(
+            "it is for port {} only",
+            view.source().port.map_or_else(|| "?".to_owned(), |port| port.to_string())
+        ),
+        Aside::QueryPair(name) => format!("the query has no `{}` as it asks for", shown(name.as_bytes())),
+        Aside::NotYet(since) => format!("it holds from {} on", instant(*since)),
+        Aside::Over(until) => format!("it held until {}", instant(*until)),
+        Aside::Condition(at) => match view.conditions().get(*at) {
+            Some(condition) => format!("`{}` does not hold", shown(condition.to_string().as_bytes())),
+            None => "a condition does not hold".to_owned(),
+        },
+        Aside::SelfRedirect => "its Location is the very URL that was asked".to_owned(),
+        Aside::Pass => "it leaves the request to the next table".to_owned(),
+    }
+}
+
+/// One sentence on what the status means for this method, from the two axes and the browsers' row.
+pub(crate) fn meaning(status: RedirectStatus, method: &str) -> String {
+    let how_long = if status.is_permanent() { "for good" } else { "for now" };
+    let has_body = !matches!(method, "GET" | "HEAD" | "OPTIONS");
+    let then = match FETCH.then(status.number(), method) {
+        Some(Then::Send { method: Becomes::This(other), .. }) if other != method => match status.preserves_method() {
+            true => format!("{method} becomes {other}"),
+            false => {
+                format!("{method} becomes {other} and the body is dropped; {} would keep both", status.preserving())
+            }
+        },
+        _ if has_body && status.preserves_method() => format!("{method} stays {method} and the body is sent again"),
+        _ if has_body => {
+            format!("browsers keep {method} and its body, other clients may not; {} makes sure", status.preserving())
+        }
+        _ => format!("{method} stays {method}"),
+    };
+    format!("{status} {how_long}: {then}.")
+}
+
+fn instant(seconds: i64) -> String {
+    jiff::Timestamp::from_second(seconds).map_or_else(|_| seconds.to_string(), |instant| instant.to_string())
+}
+
+/// Bytes from outside as text without controls.
+fn shown(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    text.chars().map(|sign| if sign.is_control() { char::REPLACEMENT_CHARACTER } else { sign }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_status_means_for_a_method() {
+        let said = |number, method| meaning(RedirectStatus::from_number(number).expect("a redirect"), method);
+        assert_eq!(said(307, "POST"), "307 for now: POST stays POST and the body is sent again.");
+        assert_eq!(said(302, "POST"), "302 for now: POST becomes GET and the body is dropped; 307 would keep both.");
+        assert_eq!(
+            said(301, "PUT"),
+            "301 for good: browsers keep PUT and its body, other clients may not; 308 makes sure."
+        );
+        assert_eq!(said(303, "PUT"), "303 for now: PUT becomes GET and the body is dropped; 307 would keep both.");
+        assert_eq!(said(308, "GET"), "308 for good: GET stays GET.");
+    }
+}

@@ -1,0 +1,148 @@
+//! Rule files as commands take them: which ones, read how, and what is said of their text.
+
+use std::hash::{BuildHasher, RandomState};
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use byway_config::diagnostic::{Diagnostic, Severity, grouped};
+use byway_config::load::{Format, LoadOptions, Loaded, Reach, load};
+use byway_config::render::{Colour, render};
+use byway_core::RuleSet;
+use byway_core::status::{RedirectStatus, StatusByMethod};
+
+use crate::disk::Disk;
+use crate::exit::{Exit, Failure};
+use crate::terminal::say;
+
+/// How rule files are read, for every command that reads some.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(crate) struct Reading {
+    /// The status of list rows that name none: 301, 302, 303, 307, 308, or `get=301,other=307`
+    #[arg(long, value_name = "STATUS", value_parser = parse_status)]
+    status: Option<StatusByMethod>,
+    /// The format of the files, where their names do not say it: toml, csv, redirects, cloudflare
+    #[arg(long, value_name = "FORMAT", value_parser = parse_format)]
+    format: Option<Format>,
+    /// Let includes lead out of the folder of the root file
+    #[arg(long)]
+    allow_outside: bool,
+}
+
+impl Reading {
+    /// How the readers are told; the seed is drawn here.
+    pub(crate) fn options(&self) -> LoadOptions {
+        LoadOptions {
+            status: self.status,
+            format: self.format,
+            reach: if self.allow_outside { Reach::Anywhere } else { Reach::RootFolder },
+            seed: seed(),
+        }
+    }
+
+    /// Reads the files.
+    pub(crate) fn load(&self, roots: &[PathBuf]) -> Loaded {
+        let roots: Vec<&Path> = roots.iter().map(PathBuf::as_path).collect();
+        load(&Disk, &roots, &self.options())
+    }
+
+    /// Reads the files, says what is wrong with them, and goes on only with rules.
+    pub(crate) fn rules(&self, roots: &[PathBuf], colour: Colour) -> Result<(RuleSet, Loaded), Failure> {
+        let mut loaded = self.load(roots);
+        let said = drawn(&loaded, Severity::Warning, colour);
+        if !said.is_empty() {
+            say(&said);
+        }
+        match loaded.rules.take() {
+            Some(rules) => Ok((rules, loaded)),
+            None => Err(refusal(&loaded)),
+        }
+    }
+}
+
+/// The files that were named, or `byway.toml` of this folder.
+pub(crate) fn roots(named: &[PathBuf], or_else: &str) -> Result<Vec<PathBuf>, Failure> {
+    if !named.is_empty() {
+        return Ok(named.to_vec());
+    }
+    let usual = PathBuf::from("byway.toml");
+    match usual.try_exists() {
+        Ok(true) => Ok(vec![usual]),
+        Ok(false) => Err(Failure::usage("there is no byway.toml in this folder, and no file was named").help(or_else)),
+        Err(error) => Err(Failure::no_verdict(format!("byway.toml cannot be looked at: {error}"))),
+    }
+}
+
+/// What was said that is at least this bad, drawn.
+pub(crate) fn drawn(loaded: &Loaded, least: Severity, colour: Colour) -> String {
+    let bad = loaded.diagnostics.iter().filter(|diagnostic| diagnostic.severity >= least);
+    bad.map(|diagnostic| render(diagnostic, &loaded.files, &Disk, colour)).collect()
+}
+
+/// Why there are no rules: the text is wrong, or a file that the person named cannot be read.
+pub(crate) fn refusal(loaded: &Loaded) -> Failure {
+    let is_disk = |diagnostic: &Diagnostic| {
+        diagnostic.severity == Severity::Error
+            && diagnostic.primary.is_none()
+            && matches!(diagnostic.code, "no-file" | "unreadable")
+    };
+    if loaded.diagnostics.iter().any(is_disk) {
+        return Failure::said(Exit::NoVerdict);
+    }
+    Failure {
+        exit: Exit::Usage,
+        ..Failure::usage(format!("the rules were not loaded: {}", count(loaded.errors, "error")))
+    }
+}
+
+/// `1 rule`, `2 rules`.
+pub(crate) fn count(number: u64, thing: &str) -> String {
+    let ending = if number == 1 { "" } else { "s" };
+    format!("{} {thing}{ending}", grouped(number))
+}
+
+/// Now, in seconds since 1970 UTC.
+pub(crate) fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}
+
+/// A number that nobody outside can guess: the standard library's own seed, from the system.
+fn seed() -> u64 {
+    RandomState::new().hash_one(0_u64)
+}
+
+fn parse_format(text: &str) -> Result<Format, String> {
+    Format::named(text).ok_or_else(|| "there are toml, csv, redirects, cloudflare and compiled".to_owned())
+}
+
+/// `307`, or `get=301,other=307`.
+pub(crate) fn parse_status(text: &str) -> Result<StatusByMethod, String> {
+    let one = |text: &str| {
+        let number = text.trim().parse().ok();
+        number
+            .and_then(RedirectStatus::from_number)
+            .ok_or_else(|| format!("`{text}` is no redirect; there are 301, 302, 303, 307 and 308"))
+    };
+    match text.strip_prefix("get=").and_then(|rest| rest.split_once(",other=")) {
+        Some((get, other)) => Ok(StatusByMethod { get: one(get)?, other: one(other)? }),
+        None => Ok(StatusByMethod::always(one(text)?)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_on_the_command_line() {
+        assert_eq!(parse_status("308"), Ok(StatusByMethod::always(RedirectStatus::PermanentRedirect)));
+        let pair = parse_status("get=301,other=307").expect("a pair");
+        assert_eq!((pair.get.number(), pair.other.number()), (301, 307));
+        assert_eq!(parse_status("304"), Err("`304` is no redirect; there are 301, 302, 303, 307 and 308".to_owned()));
+    }
+
+    #[test]
+    fn one_is_not_many() {
+        assert_eq!([count(1, "rule"), count(0, "rule"), count(45_000, "rule")], ["1 rule", "0 rules", "45,000 rules"]);
+    }
+}

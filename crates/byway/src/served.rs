@@ -1,0 +1,105 @@
+//! What a server serves: rule files, a mapped file or the demonstration; read at the start and at every reload.
+
+use std::path::PathBuf;
+
+use byway_config::diagnostic::Severity;
+use byway_config::files::MemoryFiles;
+use byway_config::load::{LoadOptions, load};
+use byway_config::own::server::ServerSettings;
+use byway_config::render::Colour;
+use byway_core::RuleSet;
+
+use crate::demo;
+use crate::exit::{Exit, Failure};
+use crate::map;
+use crate::rules::{self, Reading};
+
+/// Where the rules come from.
+#[derive(Clone, Debug)]
+pub(crate) enum Served {
+    /// Rule files.
+    Files {
+        /// Those that were named.
+        roots: Vec<PathBuf>,
+        /// How they are read.
+        reading: Reading,
+    },
+    /// One compiled file, mapped.
+    Mapped(PathBuf),
+    /// The built-in rules.
+    Demo,
+}
+
+/// Rules to serve.
+pub(crate) struct Fresh {
+    /// The rules.
+    pub(crate) rules: RuleSet,
+    /// What `[server]` says.
+    pub(crate) settings: ServerSettings,
+}
+
+/// What came of reading.
+pub(crate) struct Read {
+    /// The rules, or why there are none.
+    pub(crate) fresh: Result<Fresh, Failure>,
+    /// What was said of the text, drawn.
+    pub(crate) said: String,
+    /// The files that were read, for whoever watches them.
+    pub(crate) files: Vec<PathBuf>,
+}
+
+impl Served {
+    /// Reads the rules.
+    pub(crate) fn read(&self, colour: Colour) -> Read {
+        match self {
+            Served::Files { roots, reading } => read_files(roots, reading, colour),
+            Served::Mapped(path) => Read { fresh: read_mapped(path), said: String::new(), files: vec![path.clone()] },
+            Served::Demo => Read { fresh: read_demo(), said: String::new(), files: Vec::new() },
+        }
+    }
+}
+
+fn read_files(roots: &[PathBuf], reading: &Reading, colour: Colour) -> Read {
+    let mut loaded = reading.load(roots);
+    let said = rules::drawn(&loaded, Severity::Warning, colour);
+    let fresh = match loaded.rules.take() {
+        Some(rules) => Ok(Fresh { rules, settings: std::mem::take(&mut loaded.settings) }),
+        None => Err(rules::refusal(&loaded)),
+    };
+    // The roots too: a root that is a compiled file names the files that it was made from.
+    let read = loaded.files.iter().map(|(_, file)| file.path.clone());
+    let mut files: Vec<PathBuf> = roots.iter().cloned().chain(read).collect();
+    files.sort();
+    files.dedup();
+    Read { fresh, said, files }
+}
+
+fn read_mapped(path: &PathBuf) -> Result<Fresh, Failure> {
+    let mapped = map::open(path)
+        .map_err(|error| Failure::no_verdict(format!("{} cannot be mapped: {error}", path.display())))?;
+    match RuleSet::open_shared(mapped) {
+        Ok(rules) => Ok(Fresh { rules, settings: ServerSettings::default() }),
+        Err(error) => {
+            let failure = Failure { exit: Exit::Usage, ..Failure::usage(format!("{}: {error}", path.display())) };
+            Err(failure.help("`--map` is for what `byway compile` wrote"))
+        }
+    }
+}
+
+fn read_demo() -> Result<Fresh, Failure> {
+    let files = MemoryFiles::new([("demo.toml", demo::RULES)]);
+    match load(&files, &["demo.toml".as_ref()], &LoadOptions::default()).rules {
+        Some(rules) => Ok(Fresh { rules, settings: ServerSettings::default() }),
+        None => Err(Failure::no_verdict("the built-in rules are broken: this is a bug of byway")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rules_of_the_demonstration_are_sound() {
+        assert_eq!(read_demo().map(|fresh| fresh.rules.len()).map_err(|failure| failure.message), Ok(5));
+    }
+}

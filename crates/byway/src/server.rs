@@ -1,0 +1,226 @@
+//! A server that runs: from rules and wishes to listeners, through reloads, to a clean end.
+//!
+//! The main thread waits for what happens (signals, the end) and does nothing else; reloads happen one after the other on a
+//! thread of their own at the lowest priority, whoever asked for them.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{Sender, channel};
+
+use byway_config::own::server::{AccessLogFormat, AccessLogQueries, ServerSettings};
+use byway_server::listen::ListenFault;
+use byway_server::settings::{Log, LogFormat, Queries};
+use byway_server::signals::{self, Event, Then};
+use byway_server::watch::{self, Patience};
+use byway_server::{Handle, ListenAddr, ListenError, Listener, Live, Loss, Server, Settings, Unmatched};
+
+use crate::control::{self, Control, Request};
+use crate::demo::{self, Demo};
+use crate::exit::{Ended, Exit, Failure};
+use crate::reloader::Reloader;
+use crate::rules::count;
+use crate::served::{Fresh, Served};
+use crate::terminal::{Terminal, say};
+
+/// What the command line asks for; it wins over `[server]`.
+#[derive(Clone, Debug)]
+pub(crate) struct Wishes {
+    pub(crate) listen: Vec<String>,
+    pub(crate) workers: Option<usize>,
+    pub(crate) watch: bool,
+    pub(crate) allow_loss: bool,
+    pub(crate) control: Option<PathBuf>,
+    pub(crate) log: Option<Log>,
+}
+
+impl Wishes {
+    fn loss(&self) -> Loss {
+        if self.allow_loss { Loss::Any } else { Loss::AtMostATenth }
+    }
+}
+
+/// Something that the main thread waits for.
+enum Happened {
+    Signal(Event),
+    Ended,
+}
+
+/// Serves until told to stop.
+pub(crate) fn run(served: Served, wishes: &Wishes, terminal: &Terminal) -> Ended {
+    let colour = terminal.message_colour;
+    let read = served.read(colour);
+    say_some(&read.said);
+    let Fresh { rules, settings: written } = read.fresh?;
+    if !written.trusted_proxies.is_empty() {
+        say("byway: `trusted_proxies` is read and not used yet: forwarding fields count for nothing");
+    }
+    let mut settings = settings(&written, wishes);
+    let listeners = listeners(&written, wishes, settings.threads())?;
+    if matches!(served, Served::Demo)
+        && let Some(first) = listeners.first()
+    {
+        settings.unmatched = Unmatched::Pages(Arc::new(Demo::at(first.address())));
+    }
+    let (happens, happened) = channel();
+    signal_to(happens.clone()).map_err(|error| Failure::no_verdict(format!("signals cannot be caught: {error}")))?;
+    let (addresses, size) = (addresses(&listeners), rules.len() as u64);
+    let live = Live::new(rules, settings.threads());
+    let is_demo = matches!(served, Served::Demo);
+    let reloader = Reloader::start(served, written, live.clone(), colour);
+    let _control = control(wishes, &reloader)?;
+    let handle = Server::start(settings, live, listeners);
+    let handle = Arc::new(handle.map_err(|error| Failure::no_verdict(format!("the server cannot start: {error}")))?);
+    addresses.iter().for_each(|address| say(&format!("listening on {address}")));
+    match is_demo {
+        true => greet(addresses.first()),
+        false => say(&format!("serving {}", count(size, "rule"))),
+    }
+    let _watch = watch(wishes, read.files, &reloader)?;
+    let mut is_stopping = false;
+    while let Ok(event) = happened.recv() {
+        match event {
+            Happened::Signal(Event::Reload) => reloader.ask(wishes.loss(), |_| {}),
+            Happened::Signal(Event::ReopenLog) => handle.reopen_log(),
+            // Whoever presses Ctrl-C twice will not wait for slow clients.
+            Happened::Signal(Event::Interrupt) if is_stopping => return Ok(Exit::Done),
+            Happened::Signal(Event::Terminate | Event::Interrupt) if !is_stopping => {
+                is_stopping = true;
+                stop(handle.clone(), happens.clone());
+            }
+            Happened::Signal(_) => {}
+            Happened::Ended => break,
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn say_some(text: &str) {
+    if !text.is_empty() {
+        say(text);
+    }
+}
+
+fn greet(address: Option<&ListenAddr>) {
+    let Some(address) = address else { return };
+    say("Open it in a browser, or try:");
+    demo::curl_lines(address).iter().for_each(|line| say(&format!("  {line}")));
+}
+
+fn signal_to(happens: Sender<Happened>) -> std::io::Result<()> {
+    let sent = move |event| match happens.send(Happened::Signal(event)) {
+        Ok(()) => Then::GoOn,
+        Err(_) => Then::End,
+    };
+    signals::watch(sent).map(|_| ())
+}
+
+/// Stops in the background, so that a second Ctrl-C is heard.
+fn stop(handle: Arc<Handle>, happens: Sender<Happened>) {
+    handle.stop();
+    let waits = move || {
+        handle.wait();
+        // Whoever went away before needs not be told.
+        let _ = happens.send(Happened::Ended);
+    };
+    std::thread::spawn(waits);
+}
+
+fn control(wishes: &Wishes, reloader: &Reloader) -> Result<Option<Control>, Failure> {
+    let Some(path) = &wishes.control else { return Ok(None) };
+    let (reloader, usual) = (reloader.clone(), wishes.loss());
+    let answer = move |request| match request {
+        Request::Reload => reloader.ask_and_wait(usual),
+        Request::ReloadForced => reloader.ask_and_wait(Loss::Any),
+    };
+    control::listen(path, answer).map(Some)
+}
+
+fn watch(wishes: &Wishes, files: Vec<PathBuf>, reloader: &Reloader) -> Result<Option<watch::Watch>, Failure> {
+    if !wishes.watch || files.is_empty() {
+        return Ok(None);
+    }
+    let (reloader, loss) = (reloader.clone(), wishes.loss());
+    let changed = move || {
+        reloader.ask_and_wait(loss);
+        reloader.files()
+    };
+    let watch = watch::watch(files, Patience::default(), changed);
+    watch.map(Some).map_err(|error| Failure::no_verdict(format!("the files cannot be watched: {error}")))
+}
+
+fn addresses(listeners: &[Listener]) -> Vec<ListenAddr> {
+    listeners.iter().map(|listener| listener.address().clone()).collect()
+}
+
+/// Opens every listener, or says which one cannot be had.
+fn listeners(written: &ServerSettings, wishes: &Wishes, threads: usize) -> Result<Vec<Listener>, Failure> {
+    let usual = [ListenAddr::DEFAULT.to_owned()];
+    let wanted = [&wishes.listen[..], &written.listen[..], &usual[..]]
+        .into_iter()
+        .find(|listed| !listed.is_empty())
+        .unwrap_or_default();
+    let mut listeners = Vec::with_capacity(wanted.len());
+    for text in wanted {
+        let address: ListenAddr = text.parse().map_err(|error| Failure::usage(format!("{error}")))?;
+        listeners.push(Listener::open(&address, threads).map_err(|error| blame(&error))?);
+    }
+    Ok(listeners)
+}
+
+fn blame(error: &ListenError) -> Failure {
+    let failure = Failure::no_verdict(error.to_string());
+    match error.why {
+        ListenFault::InUse => failure.help("stop it, or listen elsewhere: `--listen 127.0.0.1:0` takes a free port"),
+        ListenFault::NotPermitted => {
+            failure.help("ports below 1024 need a right to them; `--listen 127.0.0.1:8307` does not")
+        }
+        ListenFault::Other => failure,
+    }
+}
+
+/// The server's settings: what the command line says, else what `[server]` says, else the defaults.
+fn settings(written: &ServerSettings, wishes: &Wishes) -> Settings {
+    let mut settings = Settings::default();
+    let bytes = |size: u64| usize::try_from(size).unwrap_or(usize::MAX);
+    set(&mut settings.threads, wishes.workers.or(written.workers));
+    set(&mut settings.stop_time, written.stop_time);
+    set(&mut settings.unmatched, written.unmatched.map(Unmatched::Status));
+    let limits = &written.limits;
+    set(&mut settings.connections, limits.connections);
+    set(&mut settings.request_line, limits.request_line.map(bytes));
+    set(&mut settings.head, limits.head.map(bytes));
+    set(&mut settings.fields, limits.fields);
+    set(&mut settings.header_time, limits.header_time);
+    set(&mut settings.idle_time, limits.idle_time);
+    set(&mut settings.streams, limits.streams);
+    let linger = &written.linger;
+    set(&mut settings.linger.body, linger.body);
+    set(&mut settings.linger.window, linger.window);
+    set(&mut settings.linger.window_bytes, linger.window_bytes);
+    set(&mut settings.linger.discard, linger.discard);
+    set(&mut settings.linger.slots_one_in, linger.slots_one_in);
+    set(&mut settings.linger.per_address, linger.per_address);
+    settings.log = wishes.log.clone().or_else(|| written_log(written));
+    settings
+}
+
+fn set<T>(setting: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *setting = value;
+    }
+}
+
+fn written_log(written: &ServerSettings) -> Option<Log> {
+    written.access_log.as_ref().map(|log| Log {
+        path: PathBuf::from(&log.path),
+        format: match log.format {
+            AccessLogFormat::Common => LogFormat::Common,
+            AccessLogFormat::Combined => LogFormat::Combined,
+            AccessLogFormat::Json => LogFormat::Json,
+        },
+        queries: match log.queries {
+            AccessLogQueries::Hidden => Queries::Hidden,
+            AccessLogQueries::Shown => Queries::Shown,
+        },
+    })
+}
