@@ -76,24 +76,31 @@ pub enum Refusal {
     PatternTooCostly,
     /// A request was rewritten more often than its dialect allows: 500.
     RewriteLimit,
+    /// The path of the request climbs above its root or holds a NUL, and the server whose rules these are refuses that: 400.
+    InvalidPath,
+    /// The path of the request holds an encoded slash, and the server whose rules these are finds nothing there: 404.
+    EncodedSlash,
     /// An upgrade to https would come back as http: a proxy in front says so, and is not trusted: 508.
     UpgradeLoop,
 }
 
 impl Refusal {
     /// All refusals, in the order in which they are counted.
-    pub const ALL: [Refusal; 5] = [
+    pub const ALL: [Refusal; 7] = [
         Refusal::InvalidLocation,
         Refusal::LocationTooLong,
         Refusal::PatternTooCostly,
         Refusal::RewriteLimit,
+        Refusal::InvalidPath,
+        Refusal::EncodedSlash,
         Refusal::UpgradeLoop,
     ];
 
     /// The status to answer.
     pub const fn status(self) -> u16 {
         match self {
-            Refusal::InvalidLocation => 400,
+            Refusal::InvalidLocation | Refusal::InvalidPath => 400,
+            Refusal::EncodedSlash => 404,
             Refusal::LocationTooLong => 414,
             Refusal::PatternTooCostly | Refusal::RewriteLimit => 500,
             Refusal::UpgradeLoop => 508,
@@ -107,6 +114,8 @@ impl Refusal {
             Refusal::LocationTooLong => "the location made from this request would be longer than 8,000 bytes",
             Refusal::PatternTooCostly => "a pattern used up its steps on this request",
             Refusal::RewriteLimit => "the request was rewritten too often",
+            Refusal::InvalidPath => "the path climbs above its root, or holds a NUL",
+            Refusal::EncodedSlash => "the path holds an encoded slash, and these rules are read as by a server that finds nothing there",
             Refusal::UpgradeLoop => {
                 "a proxy in front already says https (X-Forwarded-Proto), but it is not trusted: the upgrade would loop"
             }

@@ -58,6 +58,12 @@ pub enum CaptureForm {
     NginxRewrite = 2,
     /// Decoded bytes re-escaped as Apache's `escape_uri` does.
     Apache = 3,
+    /// The bytes as the pattern saw them, whatever they are: for working paths and texts of conditions, never for a Location.
+    Verbatim = 4,
+    /// Apache's `[B,NE]`: all but letters, digits and `.-*_` escaped, a blank as `+`.
+    ApacheEscaped = 5,
+    /// Apache's `[B]`: that, and the percent signs escaped once more.
+    ApacheEscapedTwice = 6,
 }
 
 /// What is sent when a target begins with `/`.
@@ -68,8 +74,20 @@ pub enum RelativeForm {
     AsWritten = 0,
     /// Made absolute with scheme, the request's host and the listener's port, as nginx does.
     HostAndListenerPort = 1,
-    /// Made absolute with scheme and the Host field, port included, as Apache does.
+    /// Made absolute with scheme, the request's host and the port of the Host field, else the listener's, as Apache does.
     HostAndItsPort = 2,
+}
+
+/// What becomes of `%2F` in a path that is decoded before patterns see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum EncodedSlash {
+    /// It is a slash like any other.
+    Decoded = 0,
+    /// The request is refused with 404, as Apache does unless told otherwise; `%00` as well.
+    NotFound = 1,
+    /// It stays three characters, as with Apache's `AllowEncodedSlashes NoDecode`.
+    Kept = 2,
 }
 
 /// What happens to the query of the request.
@@ -128,6 +146,8 @@ pub struct Dialect {
     pub case: LetterCase,
     /// Whether a trailing slash counts.
     pub slash: TrailingSlash,
+    /// What becomes of an encoded slash.
+    pub encoded_slash: EncodedSlash,
     /// How captures are written.
     pub captures: CaptureForm,
     /// What a relative target becomes.
@@ -146,6 +166,7 @@ pub const BYWAY: Dialect = Dialect {
     view: View::Unreserved,
     case: LetterCase::Significant,
     slash: TrailingSlash::Significant,
+    encoded_slash: EncodedSlash::Kept,
     captures: CaptureForm::Raw,
     relative: RelativeForm::AsWritten,
     self_redirect: SelfRedirect::StandsAside,
@@ -159,6 +180,7 @@ pub const NGINX_RETURN: Dialect = Dialect {
     view: View::Normalised,
     case: LetterCase::Significant,
     slash: TrailingSlash::Significant,
+    encoded_slash: EncodedSlash::Decoded,
     captures: CaptureForm::Decoded,
     relative: RelativeForm::HostAndListenerPort,
     self_redirect: SelfRedirect::Sent,
@@ -169,13 +191,43 @@ pub const NGINX_RETURN: Dialect = Dialect {
 /// nginx `rewrite`: captures re-escaped.
 pub const NGINX_REWRITE: Dialect = Dialect { captures: CaptureForm::NginxRewrite, ..NGINX_RETURN };
 
+/// nginx `return` with `absolute_redirect off`.
+pub const NGINX_RETURN_RELATIVE: Dialect = Dialect { relative: RelativeForm::AsWritten, ..NGINX_RETURN };
+
+/// nginx `rewrite` with `absolute_redirect off`.
+pub const NGINX_REWRITE_RELATIVE: Dialect = Dialect { relative: RelativeForm::AsWritten, ..NGINX_REWRITE };
+
 /// Apache's mod_alias and mod_rewrite.
 pub const APACHE: Dialect = Dialect {
     name: "apache",
+    encoded_slash: EncodedSlash::NotFound,
     captures: CaptureForm::Apache,
     relative: RelativeForm::HostAndItsPort,
     ..NGINX_RETURN
 };
 
+/// Apache with `AllowEncodedSlashes NoDecode`.
+pub const APACHE_NO_DECODE: Dialect = Dialect { encoded_slash: EncodedSlash::Kept, ..APACHE };
+
+/// Rules of mod_rewrite with `[NE]`.
+pub const APACHE_NE: Dialect = Dialect { captures: CaptureForm::Decoded, ..APACHE };
+
+/// Rules of mod_rewrite with `[B]`.
+pub const APACHE_B: Dialect = Dialect { captures: CaptureForm::ApacheEscapedTwice, ..APACHE };
+
+/// Rules of mod_rewrite with `[B,NE]`.
+pub const APACHE_B_NE: Dialect = Dialect { captures: CaptureForm::ApacheEscaped, ..APACHE };
+
 /// All rows, in the order of their numbers in a compiled file: new ones are added at the end.
-pub(crate) const DIALECTS: [&Dialect; 4] = [&BYWAY, &NGINX_RETURN, &NGINX_REWRITE, &APACHE];
+pub(crate) const DIALECTS: [&Dialect; 10] = [
+    &BYWAY,
+    &NGINX_RETURN,
+    &NGINX_REWRITE,
+    &APACHE,
+    &NGINX_RETURN_RELATIVE,
+    &NGINX_REWRITE_RELATIVE,
+    &APACHE_NO_DECODE,
+    &APACHE_NE,
+    &APACHE_B,
+    &APACHE_B_NE,
+];

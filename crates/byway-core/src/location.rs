@@ -5,10 +5,11 @@
 //! place and cannot end that place: a capture in the path opens no query, one in the query opens no second pair, and only a
 //! piece that the target puts into the host can touch the host.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use crate::decision::Refusal;
-use crate::dialect::{CaptureForm, QueryPolicy, RelativeForm};
+use crate::dialect::{CaptureForm, EncodedSlash, QueryPolicy, RelativeForm};
 use crate::path::{is_escape, is_path_byte, is_query_byte, push_escaped, push_escaped_lower, raw_offset};
 use crate::query::{self, push_by_policy, push_query};
 use crate::regex::Span;
@@ -76,12 +77,15 @@ pub(crate) struct Expansion<'e> {
     pub(crate) spans: &'e [Span],
     /// The groups of the last pattern condition that held.
     pub(crate) condition_groups: &'e [Vec<u8>],
-    /// The working path, decoded.
-    pub(crate) working_path: &'e [u8],
+    /// The working path, decoded, where a rule has written one.
+    pub(crate) working: Option<&'e [u8]>,
+    /// Texts that rules have kept.
+    pub(crate) slots: &'e [Vec<u8>],
     /// The working query.
     pub(crate) query: Option<&'e [u8]>,
     pub(crate) form: CaptureForm,
     pub(crate) relative: RelativeForm,
+    pub(crate) encoded_slash: EncodedSlash,
 }
 
 /// The bytes of a target in a rule set.
@@ -112,38 +116,64 @@ pub(crate) fn write(
     }
 }
 
-/// Writes a target without asking what a Location asks: for the working path of a rewrite, and for the text of a condition.
+/// Writes a target without asking what a Location asks: for the working path of a rewrite, and for texts. Returns where the
+/// query's `?` is.
 pub(crate) fn write_parts(
     target: TargetBytes<'_>,
     with: &Expansion<'_>,
     policy: &QueryPolicy,
     out: &mut Vec<u8>,
-) -> Result<(), Refusal> {
+) -> Result<Option<usize>, Refusal> {
     out.clear();
     match target {
         TargetBytes::Constant(text) => {
             let end = memchr::memchr(b'#', text).unwrap_or(text.len());
             out.extend_from_slice(&text[..end]);
-            push_by_policy(policy, with.query, 0, out);
+            let mark = with_policy(policy, with.query, memchr::memchr(b'?', &text[..end]), out);
             out.extend_from_slice(&text[end..]);
-            Ok(())
+            Ok(mark)
         }
-        TargetBytes::Template(bytes) => Writer { with, out, host: None, path: None, has_capture_in_host: false }
-            .template(bytes, policy),
+        TargetBytes::Template(bytes) => {
+            Writer { with, out, host: None, path: None, query: None, has_capture_in_host: false }.template(bytes, policy)
+        }
     }
+}
+
+fn with_policy(policy: &QueryPolicy, query: Option<&[u8]>, own: Option<usize>, out: &mut Vec<u8>) -> Option<usize> {
+    let before = out.len();
+    push_by_policy(policy, query, own, out);
+    // No bare `?` is left where the target's own query was empty.
+    if *policy == QueryPolicy::Keep && own.is_some_and(|own| own + 1 == out.len()) {
+        out.pop();
+    }
+    Some(own.unwrap_or(before)).filter(|&mark| out.get(mark) == Some(&b'?'))
 }
 
 fn make_absolute(with: &Expansion<'_>, out: &mut Vec<u8>) {
     let request = with.request;
     let port = match with.relative {
         RelativeForm::HostAndListenerPort => request.local_port,
-        _ => request.port,
+        RelativeForm::HostAndItsPort => written_port(request).unwrap_or(request.local_port),
+        RelativeForm::AsWritten => request.port,
     };
     let mut head = format!("{}://{}", request.scheme.as_str(), with.host);
     if port != request.scheme.default_port() {
         head.push_str(&format!(":{port}"));
     }
     out.splice(0..0, head.into_bytes());
+}
+
+/// The Host field as sent.
+fn host_field(request: &Request<'_>) -> Vec<u8> {
+    let mut host = request.host.as_bytes().to_vec();
+    request.fields.for_each("host", &mut |field| host = field.to_vec());
+    host
+}
+
+/// The port that the Host field names.
+fn written_port(request: &Request<'_>) -> Option<u16> {
+    let field = host_field(request);
+    crate::host::split_authority(std::str::from_utf8(&field).ok()?).ok()?.1
 }
 
 struct Writer<'w, 'e> {
@@ -153,14 +183,17 @@ struct Writer<'w, 'e> {
     host: Option<(usize, usize)>,
     /// Where the path begins.
     path: Option<usize>,
+    /// Where the target's own query begins.
+    query: Option<usize>,
     has_capture_in_host: bool,
 }
 
 impl Writer<'_, '_> {
-    fn template(mut self, bytes: &[u8], policy: &QueryPolicy) -> Result<(), Refusal> {
+    fn template(mut self, bytes: &[u8], policy: &QueryPolicy) -> Result<Option<usize>, Refusal> {
         let mut before = Landing::Scheme;
         let mut swallow_slash = false;
-        let mut fragment_at = None;
+        let mut mark = None;
+        let mut is_over = false;
         for piece in shape::pieces(bytes) {
             if piece.place == Landing::Path && self.path.is_none() {
                 self.begin_path();
@@ -168,9 +201,12 @@ impl Writer<'_, '_> {
             if piece.place >= Landing::Query && before < Landing::Query {
                 self.end_path();
             }
-            if piece.place == Landing::Fragment && fragment_at.is_none() {
-                push_by_policy(policy, self.with.query, self.path.unwrap_or(0), self.out);
-                fragment_at = Some(self.out.len());
+            if piece.place == Landing::Query && self.query.is_none() {
+                self.query = Some(self.out.len());
+            }
+            if piece.place == Landing::Fragment && !is_over {
+                mark = with_policy(policy, self.with.query, self.query, self.out);
+                is_over = true;
             }
             before = piece.place;
             let from = self.out.len();
@@ -185,6 +221,7 @@ impl Writer<'_, '_> {
             swallow_slash = piece.place == Landing::Path
                 && self.out.len() == from
                 && (swallow_slash || self.out.last() == Some(&b'/'))
+                && self.with.form == CaptureForm::Raw
                 && !matches!(piece.what, What::Literal(_));
             if piece.place == Landing::Host {
                 let start = self.host.map_or(from, |(start, _)| start);
@@ -195,10 +232,10 @@ impl Writer<'_, '_> {
         if before < Landing::Query {
             self.end_path();
         }
-        if fragment_at.is_none() {
-            push_by_policy(policy, self.with.query, self.path.unwrap_or(0), self.out);
+        if !is_over {
+            mark = with_policy(policy, self.with.query, self.query, self.out);
         }
-        self.check_host()
+        self.check_host().map(|()| mark)
     }
 
     fn begin_path(&mut self) {
@@ -220,8 +257,10 @@ impl Writer<'_, '_> {
     fn check_host(&self) -> Result<(), Refusal> {
         let Some((start, end)) = self.host.filter(|_| self.has_capture_in_host) else { return Ok(()) };
         let host = std::str::from_utf8(&self.out[start..end]).unwrap_or_default();
+        // Only the Host field itself brings a port along.
+        let host = crate::host::split_authority(host).map_or("", |(host, _)| host);
         match crate::host::normalise(host) {
-            Ok(normal) if normal == host => Ok(()),
+            Ok(normal) if normal == host && !host.is_empty() => Ok(()),
             _ => Err(Refusal::InvalidLocation),
         }
     }
@@ -247,6 +286,7 @@ impl Writer<'_, '_> {
                     .map(|(_, _, value)| value)
                     .unwrap_or_default();
                 match piece.place {
+                    _ if with.form == CaptureForm::Verbatim => self.out.extend_from_slice(found),
                     Landing::Query => push_query(found, self.out),
                     Landing::Path => push_value_in_path(found, self.out),
                     place => self.text_of(found, place, CaptureForm::Raw)?,
@@ -260,7 +300,17 @@ impl Writer<'_, '_> {
                     }
                     value.extend_from_slice(line);
                 });
-                self.text_of(&value, piece.place, CaptureForm::Decoded)?;
+                self.text_of(&value, piece.place, with.form)?;
+            }
+            What::Slot(slot) => {
+                let kept = with.slots.get(usize::from(*slot)).map(Vec::as_slice).unwrap_or_default();
+                self.text_of(kept, piece.place, with.form)?;
+            }
+            What::PortElse(port) => {
+                let port = written_port(with.request).unwrap_or(*port);
+                if port != with.request.scheme.default_port() {
+                    self.out.extend_from_slice(format!(":{port}").as_bytes());
+                }
             }
         }
         Ok(())
@@ -270,7 +320,7 @@ impl Writer<'_, '_> {
         let with = self.with;
         match part {
             Part::Scheme => self.out.extend_from_slice(with.request.scheme.as_str().as_bytes()),
-            Part::Host if with.host.is_empty() => return Err(Refusal::InvalidLocation),
+            Part::Host if with.host.is_empty() && with.form != CaptureForm::Verbatim => return Err(Refusal::InvalidLocation),
             Part::Host => self.out.extend_from_slice(with.host.as_bytes()),
             Part::Port if place == Landing::Port => {
                 if with.request.port != with.request.scheme.default_port() {
@@ -282,30 +332,57 @@ impl Writer<'_, '_> {
                 let path = with.request.path;
                 let slash = place == Landing::Path && self.out.last() == Some(&b'/') && self.path != Some(self.out.len());
                 let path = if slash { path.strip_prefix(b"/").unwrap_or(path) } else { path };
-                self.text_of(path, place, CaptureForm::Raw)?;
+                self.text_of(path, place, self.as_sent())?;
             }
-            Part::Query => push_query(with.request.query.unwrap_or_default(), self.out),
+            Part::Query => self.query_text(with.request.query.unwrap_or_default()),
             Part::PathAndQuery => {
-                self.text_of(with.request.path, place, CaptureForm::Raw)?;
+                self.text_of(with.request.path, place, self.as_sent())?;
                 if let Some(query) = with.request.query {
                     self.out.push(b'?');
-                    push_query(query, self.out);
+                    self.query_text(query);
                 }
             }
-            Part::WorkingPath => self.text_of(with.working_path, place, with.form)?,
-            Part::WorkingQuery => push_query(with.query.unwrap_or_default(), self.out),
+            Part::WorkingPath => {
+                let path = match with.working {
+                    Some(path) => path.into(),
+                    None => normalised(with.request.path, with.encoded_slash),
+                };
+                self.text_of(&path, place, with.form)?;
+            }
+            Part::WorkingQuery => self.query_text(with.query.unwrap_or_default()),
+            Part::Method => self.text_of(with.request.method.as_bytes(), place, with.form)?,
             Part::HostField => {
-                let mut host = with.request.host.to_owned();
-                with.request.fields.for_each("host", &mut |field| host = String::from_utf8_lossy(field).into_owned());
-                self.text_of(host.as_bytes(), place, CaptureForm::Decoded)?;
+                let field = host_field(with.request);
+                match std::str::from_utf8(&field).map(crate::host::split_authority) {
+                    Ok(Ok((_, port))) if place == Landing::Host && with.form != CaptureForm::Verbatim => {
+                        self.part(Part::Host, place)?;
+                        if let Some(port) = port {
+                            self.out.extend_from_slice(format!(":{port}").as_bytes());
+                        }
+                    }
+                    _ => self.text_of(&field, place, with.form)?,
+                }
             }
         }
         Ok(())
     }
 
+    /// The form of what is sent on as it came.
+    fn as_sent(&self) -> CaptureForm {
+        if self.with.form == CaptureForm::Verbatim { CaptureForm::Verbatim } else { CaptureForm::Raw }
+    }
+
+    fn query_text(&mut self, query: &[u8]) {
+        match self.with.form {
+            CaptureForm::Verbatim => self.out.extend_from_slice(query),
+            _ => push_query(query, self.out),
+        }
+    }
+
     /// Text of the request, escaped for its place.
     fn text_of(&mut self, text: &[u8], place: Landing, form: CaptureForm) -> Result<(), Refusal> {
         match (place, form) {
+            (_, CaptureForm::Verbatim) => self.out.extend_from_slice(text),
             (Landing::Scheme | Landing::Host | Landing::Port, _) => {
                 let fits = text.iter().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(b)) && !text.is_empty();
                 if !fits {
@@ -317,20 +394,43 @@ impl Writer<'_, '_> {
             (_, CaptureForm::Raw) => push_raw(text, |b| is_query_byte(b) && !b"&=+".contains(&b), self.out),
             (_, CaptureForm::Decoded) => push_if(text, |b| (0x21..=0x7E).contains(&b), push_escaped, self.out),
             (Landing::Path, CaptureForm::NginxRewrite) => {
-                push_if(text, |b| (0x21..=0x7E).contains(&b) && !b"%#".contains(&b), push_escaped, self.out);
+                push_if(text, |b| (0x21..=0x7E).contains(&b) && !b"%#\"".contains(&b), push_escaped, self.out);
             }
             (_, CaptureForm::NginxRewrite) => {
                 let quoted = self.with.request.path.iter().any(|&b| b == b'%' || b == b'+');
-                let kept = |b: u8| (0x21..=0x7E).contains(&b) && !(quoted && b"%#&+;?\"".contains(&b));
+                let kept = |b: u8| (0x21..=0x7E).contains(&b) && !(quoted && b"%#&+;?\"<>".contains(&b));
                 push_if(text, kept, push_escaped, self.out);
             }
             (_, CaptureForm::Apache) => {
                 let kept = |b: u8| b.is_ascii_alphanumeric() || b"$-_.+!*'(),:;@&=/~".contains(&b);
                 push_if(text, kept, push_escaped_lower, self.out);
             }
+            (_, CaptureForm::ApacheEscaped | CaptureForm::ApacheEscapedTwice) => {
+                let twice = form == CaptureForm::ApacheEscapedTwice;
+                for &byte in text {
+                    match byte {
+                        b' ' => self.out.push(b'+'),
+                        byte if byte.is_ascii_alphanumeric() || b".-*_".contains(&byte) => self.out.push(byte),
+                        byte => {
+                            let from = self.out.len();
+                            push_escaped_lower(byte, self.out);
+                            if twice {
+                                self.out.splice(from + 1..from + 1, *b"25");
+                            }
+                        }
+                    }
+                }
+            }
         }
         Ok(())
     }
+}
+
+/// A path decoded and normalised.
+fn normalised(path: &[u8], slash: EncodedSlash) -> Cow<'_, [u8]> {
+    let mut out = Vec::with_capacity(path.len());
+    crate::path::push_normalised(path, slash, &mut out);
+    Cow::Owned(out)
 }
 
 /// The text of a capture: as sent where the form asks for it, else as the pattern saw it.
@@ -425,8 +525,22 @@ pub(crate) fn relation(location: &[u8], request: &Request<'_>, host: &str) -> Re
 }
 
 fn is_same_path(path_and_query: &[u8], request: &Request<'_>) -> bool {
-    let path = request.path;
-    match (path_and_query.strip_prefix(path), request.query) {
+    if same_bytes(path_and_query, request.path, request.query) {
+        return true;
+    }
+    // What browsers send unescaped is escaped in every Location, and asks the same all the same.
+    let plain_query = request.query.unwrap_or_default().iter().all(|&b| is_query_byte(b) || b == b'%');
+    if plain_query && request.path.iter().all(|&b| is_path_byte(b) || b == b'%') {
+        return false;
+    }
+    let (mut path, mut query) = (Vec::new(), Vec::new());
+    push_raw(request.path, is_path_byte, &mut path);
+    push_query(request.query.unwrap_or_default(), &mut query);
+    same_bytes(path_and_query, &path, request.query.map(|_| query.as_slice()))
+}
+
+fn same_bytes(path_and_query: &[u8], path: &[u8], query: Option<&[u8]>) -> bool {
+    match (path_and_query.strip_prefix(path), query) {
         (Some([]), None) => true,
         (Some([]), Some(query)) => query.is_empty(),
         (Some([b'?', rest @ ..]), Some(query)) => rest == query,

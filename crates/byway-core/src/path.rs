@@ -7,6 +7,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use crate::decision::Refusal;
+use crate::dialect::EncodedSlash;
 use crate::request::Scheme;
 
 const UNRESERVED: u8 = 1;
@@ -313,11 +315,49 @@ pub(crate) fn push_decoded(path: &[u8], out: &mut Vec<u8>) {
     }
 }
 
+/// Why a server that decodes paths refuses one, if it does.
+pub(crate) fn refused_when_normalised(path: &[u8], slash: EncodedSlash) -> Option<Refusal> {
+    let coded = |wanted: u8, at: usize| is_escape(path, at) && hex_value(path[at + 1]) << 4 | hex_value(path[at + 2]) == wanted;
+    if memchr::memchr(b'%', path).is_some() {
+        let holds = |wanted: u8| memchr::memchr_iter(b'%', path).any(|at| coded(wanted, at));
+        match slash {
+            EncodedSlash::NotFound if holds(b'/') || holds(0) => return Some(Refusal::EncodedSlash),
+            _ if holds(0) => return Some(Refusal::InvalidPath),
+            _ => {}
+        }
+    }
+    let mut decoded = Vec::new();
+    if memchr::memchr(b'.', path).is_some() || memchr::memchr(b'%', path).is_some() {
+        push_decoded(path, &mut decoded);
+    }
+    let mut depth = 0i32;
+    for segment in decoded.split(|&b| b == b'/') {
+        match segment {
+            b"" | b"." => {}
+            b".." if depth == 0 => return Some(Refusal::InvalidPath),
+            b".." => depth -= 1,
+            _ => depth += 1,
+        }
+    }
+    None
+}
+
 /// Appends `path` decoded, with runs of `/` merged and `.` and `..` resolved.
-pub(crate) fn push_normalised(path: &[u8], out: &mut Vec<u8>) {
+pub(crate) fn push_normalised(path: &[u8], slash: EncodedSlash, out: &mut Vec<u8>) {
     let start = out.len();
     let mut decoded = Vec::with_capacity(path.len());
-    push_decoded(path, &mut decoded);
+    match slash {
+        EncodedSlash::Kept => {
+            let mut from = 0;
+            for at in memchr::memchr_iter(b'%', path).filter(|&at| matches!(path.get(at..at + 3), Some(b"%2F" | b"%2f"))) {
+                push_decoded(&path[from..at], &mut decoded);
+                decoded.extend_from_slice(&path[at..at + 3]);
+                from = at + 3;
+            }
+            push_decoded(&path[from..], &mut decoded);
+        }
+        _ => push_decoded(path, &mut decoded),
+    }
     let mut segments = decoded.split(|&b| b == b'/').peekable();
     while let Some(segment) = segments.next() {
         let last = segments.peek().is_none();
@@ -414,7 +454,7 @@ mod tests {
             ("//", "/"),
         ] {
             let mut out = b"x".to_vec();
-            push_normalised(raw.as_bytes(), &mut out);
+            push_normalised(raw.as_bytes(), EncodedSlash::Decoded, &mut out);
             assert_eq!(String::from_utf8_lossy(&out[1..]), normal, "{raw}");
         }
     }

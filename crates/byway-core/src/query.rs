@@ -63,10 +63,9 @@ pub(crate) fn push_query(query: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(&query[from..]);
 }
 
-/// Appends the request's query to a Location that holds `out[start..]` so far and no fragment, by the policy.
-pub(crate) fn push_by_policy(policy: &QueryPolicy, request: Option<&[u8]>, start: usize, out: &mut Vec<u8>) {
+/// Appends the request's query to a Location without fragment, by the policy; `own` is where the `?` of the target's own query is.
+pub(crate) fn push_by_policy(policy: &QueryPolicy, request: Option<&[u8]>, own: Option<usize>, out: &mut Vec<u8>) {
     let request = request.unwrap_or_default();
-    let own = memchr::memchr(b'?', &out[start..]).map(|at| start + at);
     match policy {
         QueryPolicy::Drop => {}
         QueryPolicy::Replace if own.is_some() => {}
@@ -76,7 +75,7 @@ pub(crate) fn push_by_policy(policy: &QueryPolicy, request: Option<&[u8]>, start
             for (pair, name, _) in pairs(request) {
                 if names.iter().any(|wanted| is_same(name, wanted.as_bytes())) {
                     append(pair, own, out);
-                    own = Some(start);
+                    own = own.or(Some(0));
                 }
             }
         }
@@ -125,7 +124,7 @@ mod tests {
 
     fn apply(policy: QueryPolicy, target: &str, request: &str) -> String {
         let mut out = target.as_bytes().to_vec();
-        push_by_policy(&policy, Some(request.as_bytes()), 0, &mut out);
+        push_by_policy(&policy, Some(request.as_bytes()), target.find('?'), &mut out);
         String::from_utf8(out).unwrap()
     }
 

@@ -104,9 +104,18 @@ pub enum Action<'a> {
         /// Where to go on.
         then: Then,
     },
+    /// Imported rules only: keep a text for later, and go on (nginx's `set` and `map`, and captures that outlive their rule).
+    Set {
+        /// The slot in which it is kept, empty before; read by [`crate::target::What::Slot`].
+        slot: u8,
+        /// The text.
+        text: Target<'a>,
+        /// Where to go on.
+        then: Then,
+    },
 }
 
-/// Where the walk goes on after a rewrite.
+/// Where the walk goes on after a rule that does not decide.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Then {
     /// With the next rule of this table.

@@ -360,7 +360,6 @@ fn parse_segments(text: &str, at: usize) -> Result<PathPattern<'_>, InvalidSourc
         }
     }
     Ok(match tail {
-        true if path == b"/" => PathPattern::Prefix(Cow::Borrowed(b"")),
         true => PathPattern::Prefix(Cow::Owned(path)),
         false => PathPattern::Exact(Cow::Owned(path)),
     })

@@ -81,6 +81,10 @@ pub enum What<'a> {
     QueryValue(Cow<'a, str>),
     /// Imported rules only: the value of a header field.
     Field(Cow<'a, str>),
+    /// Imported rules only: a text kept by [`crate::Action::Set`].
+    Slot(u8),
+    /// Imported rules only: the port of the Host field, else this one (Apache's, with a port in `ServerName`).
+    PortElse(u16),
 }
 
 /// A part of the request that a target may use.
@@ -105,10 +109,12 @@ pub enum Part {
     HostField = 7,
     /// Imported rules only: the working query (nginx's `$args`).
     WorkingQuery = 8,
+    /// Imported rules only: the method (nginx's `$request_method`).
+    Method = 9,
 }
 
 impl Part {
-    pub(crate) const ALL: [Part; 9] = [
+    pub(crate) const ALL: [Part; 10] = [
         Part::Scheme,
         Part::Host,
         Part::Port,
@@ -118,6 +124,7 @@ impl Part {
         Part::WorkingPath,
         Part::HostField,
         Part::WorkingQuery,
+        Part::Method,
     ];
 
     const NAMED: [(&'static str, Part); 5] = [
@@ -139,6 +146,7 @@ impl Part {
             Part::WorkingPath => "working-path",
             Part::HostField => "host-field",
             Part::WorkingQuery => "working-query",
+            Part::Method => "method",
         }
     }
 }
@@ -757,6 +765,8 @@ impl Target<'_> {
                 What::Part(part) => out.push_str(&format!("{{{}}}", part.name())),
                 What::QueryValue(name) => out.push_str(&format!("{{query.{name}}}")),
                 What::Field(name) => out.push_str(&format!("{{field.{name}}}")),
+                What::Slot(slot) => out.push_str(&format!("{{slot.{slot}}}")),
+                What::PortElse(port) => out.push_str(&format!(":{{port-or-{port}}}")),
             }
         }
         out
@@ -781,6 +791,8 @@ impl Piece<'_> {
             What::TailText(index) => What::TailText(index),
             What::ConditionCapture(index) => What::ConditionCapture(index),
             What::Part(part) => What::Part(part),
+            What::Slot(slot) => What::Slot(slot),
+            What::PortElse(port) => What::PortElse(port),
         };
         Piece { place: self.place, what }
     }

@@ -267,7 +267,9 @@ impl Builder {
         match &rule.action {
             // Tables are entered downwards only, so that a walk ends.
             Action::Enter(next) if next.0 <= table.0 => refused("a table is entered from one made before it only", None),
-            Action::Rewrite { then: Then::Table(next), .. } if usize::from(next.0) >= self.tables.len() => {
+            Action::Rewrite { then: Then::Table(next), .. } | Action::Set { then: Then::Table(next), .. }
+                if usize::from(next.0) >= self.tables.len() =>
+            {
                 refused("there is no such table", None)
             }
             _ => Ok(()),
@@ -387,8 +389,7 @@ impl Builder {
     }
 
     fn note_query_set(&mut self, source: &Source<'_>, cell: u32) {
-        let mut names: Vec<String> = source.query.iter().map(|pair| pair.name.to_string()).collect();
-        names.dedup();
+        let names: Vec<String> = source.query.iter().map(|pair| pair.name.to_string()).collect();
         let set = match self.query_set_of.get(&names) {
             Some(&set) => set,
             None => {
@@ -583,7 +584,7 @@ fn write_blob(rule: &Rule<'_>, head: [u32; 4], out: &mut Vec<u8>) -> Option<usiz
     out.put_u32(0);
     write_key(&rule.source, out);
     let key_len = out.len() - BLOB_HEAD;
-    if let Action::Redirect { target, .. } | Action::Rewrite { target, .. } = &rule.action {
+    if let Action::Redirect { target, .. } | Action::Rewrite { target, .. } | Action::Set { text: target, .. } = &rule.action {
         shape::encode_target(target, out);
     }
     let target_len = out.len() - BLOB_HEAD - key_len;

@@ -43,6 +43,7 @@ pub(crate) enum Does {
     Pass = 2,
     Enter = 3,
     Rewrite = 4,
+    Set = 5,
 }
 
 /// Writes the shape of a rule; `weight` is how much more it asks than its source alone.
@@ -53,8 +54,9 @@ pub(crate) fn encode(rule: &Rule<'_>, table: TableId, out: &mut Vec<u8>) -> u16 
     let asked = rule.conditions.len()
         + usize::from(source.scheme.is_some())
         + usize::from(source.port.is_some())
-        + pairs.len();
-    let gated = asked > 0 || rule.since.is_some() || rule.until.is_some();
+        + source.query.len();
+    // Pairs of an exact source are part of its key: they weigh, and are not asked once more.
+    let gated = asked > source.query.len() - pairs.len() || rule.since.is_some() || rule.until.is_some();
     let weight = asked.min(usize::from(u16::MAX)) as u16;
     let (does, numbers, target, query, arg) = action_parts(&rule.action);
     let kind = kind_of(&source.path);
@@ -85,8 +87,8 @@ pub(crate) fn encode(rule: &Rule<'_>, table: TableId, out: &mut Vec<u8>) -> u16 
         Some(QueryPolicy::Only(_)) => 5,
     });
     out.put_u8(match rule.action {
-        Action::Rewrite { then: Then::Table(_), .. } => 1,
-        Action::Rewrite { then: Then::End, .. } => 2,
+        Action::Rewrite { then: Then::Table(_), .. } | Action::Set { then: Then::Table(_), .. } => 1,
+        Action::Rewrite { then: Then::End, .. } | Action::Set { then: Then::End, .. } => 2,
         _ => 0,
     });
     out.put_u32(arg);
@@ -148,6 +150,10 @@ fn action_parts<'r, 'a>(action: &'r Action<'a>) -> Parts<'r, 'a> {
         Action::Rewrite { target, query, then } => {
             let table = if let Then::Table(table) = then { u32::from(table.0) } else { 0 };
             (Does::Rewrite, (0, 0), Some(target), Some(query), table)
+        }
+        Action::Set { slot, text, then } => {
+            let table = if let Then::Table(table) = then { u32::from(table.0) } else { 0 };
+            (Does::Set, (u16::from(*slot), 0), Some(text), Some(&QueryPolicy::Drop), table)
         }
     }
 }
@@ -276,6 +282,7 @@ impl<'s> Shape<'s> {
             1 => Does::Reply,
             3 => Does::Enter,
             4 => Does::Rewrite,
+            5 => Does::Set,
             _ => Does::Pass,
         }
     }
@@ -329,6 +336,10 @@ impl<'s> Shape<'s> {
 
     pub(crate) fn reply_status(self) -> ReplyStatus {
         ReplyStatus::from_number(u16_at(self.0, 6)).unwrap_or(ReplyStatus::NotFound)
+    }
+
+    pub(crate) fn slot(self) -> u8 {
+        u16_at(self.0, 6) as u8
     }
 
     pub(crate) fn query_policy(self) -> QueryPolicy {
@@ -478,6 +489,11 @@ fn encode_pieces(pieces: &[Piece<'_>], out: &mut Vec<u8>) {
                 out.put_u8(7);
                 out.put_bytes(name.as_bytes());
             }
+            What::Slot(slot) => out.extend_from_slice(&[8, *slot]),
+            What::PortElse(port) => {
+                out.put_u8(9);
+                out.put_u16(*port);
+            }
         }
     }
 }
@@ -505,6 +521,8 @@ pub(crate) fn pieces(bytes: &[u8]) -> impl Iterator<Item = Piece<'_>> {
             5 => What::Part(*Part::ALL.get(usize::from(cursor.u8()))?),
             6 => What::QueryValue(cursor.str().into()),
             7 => What::Field(cursor.str().into()),
+            8 => What::Slot(cursor.u8()),
+            9 => What::PortElse(cursor.u16()),
             _ => return None,
         };
         Some(Piece { place: *Landing::ALL.get(usize::from(place))?, what })

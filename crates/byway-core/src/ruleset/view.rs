@@ -113,6 +113,7 @@ impl<'s> RuleView<'s> {
             Does::Pass => Action::Pass,
             Does::Enter => Action::Enter(shape.table_argument()),
             Does::Rewrite => Action::Rewrite { target: target(), query: shape.query_policy(), then: shape.then() },
+            Does::Set => Action::Set { slot: shape.slot(), text: target(), then: shape.then() },
         }
     }
 
@@ -216,7 +217,7 @@ impl<'s> RuleView<'s> {
     /// ```
     pub fn target_text(&self) -> String {
         match self.action() {
-            Action::Redirect { target, .. } | Action::Rewrite { target, .. } => target.text(&self.source().capture_names()),
+            Action::Redirect { target, .. } | Action::Rewrite { target, .. } | Action::Set { text: target, .. } => target.text(&self.source().capture_names()),
             _ => String::new(),
         }
     }

@@ -1,0 +1,257 @@
+//! What the index proposes for a request: the cells that its host falls into, and the rules in them that may match its path.
+
+use std::cmp::Reverse;
+
+use super::{Flow, Walk, Watch};
+use crate::dialect::View;
+use crate::index::grams;
+use crate::path;
+use crate::query;
+use crate::ruleset::shape::Kind;
+use crate::ruleset::{Cell, HostKind, Plane, RuleRef};
+
+impl<'w, W: Watch> Walk<'w, W> {
+    pub(super) fn find_cell(&self, plane: &Plane, kind: HostKind, host: &str) -> Option<Cell<'w>> {
+        let wanted = match kind {
+            HostKind::Any => return plane.any.map(|cell| self.rules.cell(cell)),
+            HostKind::Exact => plane.has_exact_hosts,
+            HostKind::Below => plane.has_wildcard_hosts,
+        };
+        if !wanted {
+            return None;
+        }
+        let hash = cell_hash(self.rules.hash(host.as_bytes()), plane.id, kind as u8);
+        self.rules
+            .hosts()
+            .probe(hash)
+            .map(|id| self.rules.cell(id))
+            .find(|cell| cell.plane == plane.id && cell.kind == kind && cell.host == host)
+    }
+
+    /// The cells of a plane that the request's host falls into, the nearest first.
+    pub(super) fn cells_of(&self, plane: &Plane) -> Vec<Cell<'w>> {
+        let host = self.host;
+        let mut cells = Vec::new();
+        if !host.is_empty() {
+            cells.extend(self.find_cell(plane, HostKind::Exact, host));
+            let mut parent = host;
+            while let Some((_, rest)) = parent.split_once('.') {
+                parent = rest;
+                cells.extend(self.find_cell(plane, HostKind::Below, parent));
+            }
+        }
+        cells.extend(self.find_cell(plane, HostKind::Any, ""));
+        cells
+    }
+
+    pub(super) fn plane_of(&self, rule: RuleRef) -> Plane {
+        let blob = self.rules.blob(rule);
+        let shape = self.rules.shape(blob.shape);
+        let cell = self.rules.cell(blob.cell);
+        let (start, len) = self.rules.table(shape.table()).planes;
+        (start..start + len)
+            .map(|at| self.rules.plane(at))
+            .find(|plane| plane.id == cell.plane)
+            .unwrap_or_else(|| self.rules.plane(start))
+    }
+
+    /// Tries the candidates of one kind in the order of specificity.
+    pub(super) fn candidates(&mut self, cell: &Cell<'_>, plane: &Plane, kind: Kind) -> Flow {
+        if kind == Kind::Exact && cell.query_sets.1 == 0 {
+            return if cell.has_exact { self.plain_exact(cell) } else { Flow::On };
+        }
+        if !cell.holds(kind) {
+            return Flow::On;
+        }
+        let mut proposed = std::mem::take(&mut self.scratch.candidates);
+        proposed.clear();
+        self.propose(cell, plane, kind, &mut proposed);
+        let mut flow = Flow::On;
+        for &rule in &proposed {
+            if self.source_matches(RuleRef(rule)) {
+                flow = self.consider(RuleRef(rule));
+                if !matches!(flow, Flow::On) {
+                    break;
+                }
+            }
+        }
+        self.scratch.candidates = proposed;
+        flow
+    }
+
+    /// The common case, without a list of candidates.
+    fn plain_exact(&mut self, cell: &Cell<'_>) -> Flow {
+        let hash = key_hash(self.rules.hash(&self.scratch.text), cell.id, Kind::Exact);
+        for rule in self.rules.exact().probe(hash) {
+            let blob = self.rules.blob(RuleRef(rule));
+            if blob.cell == cell.id && blob.key == self.scratch.text {
+                self.scratch.spans.clear();
+                match self.consider(RuleRef(rule)) {
+                    Flow::On => {}
+                    flow => return flow,
+                }
+            }
+        }
+        Flow::On
+    }
+
+    /// Lists candidates of one kind, in the order of specificity.
+    pub(super) fn propose(&mut self, cell: &Cell<'_>, plane: &Plane, kind: Kind, out: &mut Vec<u32>) {
+        if !cell.holds(kind) {
+            return;
+        }
+        let text = std::mem::take(&mut self.scratch.text);
+        // A path with a dot segment is another path once a client resolves it: only what names it exactly takes it.
+        let dotted = plane.view == View::Unreserved && kind != Kind::Exact && path::has_dot_segment(&text);
+        if !dotted {
+            match kind {
+                Kind::Exact => self.propose_exact(cell, &text, out),
+                Kind::Prefix => self.propose_prefixes(cell, &text, out),
+                Kind::BytePrefix => self.propose_byte_prefixes(cell, &text, out),
+                Kind::Segments => self.propose_segments(cell, &text, out),
+                Kind::Regex => self.propose_regexes(cell, &text, out),
+            }
+        }
+        self.scratch.text = text;
+    }
+
+    fn propose_key(&self, cell: &Cell<'_>, kind: Kind, key: &[u8], out: &mut Vec<u32>) {
+        let table = if kind == Kind::Exact { self.rules.exact() } else { self.rules.prefix() };
+        let hash = key_hash(self.rules.hash(key), cell.id, kind);
+        out.extend(table.probe(hash).filter(|&rule| {
+            let blob = self.rules.blob(RuleRef(rule));
+            blob.cell == cell.id && blob.key == key
+        }));
+    }
+
+    fn propose_exact(&mut self, cell: &Cell<'_>, text: &[u8], out: &mut Vec<u32>) {
+        let query = self.query().map(<[u8]>::to_vec).unwrap_or_default();
+        if cell.query_sets.1 != 0 && !query.is_empty() {
+            for set in self.rules.postings(cell.query_sets) {
+                let names: Vec<&str> = self.rules.query_set(set).collect();
+                each_key(text, &names, &query, &mut |key| self.propose_key(cell, Kind::Exact, key, out));
+            }
+        }
+        if cell.has_exact {
+            self.propose_key(cell, Kind::Exact, text, out);
+        }
+        // Keys with other pairs were asked one after the other: what asks more comes first, then the order given.
+        if cell.query_sets.1 != 0 && out.len() > 1 {
+            let rules = self.rules;
+            out.sort_unstable_by_key(|&rule| (Reverse(rules.shape(rules.blob(RuleRef(rule)).shape).weight()), rule));
+            out.dedup();
+        }
+    }
+
+    fn propose_prefixes(&mut self, cell: &Cell<'_>, text: &[u8], out: &mut Vec<u32>) {
+        let total = text.iter().filter(|&&b| b == b'/').count();
+        let (mut depth, mut end) = (total, text.len());
+        // A path that ends in a slash is below the prefix without it at the same depth less one; boundaries are the slashes.
+        loop {
+            if cell.depths >> depth.min(63) & 1 == 1 {
+                self.propose_key(cell, Kind::Prefix, &text[..end], out);
+            }
+            if depth == 0 {
+                return;
+            }
+            end = text[..end].iter().rposition(|&b| b == b'/').unwrap_or(0);
+            depth -= 1;
+        }
+    }
+
+    fn propose_byte_prefixes(&mut self, cell: &Cell<'_>, text: &[u8], out: &mut Vec<u32>) {
+        for len in self.rules.postings(cell.byte_lengths) {
+            if let Some(prefix) = text.get(..len as usize) {
+                self.propose_key(cell, Kind::BytePrefix, prefix, out);
+            }
+        }
+    }
+
+    fn propose_segments(&mut self, cell: &Cell<'_>, text: &[u8], out: &mut Vec<u32>) {
+        let (Some(root), Some(rest)) = (cell.root, text.strip_prefix(b"/")) else { return };
+        let rules = self.rules;
+        rules.trie().walk(root, Some(rest), &|segment| rules.hash(segment), &mut |list| {
+            out.extend(rules.postings((list.start, list.len)));
+            false
+        });
+    }
+
+    fn propose_regexes(&mut self, cell: &Cell<'_>, text: &[u8], out: &mut Vec<u32>) {
+        let from = out.len();
+        if cell.has_grams {
+            let table = self.rules.grams();
+            for (length, map) in grams::LENGTHS.into_iter().zip(self.rules.gram_bits()) {
+                if map.is_empty() {
+                    continue;
+                }
+                for run in text.windows(length) {
+                    let hash = grams::hash(cell.id, run);
+                    if grams::may_hold(map, hash) {
+                        out.extend(table.probe(hash).filter(|&rule| self.rules.blob(RuleRef(rule)).cell == cell.id));
+                    }
+                }
+            }
+        }
+        out.extend(self.rules.postings(cell.always));
+        let regexes = &mut out[from..];
+        if regexes.len() > 1 {
+            let rules = self.rules;
+            let weight = |rule: u32| rules.shape(rules.blob(RuleRef(rule)).shape).weight();
+            regexes.sort_unstable_by_key(|&rule| (Reverse(weight(rule)), rule));
+            let mut kept = from;
+            for at in from..out.len() {
+                if at == from || out[at] != out[kept - 1] {
+                    out[kept] = out[at];
+                    kept += 1;
+                }
+            }
+            out.truncate(kept);
+        }
+    }
+}
+
+/// The hash by which a key is filed: that of its text, its cell and its kind.
+#[inline]
+pub(crate) fn key_hash(text: u64, cell: u32, kind: Kind) -> u64 {
+    let salt = (u64::from(cell) << 8 | kind as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    (text ^ salt).wrapping_mul(0xD6E8_FEB8_6659_FD93).rotate_left(32)
+}
+
+/// The hash by which a cell is filed.
+pub(crate) fn cell_hash(host: u64, plane: u16, kind: u8) -> u64 {
+    let salt = (u64::from(plane) << 8 | u64::from(kind)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    (host ^ salt).wrapping_mul(0xD6E8_FEB8_6659_FD93).rotate_left(32)
+}
+
+/// The most keys that one request is looked up under for one set of pair names, where names repeat in its query.
+const KEY_LIMIT: usize = 1_024;
+
+/// Calls `visit` with each key that a path, with pairs of these names from the query, may be filed under.
+fn each_key(path: &[u8], names: &[&str], query: &[u8], visit: &mut impl FnMut(&[u8])) {
+    let values: Vec<Vec<String>> = names.iter().map(|name| values_of(name, query)).collect();
+    let total = values.iter().map(Vec::len).fold(1usize, usize::saturating_mul);
+    let mut key = Vec::with_capacity(path.len() + 32);
+    for turn in 0..total.min(KEY_LIMIT) {
+        key.clear();
+        key.extend_from_slice(path);
+        let mut rest = turn;
+        for (index, (name, values)) in names.iter().zip(&values).enumerate() {
+            key.push(if index == 0 { b'?' } else { b'&' });
+            let value = values[rest % values.len()].as_str();
+            rest /= values.len();
+            crate::source::push_pair(&crate::source::QueryPair { name: (*name).into(), value: value.into() }, &mut key);
+        }
+        visit(&key);
+    }
+}
+
+/// The values that a query gives a name, decoded, each once; what is not UTF-8 is no value of a rule.
+fn values_of(name: &str, query: &[u8]) -> Vec<String> {
+    let mut values: Vec<String> = query::pairs(query)
+        .filter(|(_, key, _)| query::is_same(key, name.as_bytes()))
+        .filter_map(|(_, _, value)| String::from_utf8(query::decoded(value)).ok())
+        .collect();
+    values.sort_unstable();
+    values.dedup();
+    values
+}

@@ -1,0 +1,131 @@
+//! What more a rule asks: scheme, port, time, query pairs, conditions; and what that does to caches.
+
+use super::{Aside, Walk, Watch};
+use crate::condition::{Depends, SUBJECTS, Tried, glob_matches};
+use crate::dialect::QueryPolicy;
+use crate::location::TargetBytes;
+use crate::query;
+use crate::decision::Storing;
+use crate::regex::Match;
+use crate::ruleset::RuleRef;
+use crate::ruleset::shape::{self, RawCondition, RawTest, Shape};
+
+impl<'w, W: Watch> Walk<'w, W> {
+    pub(super) fn gate(&mut self, rule: RuleRef, shape: Shape<'_>) -> Option<Aside> {
+        if shape.scheme().is_some_and(|scheme| scheme != self.request.scheme) {
+            return Some(Aside::Scheme);
+        }
+        if shape.port().is_some_and(|port| port != self.request.port) {
+            return Some(Aside::Port);
+        }
+        let (since, until) = shape.span();
+        if self.around.now < since {
+            return Some(Aside::NotYet(since));
+        }
+        if self.around.now >= until {
+            return Some(Aside::Over(until));
+        }
+        for (name, value) in shape.pairs() {
+            let sent = query::pairs(self.query().unwrap_or_default())
+                .any(|(_, n, v)| query::is_same(n, name.as_bytes()) && query::is_same(v, value.as_bytes()));
+            if !sent {
+                return Some(Aside::QueryPair(name.to_owned()));
+            }
+        }
+        self.conditions(rule)
+    }
+
+    /// The first condition that does not hold; of conditions joined by or, the last.
+    fn conditions(&mut self, rule: RuleRef) -> Option<Aside> {
+        let rules = self.rules;
+        let mut already = false;
+        for (at, condition) in rules.shape(rules.blob(rule).shape).conditions().enumerate() {
+            let holds = already || self.holds(rule, at, &condition);
+            already = condition.or_next && holds;
+            if !holds && !condition.or_next {
+                return Some(Aside::Condition(at));
+            }
+        }
+        None
+    }
+
+    fn holds(&mut self, rule: RuleRef, at: usize, condition: &RawCondition<'_>) -> bool {
+        // Matchers of conditions are known by rule and place, odd where those of sources are even.
+        let key = (u64::from(rule.0) << 1 | 1) ^ ((at as u64 + 1) << 40);
+        let mut found = false;
+        let Some(row) = SUBJECTS.get(usize::from(condition.row)) else {
+            let mut value = std::mem::take(&mut self.scratch.spare);
+            let dialect = self.rules.table(self.rules.shape(self.rules.blob(rule).shape).table()).dialect;
+            let text = TargetBytes::Template(condition.name);
+            // A text that no client sees cannot be refused.
+            let _ = self.write_text(text, dialect, &QueryPolicy::Drop, &mut value);
+            found = self.passes(key, &condition.test, &value, |value, wanted| value == wanted.as_bytes());
+            self.scratch.spare = value;
+            return found != condition.negate;
+        };
+        let name = std::str::from_utf8(condition.name).unwrap_or_default();
+        self.note_dependence(row.depends, name);
+        let request = self.request;
+        (row.values)(request, name, &mut |value| {
+            found = found || self.passes(key, &condition.test, value, row.equals);
+        });
+        found != condition.negate
+    }
+
+    fn passes(&mut self, key: u64, test: &RawTest<'_>, value: &[u8], equals: fn(&[u8], &str) -> bool) -> bool {
+        let tried = match test {
+            RawTest::Present => Tried::Holds,
+            RawTest::Is(wanted) => tried(equals(value, wanted)),
+            RawTest::In(list) => tried(list.texts().any(|wanted| equals(value, wanted))),
+            RawTest::Glob(glob) => tried(glob_matches(glob.as_bytes(), value)),
+            RawTest::Range(first, last) => {
+                let number = std::str::from_utf8(value).ok().and_then(|text| text.parse::<i64>().ok());
+                tried(number.is_some_and(|number| (first..=last).contains(&&number)))
+            }
+            RawTest::Regex(pattern) => self.regex_test(key, pattern, value),
+        };
+        self.pattern_failed |= tried == Tried::TooCostly;
+        tried == Tried::Holds
+    }
+
+    fn regex_test(&mut self, key: u64, pattern: &[u8], value: &[u8]) -> Tried {
+        let mut spans = Vec::new();
+        let matched =
+            self.scratch.matchers.get(key, || shape::decode_pattern(pattern)).map(|matcher| matcher.run(value, &mut spans));
+        match matched {
+            Some(Match::Yes) => {
+                self.scratch.condition_groups.clear();
+                self.scratch.condition_groups.extend(spans.iter().map(|span| match span {
+                    Some((start, end)) => value[*start as usize..*end as usize].to_vec(),
+                    None => Vec::new(),
+                }));
+                Tried::Holds
+            }
+            Some(Match::No) => Tried::Fails,
+            Some(Match::TooCostly) | None => Tried::TooCostly,
+        }
+    }
+
+    pub(super) fn note_dependence(&mut self, depends: Depends, name: &str) {
+        let field = match depends {
+            Depends::OnNothing => return,
+            Depends::OnClient => {
+                self.storing = Storing::Forbidden;
+                return;
+            }
+            Depends::OnField(field) => field,
+            Depends::OnNamedField => name,
+        };
+        let vary = &mut self.scratch.vary;
+        if !vary.split(", ").any(|held| held == field) {
+            if !vary.is_empty() {
+                vary.push_str(", ");
+            }
+            vary.push_str(field);
+        }
+    }
+}
+
+fn tried(holds: bool) -> Tried {
+    if holds { Tried::Holds } else { Tried::Fails }
+}
