@@ -288,6 +288,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if self.scanned == 0 && bytes.starts_with(b"\r\n") {
             return Some(head::empty_lines(bytes));
         }
+        if self.scanned == 0 && !head::may_begin(bytes) {
+            self.refuse(BadHead::Syntax("This is no request."), "GET", out);
+            return Some(bytes.len());
+        }
         let core = self.core.clone();
         let length = match head::find_end(bytes, &mut self.scanned, &core.settings) {
             Ok(Some(length)) => length,

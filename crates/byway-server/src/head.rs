@@ -133,7 +133,7 @@ pub(crate) fn parse<'a>(bytes: &'a [u8], room: &'a mut Room<'a>, limits: &Settin
     match request.parse_with_uninit_headers(bytes, &mut room[..most]) {
         Ok(httparse::Status::Complete(length)) if length == bytes.len() => {}
         Ok(_) => return Err(BadHead::Syntax("The head does not end where it seems to.")),
-        Err(error) => return Err(refused(error)),
+        Err(error) => return Err(refused(error, bytes)),
     }
     let (Some(method), Some(target), Some(version)) = (request.method, request.path, request.version) else {
         return Err(BadHead::Syntax("The request line is not whole."));
@@ -153,15 +153,32 @@ pub(crate) fn parse<'a>(bytes: &'a [u8], room: &'a mut Room<'a>, limits: &Settin
     })
 }
 
-fn refused(error: httparse::Error) -> BadHead {
+fn refused(error: httparse::Error, bytes: &[u8]) -> BadHead {
     match error {
         httparse::Error::HeaderName => BadHead::Syntax("A field name is not valid."),
         httparse::Error::HeaderValue => BadHead::Syntax("A field value is not valid."),
         httparse::Error::NewLine => BadHead::Syntax("A line does not end as it must."),
         httparse::Error::Token => BadHead::Syntax("The request line is not valid."),
         httparse::Error::TooManyHeaders => BadHead::HeadTooLarge,
-        httparse::Error::Version => BadHead::Version,
+        httparse::Error::Version if is_of_another_version(bytes) => BadHead::Version,
         _ => BadHead::Syntax("The request is not valid."),
+    }
+}
+
+/// Whether a request line is one but for its version: three parts, the last `HTTP/` and two digits.
+fn is_of_another_version(bytes: &[u8]) -> bool {
+    let line = bytes.split(|&byte| byte == b'\r').next().unwrap_or_default();
+    let mut parts = line.split(|&byte| byte == b' ').skip(2);
+    matches!((parts.next(), parts.next()), (Some([b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9']), None))
+}
+
+/// Whether bytes can be the beginning of a request line: a method is a token (RFC 9110 §5.6.2). What speaks TLS to us is told
+/// so at once, and not when the time for its head is up.
+pub(crate) fn may_begin(bytes: &[u8]) -> bool {
+    match bytes.first() {
+        Some(b'\r') => bytes.len() == 1,
+        Some(first) => first.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(first),
+        None => true,
     }
 }
 

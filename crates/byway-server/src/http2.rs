@@ -1,8 +1,9 @@
 //! HTTP/2 with prior knowledge: the frames are hyper's, the answers are ours.
 //!
-//! A request is answered from its HEADERS; its body is never asked for. hyper then ends the stream and resets it with `NO_ERROR`
-//! (RFC 9113 §8.1), gives no further window, and never sends 100. What HTTP/1.1 checks by hand is checked here as well: one host,
-//! a valid target, no userinfo.
+//! A request is answered from its HEADERS; 100 is never sent. The body is then read on and thrown away within the budget: clients
+//! that write everything before they read need credit to the end, and curl 7.88 loses an answer that a reset follows at once. A
+//! body that stops coming, or is too long, is ended by `RST_STREAM(NO_ERROR)` (RFC 9113 §8.1), which is what hyper sends when the
+//! body is let go. What HTTP/1.1 checks by hand is checked here as well: one host, a valid target, no userinfo.
 
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
@@ -10,20 +11,23 @@ use std::io;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use byway_core::{Fields, Scheme};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Request, Response, StatusCode};
-use http_body_util::Full;
-use hyper::body::Incoming as OpenBody;
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Body, Incoming as OpenBody};
 use hyper::server::conn::http2;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use crate::access_log::Line;
 use crate::answer::Answer;
 use crate::asked::Effective;
 use crate::core::{Core, Incoming, Lingers, Peer};
+use crate::counters::Lingered;
 use crate::head::BadHead;
 use crate::slots::{Phase, Slot};
 
@@ -40,8 +44,11 @@ where
         let (core, slot) = (core.clone(), slot.clone());
         hyper::service::service_fn(move |request: Request<OpenBody>| {
             slot.wait(Phase::Idle, core.clock.after(core.settings.idle_time));
-            // The body goes with the request, unread: that is what resets the stream.
-            let response = respond(&request, &core, peer);
+            let (response, line) = respond(&request, &core, peer);
+            let body = request.into_body();
+            if !body.is_end_stream() {
+                drop(tokio::task::spawn_local(discard(body, line, core.clone(), slot.clone())));
+            }
             async move { Ok::<_, Infallible>(response) }
         })
     };
@@ -72,16 +79,49 @@ where
     .await;
 }
 
-fn respond(request: &Request<OpenBody>, core: &Core, peer: Peer) -> Response<Full<Bytes>> {
+/// A body from which nothing comes for so long has stopped coming.
+const STALL: Duration = Duration::from_secs(1);
+
+/// Reads on until the body is over or its budget is. Letting it go before its end resets the stream with `NO_ERROR`.
+async fn discard(mut body: OpenBody, line: Option<Line>, core: Rc<Core>, slot: Rc<Slot>) {
+    let linger = &core.settings.linger;
+    let (mut bytes, mut window_bytes, mut window_end) = (0, 0, core.clock.after(linger.window));
+    let how = loop {
+        match tokio::time::timeout(linger.window.min(STALL), body.frame()).await {
+            Ok(None) => break Lingered::Read,
+            Ok(Some(Err(_))) => break Lingered::Broken,
+            Ok(Some(Ok(frame))) => {
+                let length = frame.data_ref().map_or(0, |data| data.len() as u64);
+                (bytes, window_bytes) = (bytes + length, window_bytes + length);
+            }
+            Err(_) => break Lingered::Cut,
+        }
+        let over = core.clock.tick() >= window_end;
+        if bytes > linger.body || over && window_bytes < linger.window_bytes {
+            break Lingered::Cut;
+        }
+        if over {
+            (window_bytes, window_end) = (0, core.clock.after(linger.window));
+        }
+        if slot.phase() == Phase::Idle {
+            slot.wait(Phase::Idle, core.clock.after(core.settings.idle_time));
+        }
+    };
+    core.linger_ended(line, how, bytes);
+}
+
+type Answered = (Response<Full<Bytes>>, Option<Line>);
+
+fn respond(request: &Request<OpenBody>, core: &Core, peer: Peer) -> Answered {
     let head_only = request.method() == http::Method::HEAD;
     let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
     let host = match one_host(request) {
         Ok(host) => host,
-        Err(bad) => return refuse(bad, core),
+        Err(bad) => return (refuse(bad, core), None),
     };
     let effective = match Effective::of(request.method().as_str(), target, host, Scheme::Http) {
         Ok(effective) => effective,
-        Err(bad) => return refuse(bad, core),
+        Err(bad) => return (refuse(bad, core), None),
     };
     let fields = MapFields(request.headers());
     let length = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
@@ -95,8 +135,9 @@ fn respond(request: &Request<OpenBody>, core: &Core, peer: Peer) -> Response<Ful
         began: core.moment(),
     };
     let mut response = Response::new(Full::default());
-    core.decide(&incoming, Lingers::No, |answer| response = build(answer, core, head_only));
-    response
+    let lingers = if request.body().is_end_stream() { Lingers::No } else { Lingers::Yes };
+    let line = core.decide(&incoming, lingers, |answer| response = build(answer, core, head_only));
+    (response, line)
 }
 
 /// `:authority` and `host`, where both are sent, must be the same (RFC 9113 §8.3.1).

@@ -26,9 +26,9 @@ pub mod signals;
 mod slots;
 pub mod watch;
 
+pub use counters::{Counts, Lingered};
 #[cfg(fuzzing)]
 pub use fuzzing::read_head_for_fuzzing;
-pub use counters::{Counts, Lingered};
 pub use listen::{ListenAddr, ListenError, Listener};
 pub use live::{Generation, Live, Loss, ReloadReport, TooMuchLost};
 pub use server::{Handle, Server};

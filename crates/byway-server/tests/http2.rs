@@ -1,4 +1,4 @@
-//! HTTP/2 with prior knowledge, in raw frames: the answer, the reset with NO_ERROR, no 100, and one host.
+//! HTTP/2 with prior knowledge, in raw frames: the answer, what becomes of the body, no 100, and one host.
 
 mod common;
 
@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use common::{Running, start};
 
+const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
@@ -77,7 +78,6 @@ impl Frames {
         loop {
             let frame = self.next();
             if frame.stream != stream {
-                assert!(frame.kind == SETTINGS || frame.kind == WINDOW_UPDATE, "{frame:?}");
                 continue;
             }
             let over = last(&frame);
@@ -149,6 +149,27 @@ fn an_open_body_is_answered_and_reset_without_error() {
         assert!(!seen.iter().any(|frame| frame.kind == WINDOW_UPDATE));
     }
     assert_eq!(server.handle.counts().of(307), 3);
+}
+
+#[test]
+fn a_body_that_comes_is_read_to_its_end() {
+    let server = start();
+    let mut frames = Frames::to(&server);
+    frames.ask(1, 0, &post(&[]));
+    assert_eq!(status(&frames.until(1, |frame| frame.flags & END_STREAM != 0)[0]), 307, "before the body");
+    let mut credit = 65_535;
+    for number in 1..=20 {
+        while credit < 10_000 {
+            let update = frames.until(1, |frame| frame.kind == WINDOW_UPDATE).pop().expect("the one waited for");
+            credit += update.payload.iter().fold(0, |sum: usize, byte| sum << 8 | usize::from(*byte));
+        }
+        frames.send(DATA, u8::from(number == 20), 1, &[b'x'; 10_000]);
+        credit -= 10_000;
+    }
+    frames.ask(3, END_STREAM, &post(&[]));
+    let seen = frames.until(3, |frame| frame.flags & END_STREAM != 0);
+    assert_eq!(status(&seen[0]), 307);
+    assert_eq!(server.handle.counts().lingered[1], 1);
 }
 
 #[test]

@@ -2,6 +2,8 @@
 //!
 //! Try `curl -iL -d hello http://127.0.0.1:3000/api/v1/echo`.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use axum::Router;
 use axum::routing::post;
 use byway_core::dialect::QueryPolicy;
@@ -24,9 +26,13 @@ fn rules() -> Result<RuleSet, Box<dyn std::error::Error>> {
     Ok(builder.finish())
 }
 
+fn now() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64)
+}
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let redirects = RedirectLayer::new(rules()?, byway_tower::now);
+    let redirects = RedirectLayer::new(rules()?, now);
     let app = Router::new().route("/api/v2/echo", post(async |body: String| body)).layer(redirects);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
     eprintln!("listening on http://{}", listener.local_addr()?);

@@ -1,8 +1,8 @@
 //! Decisions as HTTP responses.
 
+use bytes::Bytes;
 use byway_core::decision::Storing;
 use byway_core::{Decision, Outcome};
-use bytes::Bytes;
 use http::header::{self, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 

@@ -7,12 +7,11 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::pin::Pin;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::task::{Context, Poll, ready};
-use std::time::{SystemTime, UNIX_EPOCH};
 
+use bytes::Bytes;
 use byway_core::host::split_authority;
 use byway_core::path::{PathQuery, TargetForm, request_target};
 use byway_core::{Decision, Fields, Outcome, RuleSet, Scheme, Scratch, Surroundings};
-use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Request, Response, Version};
 use http_body::Body;
@@ -31,11 +30,6 @@ pub struct RedirectLayer {
     discard: u64,
 }
 
-/// Now, in seconds since 1970: the clock for [`RedirectLayer::new`].
-pub fn now() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64)
-}
-
 /// The address of the client, as an extension of the request. Whoever knows it puts it there: rules that ask for an address see
 /// `0.0.0.0` without it.
 ///
@@ -50,9 +44,14 @@ impl RedirectLayer {
     /// How much of a request's body is thrown away at most, unless told otherwise: 4 GiB.
     pub const DISCARD: u64 = 4 << 30;
 
-    /// A layer with these rules and this clock: [`now`], or another one in tests.
+    /// A layer with these rules and this clock: now, in seconds since 1970. Rules that begin and end ask for it; the layer has
+    /// none of its own.
     pub fn new(rules: RuleSet, now: impl Fn() -> i64 + Send + Sync + 'static) -> RedirectLayer {
-        RedirectLayer { rules: Arc::new(RwLock::new(Arc::new(rules))), now: Arc::new(now), discard: RedirectLayer::DISCARD }
+        RedirectLayer {
+            rules: Arc::new(RwLock::new(Arc::new(rules))),
+            now: Arc::new(now),
+            discard: RedirectLayer::DISCARD,
+        }
     }
 
     /// Sets how many bytes of a request's body are thrown away at most, so that the client can read the answer.
@@ -139,7 +138,10 @@ where
 /// Gives an answer the body that the request's body asks for.
 fn with_body<R, B: Body>(response: Response<Bytes>, request: Request<B>, limit: u64) -> Response<AnswerBody<R, B>> {
     let (mut parts, page) = response.into_parts();
-    let expects = request.headers().get(header::EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
+    let expects = request
+        .headers()
+        .get(header::EXPECT)
+        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
     let over = request.body().is_end_stream();
     let body = match request.version() {
         // Reading would make the server send 100 and the client its body.
@@ -147,7 +149,9 @@ fn with_body<R, B: Body>(response: Response<Bytes>, request: Request<B>, limit: 
             parts.headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
             AnswerBody::page(page)
         }
-        Version::HTTP_11 if !over => return Response::from_parts(parts, AnswerBody::discarding(page, request.into_body(), limit)),
+        Version::HTTP_11 if !over => {
+            return Response::from_parts(parts, AnswerBody::discarding(page, request.into_body(), limit));
+        }
         _ => AnswerBody::page(page),
     };
     Response::from_parts(parts, body)
@@ -178,7 +182,8 @@ impl<'a> Seen<'a> {
     }
 
     fn request<B>(&'a self, request: &'a Request<B>) -> byway_core::Request<'a> {
-        let address = request.extensions().get().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ClientAddress(address)| *address);
+        let address =
+            request.extensions().get().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ClientAddress(address)| *address);
         byway_core::Request {
             method: request.method().as_str(),
             scheme: self.scheme,

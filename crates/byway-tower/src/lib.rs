@@ -15,7 +15,10 @@
 //! let target = Target::parse("/api/v2/*", &source).unwrap();
 //! let status = StatusByMethod::always(RedirectStatus::TemporaryRedirect);
 //! builder.push(table, &Rule::new(source, Action::Redirect { status, target, query: QueryPolicy::Keep })).unwrap();
-//! let layer = RedirectLayer::new(builder.finish(), byway_tower::now);
+//!
+//! use std::time::{SystemTime, UNIX_EPOCH};
+//! let now = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64);
+//! let layer = RedirectLayer::new(builder.finish(), now);
 //! # let _ = layer;
 //! ```
 //!
@@ -33,4 +36,4 @@ mod layer;
 pub mod page;
 
 pub use body::AnswerBody;
-pub use layer::{ClientAddress, Redirects, RedirectLayer, ResponseFuture, now};
+pub use layer::{ClientAddress, RedirectLayer, Redirects, ResponseFuture};

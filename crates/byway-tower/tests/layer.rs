@@ -50,7 +50,10 @@ fn request(target: &str, body: &'static str) -> Request<Page> {
 async fn redirects_are_answered_and_the_rest_is_untouched() {
     let layer = RedirectLayer::new(rules("/new/*"), || 0);
     let got = answer(&layer, request("/old/a?b=1", "body")).await;
-    assert_eq!((got.status(), got.headers()["location"].to_str().ok()), (http::StatusCode::TEMPORARY_REDIRECT, Some("/new/a?b=1")));
+    assert_eq!(
+        (got.status(), got.headers()["location"].to_str().ok()),
+        (http::StatusCode::TEMPORARY_REDIRECT, Some("/new/a?b=1"))
+    );
     assert_eq!(got.headers()["cache-control"], "no-store");
     assert!(String::from_utf8_lossy(got.body()).contains("href=\"/new/a?b=1\""));
     let got = answer(&layer, request("/other", "body")).await;
@@ -75,7 +78,7 @@ fn serve() -> SocketAddr {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async move {
             let app = Router::new().route("/new/echo", post(async |body: String| body));
-            let app = app.layer(RedirectLayer::new(rules("/new/*"), byway_tower::now));
+            let app = app.layer(RedirectLayer::new(rules("/new/*"), || 0));
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
             sender.send(listener.local_addr().expect("an address")).expect("the test waits");
             axum::serve(listener, app).await.expect("it serves for ever");
@@ -108,11 +111,13 @@ fn a_client_that_writes_everything_first_is_redirected_and_arrives() {
     for round in 0..6 {
         let mut stream = connect(address);
         let body = vec![b'x'; 4 << 20];
-        write!(stream, "POST /old/echo HTTP/1.1\r\nHost: t.test\r\nContent-Length: {}\r\n\r\n", body.len()).expect("sent");
+        write!(stream, "POST /old/echo HTTP/1.1\r\nHost: t.test\r\nContent-Length: {}\r\n\r\n", body.len())
+            .expect("sent");
         stream.write_all(&body).unwrap_or_else(|error| panic!("round {round}: {error}"));
         let got = read_until(&mut stream, "0\r\n\r\n");
         assert!(got.starts_with("HTTP/1.1 307 ") && got.to_lowercase().contains("location: /new/echo\r\n"), "{got}");
-        write!(stream, "POST /new/echo HTTP/1.1\r\nHost: t.test\r\nContent-Length: 5\r\n\r\nhello").expect("the connection lives on");
+        write!(stream, "POST /new/echo HTTP/1.1\r\nHost: t.test\r\nContent-Length: 5\r\n\r\nhello")
+            .expect("the connection lives on");
         assert!(read_until(&mut stream, "hello").starts_with("HTTP/1.1 200 "));
     }
 }
