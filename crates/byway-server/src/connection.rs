@@ -24,6 +24,7 @@ use crate::body::{Body, Fed};
 use crate::core::{Core, Incoming, Lingers, Peer};
 use crate::counters::Lingered;
 use crate::head::{self, BadHead, Framing, Head, Persistence, Version};
+use crate::plan::{Plan, Rest};
 use crate::settings::Settings;
 use crate::slots::{Phase, Slot};
 
@@ -424,51 +425,4 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Connection<S> {
 fn is_preface(bytes: &[u8]) -> bool {
     let length = bytes.len().min(PREFACE.len());
     bytes[..length] == PREFACE[..length]
-}
-
-/// What is done about a request's body, decided before the answer is written, since the answer says whether the connection
-/// goes on.
-#[derive(Clone, Copy)]
-struct Plan {
-    body: Rest,
-    taken: usize,
-    persistence: Persistence,
-}
-
-#[derive(Clone, Copy)]
-enum Rest {
-    /// No body, or all of it is here.
-    None,
-    /// The client waits to be told to send it, and never will be.
-    Spared,
-    /// It is on its way.
-    Coming(Body),
-    /// What is here of it cannot be a body.
-    Broken,
-}
-
-impl Plan {
-    fn of(head: &Head<'_>, rest: &[u8], core: &Core) -> Plan {
-        let persistence = if core.stopping.get() { Persistence::Close } else { head.persistence };
-        let Some(mut body) = Body::announced(head.framing) else {
-            return Plan { body: Rest::None, taken: 0, persistence };
-        };
-        let close = |body, taken| Plan { body, taken, persistence: Persistence::Close };
-        // A client that skips its body may send its next request at once; one that has begun to send is past waiting.
-        if head.expects_continue && rest.is_empty() {
-            return close(Rest::Spared, 0);
-        }
-        let beyond = matches!(head.framing, Framing::Length(length) if length > core.settings.linger.body);
-        match body.feed(rest) {
-            Fed::Done(taken) => Plan { body: Rest::None, taken, persistence },
-            Fed::Broken => close(Rest::Broken, rest.len()),
-            Fed::More if beyond => close(Rest::Coming(body), rest.len()),
-            Fed::More => Plan { body: Rest::Coming(body), taken: rest.len(), persistence },
-        }
-    }
-
-    /// Whether a line of the log has to wait for what becomes of the body.
-    fn awaits_body(&self) -> bool {
-        !matches!(self.body, Rest::None)
-    }
 }

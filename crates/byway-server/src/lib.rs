@@ -20,6 +20,7 @@ mod head;
 mod http2;
 pub mod listen;
 pub mod live;
+mod plan;
 mod server;
 pub mod settings;
 pub mod signals;
