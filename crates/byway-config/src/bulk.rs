@@ -27,7 +27,11 @@ pub(crate) fn row(record: &Record<'_>, lines: &Lines<'_>, list: &mut List<'_>) {
     let Some(source) = source(from, &flags, lines, list) else { return };
     let target = target(to.text, &flags);
     let query = if flags.keeps_query { QueryPolicy::Keep } else { QueryPolicy::Drop };
-    let hosts = if flags.subdomains { vec![source.host.clone(), format!("*.{}", source.host)] } else { vec![source.host.clone()] };
+    let hosts = if flags.subdomains {
+        vec![source.host.clone(), format!("*.{}", source.host)]
+    } else {
+        vec![source.host.clone()]
+    };
     for host in hosts {
         let text = format!("{}//{host}{}", source.scheme, source.path);
         let draft = Draft {

@@ -72,7 +72,12 @@ impl Report {
             let total = self.count(severity);
             if total > 0 {
                 let plural = if total == 1 { "" } else { "s" };
-                let causes: Vec<String> = self.counts.iter().filter(|count| count.severity == severity).map(|count| format!("{} {}", grouped(count.count), count.code)).collect();
+                let causes: Vec<String> = self
+                    .counts
+                    .iter()
+                    .filter(|count| count.severity == severity)
+                    .map(|count| format!("{} {}", grouped(count.count), count.code))
+                    .collect();
                 parts.push(format!("{} {}{plural} ({})", grouped(total), severity.as_str(), causes.join(", ")));
             }
         }
@@ -110,7 +115,7 @@ fn run_examples(loaded: &Loaded, locator: &mut Locator<'_>, now: i64, findings: 
     let Some(rules) = &loaded.rules else { return };
     let mut scratch = Scratch::new();
     for example in &loaded.examples {
-        if let Err((diagnostic, rule)) = example.check(rules, now, &mut scratch) {
+        if let Some((diagnostic, rule)) = example.failure(rules, now, &mut scratch) {
             findings.push(match rule.and_then(|rule| locator.source(&rules.rule(rule))) {
                 Some(span) => diagnostic.also(span, "this rule decides"),
                 None => diagnostic.label("no rule decides"),
@@ -147,7 +152,7 @@ pub fn fixed(report: &Report, table: &FileTable, files: &dyn Files) -> std::io::
     for finding in &report.findings {
         let is_free = finding.fix.iter().all(|edit| {
             let taken = edits.get(&edit.span.file);
-            taken.into_iter().flatten().all(|other| edit.span.end <= other.span.start && edit.span != other.span || other.span.end <= edit.span.start && edit.span != other.span)
+            taken.into_iter().flatten().all(|other| are_apart(edit, other))
         });
         if is_free {
             for edit in &finding.fix {
@@ -168,4 +173,10 @@ pub fn fixed(report: &Report, table: &FileTable, files: &dyn Files) -> std::io::
         texts.push((file, bytes));
     }
     Ok(texts)
+}
+
+/// Whether two edits touch no byte and no place in common.
+fn are_apart(edit: &Edit, other: &Edit) -> bool {
+    let (first, second) = if edit.span.start <= other.span.start { (edit, other) } else { (other, edit) };
+    first.span.end <= second.span.start && first.span.start != second.span.start
 }

@@ -11,6 +11,7 @@ use byway_core::dialect::{LetterCase, MergeWinner, QueryPolicy, TrailingSlash};
 use byway_core::status::{RedirectStatus, StatusByMethod};
 
 use crate::bulk;
+use crate::cells::Cells;
 use crate::lines::Lines;
 use crate::list::{Cell, Draft, List};
 use crate::own::suggest::nearest;
@@ -119,7 +120,7 @@ fn is_skipped(record: &[u8]) -> bool {
 
 fn read_header(lines: &Lines<'_>, flavour: Flavour, list: &mut List<'_>) -> Option<(Header, bool)> {
     let text = list.utf8(lines)?;
-    let separator = [b',', b';', b'\t'].into_iter().find(|byte| text.as_bytes().contains(byte)).unwrap_or(b',');
+    let separator = separator(text);
     let mut header = Header { places: [None; KNOWN], width: 0, separator, flavour };
     let mut is_understood = false;
     let mut unknown = Vec::new();
@@ -127,7 +128,7 @@ fn read_header(lines: &Lines<'_>, flavour: Flavour, list: &mut List<'_>) -> Opti
     for cell in text.split(char::from(separator)) {
         let range = at..at + cell.len();
         at = range.end + 1;
-        let name = cell.trim().trim_matches('"').trim().to_ascii_lowercase().replace([' ', '-'], "_");
+        let name = column_name(cell);
         match COLUMNS.iter().find(|(_, names)| names.contains(&name.as_str())) {
             Some((column, _)) => {
                 is_understood = true;
@@ -153,16 +154,40 @@ fn read_header(lines: &Lines<'_>, flavour: Flavour, list: &mut List<'_>) -> Opti
         };
         list.refuse(lines, range, "unknown-column", format!("`{name}` is no column of a list"), Some(help));
     }
-    let missing = [(Column::From, "from"), (Column::To, "to")].into_iter().find(|(column, _)| header.places[*column as usize].is_none());
+    let missing = [(Column::From, "from"), (Column::To, "to")]
+        .into_iter()
+        .find(|(column, _)| header.places[*column as usize].is_none());
     if let Some((_, name)) = missing {
-        list.refuse(lines, 0..text.len(), "missing-column", format!("the header names no column `{name}`"), Some("write `from,to,status`".to_owned()));
+        list.refuse(
+            lines,
+            0..text.len(),
+            "missing-column",
+            format!("the header names no column `{name}`"),
+            Some("write `from,to,status`".to_owned()),
+        );
         return None;
     }
     Some((header, false))
 }
 
+/// What stands between the cells of a header.
+fn separator(header: &str) -> u8 {
+    [b',', b';', b'\t'].into_iter().find(|byte| header.as_bytes().contains(byte)).unwrap_or(b',')
+}
+
+/// The name of a column in the one spelling in which they are compared.
+fn column_name(cell: &str) -> String {
+    cell.trim().trim_matches('"').trim().to_ascii_lowercase().replace([' ', '-'], "_")
+}
+
 /// A first line that names no column: a bulk list as its dashboard writes it, or a mistake.
-fn headless(lines: &Lines<'_>, text: &str, flavour: Flavour, mut header: Header, list: &mut List<'_>) -> Option<(Header, bool)> {
+fn headless(
+    lines: &Lines<'_>,
+    text: &str,
+    flavour: Flavour,
+    mut header: Header,
+    list: &mut List<'_>,
+) -> Option<(Header, bool)> {
     let is_bulk = match flavour {
         Flavour::Bulk => (2..=BULK_ORDER.len()).contains(&header.width),
         Flavour::Own => header.width == BULK_ORDER.len(),
@@ -181,103 +206,23 @@ fn headless(lines: &Lines<'_>, text: &str, flavour: Flavour, mut header: Header,
 
 /// Stops a list that nobody gave a status: moves must not become temporary unnoticed.
 fn is_status_missing(lines: &Lines<'_>, header: &Header, list: &mut List<'_>) -> bool {
-    let is_given = header.places[Column::Status as usize].is_some() || list.how.status.is_some() || header.flavour == Flavour::Bulk;
+    let is_given = header.places[Column::Status as usize].is_some()
+        || list.how.status.is_some()
+        || header.flavour == Flavour::Bulk;
     if !is_given {
         let name = list.name.rsplit('/').next().unwrap_or(list.name);
-        let help = format!("write `include = [{{ file = \"{name}\", status = 301 }}]` (or 308, 302, 307), add a column `status`, or give `--status 301`");
-        list.refuse(lines, 0..lines.record().len(), "missing-status", "no row of this list says with which status", Some(help));
+        let help = format!(
+            "write `include = [{{ file = \"{name}\", status = 301 }}]` (or 308, 302, 307), add a column `status`, or give `--status 301`"
+        );
+        list.refuse(
+            lines,
+            0..lines.record().len(),
+            "missing-status",
+            "no row of this list says with which status",
+            Some(help),
+        );
     }
     !is_given
-}
-
-/// The cells of one record: ranges of it, or of the text of cells with doubled quotes.
-#[derive(Default)]
-struct Cells {
-    ranges: Vec<Place>,
-    unescaped: String,
-}
-
-#[derive(Clone, Copy)]
-struct Place {
-    /// Where the cell's text is.
-    text: (usize, usize),
-    is_unescaped: bool,
-    /// Where the cell stands in the record, without quotes.
-    at: (usize, usize),
-}
-
-impl Cells {
-    /// Splits a record without quotes.
-    fn split(&mut self, record: &[u8], separator: u8) {
-        self.ranges.clear();
-        let mut start = 0;
-        for end in memchr::memchr_iter(separator, record).chain(std::iter::once(record.len())) {
-            self.ranges.push(Place { text: (start, end), is_unescaped: false, at: (start, end) });
-            start = end + 1;
-        }
-    }
-
-    /// Splits a record with quotes; `false` where it ends inside of a cell.
-    fn split_quoted(&mut self, record: &str, separator: u8) -> bool {
-        self.ranges.clear();
-        self.unescaped.clear();
-        let bytes = record.as_bytes();
-        let mut at = 0;
-        loop {
-            at = match bytes.get(at) {
-                Some(b'"') => match self.quoted(record, at + 1) {
-                    Some(end) => end,
-                    None => return false,
-                },
-                _ => {
-                    let end = memchr::memchr(separator, &bytes[at..]).map_or(bytes.len(), |end| at + end);
-                    self.ranges.push(Place { text: (at, end), is_unescaped: false, at: (at, end) });
-                    end
-                }
-            };
-            // What stands between a closing quote and the separator belongs to no cell.
-            match memchr::memchr(separator, &bytes[at..]) {
-                Some(next) => at += next + 1,
-                None => return true,
-            }
-        }
-    }
-
-    /// Takes a cell that begins after a quote; where it ends, behind its closing quote.
-    fn quoted(&mut self, record: &str, start: usize) -> Option<usize> {
-        let bytes = record.as_bytes();
-        let written = self.unescaped.len();
-        let mut copied = start;
-        let mut at = start;
-        loop {
-            at += memchr::memchr(b'"', &bytes[at..])?;
-            if bytes.get(at + 1) != Some(&b'"') {
-                break;
-            }
-            self.unescaped.push_str(&record[copied..=at]);
-            at += 2;
-            copied = at;
-        }
-        let place = if copied == start {
-            Place { text: (start, at), is_unescaped: false, at: (start, at) }
-        } else {
-            self.unescaped.push_str(&record[copied..at]);
-            Place { text: (written, self.unescaped.len()), is_unescaped: true, at: (start, at) }
-        };
-        self.ranges.push(place);
-        Some(at + 1)
-    }
-
-    fn get<'r>(&'r self, record: &'r str, index: usize) -> Option<Cell<'r>> {
-        let place = self.ranges.get(index)?;
-        let text = if place.is_unescaped { &self.unescaped } else { record };
-        let text = text.get(place.text.0..place.text.1)?;
-        let trimmed = text.trim_ascii();
-        let before = if trimmed.is_empty() { 0 } else { text.len() - text.trim_ascii_start().len() };
-        let start = place.at.0 + before;
-        let end = if place.is_unescaped { place.at.1 } else { start + trimmed.len() };
-        Some(Cell { text: trimmed, start, end })
-    }
 }
 
 /// Reads the current record as a row.
@@ -335,15 +280,18 @@ impl<'r> Record<'r> {
     }
 
     fn has_fitting_width(&self, lines: &Lines<'_>, list: &mut List<'_>) -> bool {
-        let width = self.cells.ranges.len();
-        let spare = (self.header.width..width).filter_map(|index| self.cells.get(self.text, index)).find(|cell| !cell.text.is_empty());
+        let width = self.cells.len();
+        let spare = (self.header.width..width)
+            .filter_map(|index| self.cells.get(self.text, index))
+            .find(|cell| !cell.text.is_empty());
         if let Some(cell) = spare {
             let what = format!("this row has {width} cells, and the header {}", self.header.width);
             let help = "write a cell that holds a separator in quotes: `\"/a,b\"`".to_owned();
             list.refuse(lines, cell.start..cell.end, "bad-row", what, Some(help));
             return false;
         }
-        let missing = [(Column::From, "from"), (Column::To, "to")].into_iter().find(|(column, _)| self.cell(*column).is_none());
+        let missing =
+            [(Column::From, "from"), (Column::To, "to")].into_iter().find(|(column, _)| self.cell(*column).is_none());
         if let Some((_, name)) = missing {
             let help = "a row is `from,to,…` as the header says".to_owned();
             list.refuse(lines, 0..self.text.len(), "bad-row", format!("this row has no `{name}`"), Some(help));
@@ -356,7 +304,11 @@ impl<'r> Record<'r> {
         let (Some(from), Some(to)) = (self.cell(Column::From), self.cell(Column::To)) else { return };
         let Some(status) = self.status(lines, list, None) else { return };
         let Some(query) = self.query(lines, list) else { return };
-        let (Some(since), Some(until)) = (self.instant(Column::Since, lines, list), self.instant(Column::Until, lines, list)) else { return };
+        let (Some(since), Some(until)) =
+            (self.instant(Column::Since, lines, list), self.instant(Column::Until, lines, list))
+        else {
+            return;
+        };
         let text = |column| self.cell(column).map(|cell| cell.text);
         let draft = Draft {
             from,
@@ -377,7 +329,12 @@ impl<'r> Record<'r> {
     }
 
     /// The status of the row, of the list, or of the format.
-    pub(crate) fn status(&self, lines: &Lines<'_>, list: &mut List<'_>, default: Option<RedirectStatus>) -> Option<StatusByMethod> {
+    pub(crate) fn status(
+        &self,
+        lines: &Lines<'_>,
+        list: &mut List<'_>,
+        default: Option<RedirectStatus>,
+    ) -> Option<StatusByMethod> {
         let Some(cell) = self.cell(Column::Status) else {
             let given = list.how.status.or(default.map(StatusByMethod::always));
             if given.is_none() {
@@ -412,7 +369,8 @@ impl<'r> Record<'r> {
                 Some(names) => QueryPolicy::Only(names.split_whitespace().map(str::to_owned).collect()),
                 None => {
                     let what = format!("`{}` is no query policy", crate::own::page::shortened(other));
-                    let help = "write `keep`, `drop`, `replace`, `merge=target`, `merge=request` or `only=lang id`".to_owned();
+                    let help =
+                        "write `keep`, `drop`, `replace`, `merge=target`, `merge=request` or `only=lang id`".to_owned();
                     list.refuse(lines, cell.start..cell.end, "bad-query", what, Some(help));
                     return None;
                 }
@@ -428,7 +386,8 @@ impl<'r> Record<'r> {
             Ok(instant) => Some(Some(instant.seconds)),
             Err(_) => {
                 let what = format!("`{}` is no instant", crate::own::page::shortened(cell.text));
-                let help = "write date, time and offset, as `2027-03-01T00:00+01:00`: a list states no time zone".to_owned();
+                let help =
+                    "write date, time and offset, as `2027-03-01T00:00+01:00`: a list states no time zone".to_owned();
                 list.refuse(lines, cell.start..cell.end, "bad-time", what, Some(help));
                 None
             }
@@ -436,10 +395,18 @@ impl<'r> Record<'r> {
     }
 }
 
+/// Where the parts of a row of a list stand in it.
+#[derive(Debug)]
+pub(crate) struct RowPlaces {
+    pub(crate) from: Range<usize>,
+    pub(crate) to: Range<usize>,
+    pub(crate) status: Option<Range<usize>>,
+}
+
 /// Where the cells of a row stand, for whoever wants to change one: found again from the text of the header and of the row.
-pub(crate) fn cell_places(header: &str, row: &str) -> Option<(Range<usize>, Range<usize>, Option<Range<usize>>)> {
-    let separator = [b',', b';', b'\t'].into_iter().find(|byte| header.as_bytes().contains(byte)).unwrap_or(b',');
-    let names: Vec<String> = header.split(char::from(separator)).map(|name| name.trim().trim_matches('"').trim().to_ascii_lowercase().replace([' ', '-'], "_")).collect();
+pub(crate) fn cell_places(header: &str, row: &str) -> Option<RowPlaces> {
+    let separator = separator(header);
+    let names: Vec<String> = header.split(char::from(separator)).map(column_name).collect();
     let place = |column: Column| {
         let known = COLUMNS.iter().find(|(known, _)| *known == column)?.1;
         names.iter().position(|name| known.contains(&name.as_str()))
@@ -452,5 +419,5 @@ pub(crate) fn cell_places(header: &str, row: &str) -> Option<(Range<usize>, Rang
     let is_headless = place(Column::From).is_none();
     let from = if is_headless { Some(0) } else { place(Column::From) };
     let to = if is_headless { Some(1) } else { place(Column::To) };
-    Some((at(from?)?, at(to?)?, place(Column::Status).and_then(at)))
+    Some(RowPlaces { from: at(from?)?, to: at(to?)?, status: place(Column::Status).and_then(at) })
 }

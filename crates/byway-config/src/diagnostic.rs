@@ -83,7 +83,16 @@ impl Diagnostic {
     /// A remark without a place yet.
     pub fn new(severity: Severity, code: &'static str, message: impl Into<String>) -> Diagnostic {
         let message = message.into();
-        Diagnostic { severity, code, message, primary: None, label: None, labels: Vec::new(), help: Vec::new(), fix: Vec::new() }
+        Diagnostic {
+            severity,
+            code,
+            message,
+            primary: None,
+            label: None,
+            labels: Vec::new(),
+            help: Vec::new(),
+            fix: Vec::new(),
+        }
     }
 
     /// An error.
@@ -165,7 +174,13 @@ impl Diagnostics {
     }
 
     /// Counts one of a list, and keeps it while it is among the first of its cause; `make` is called only then.
-    pub fn push_of_list(&mut self, file: FileId, code: &'static str, severity: Severity, make: impl FnOnce() -> Diagnostic) {
+    pub fn push_of_list(
+        &mut self,
+        file: FileId,
+        code: &'static str,
+        severity: Severity,
+        make: impl FnOnce() -> Diagnostic,
+    ) {
         let count = self.lists.entry((file, code, severity)).or_default();
         *count += 1;
         self.errors += u64::from(severity == Severity::Error);
@@ -182,7 +197,9 @@ impl Diagnostics {
     /// All that were kept, as they stand in the files, and one line more for each cause of which some were not. `name` names
     /// the files.
     pub fn finish<'n>(mut self, name: impl Fn(FileId) -> &'n str) -> Vec<Diagnostic> {
-        self.items.sort_by_key(|item| item.primary.as_ref().map_or((FileId(u16::MAX), usize::MAX), |span| (span.file, span.start)));
+        self.items.sort_by_key(|item| {
+            item.primary.as_ref().map_or((FileId(u16::MAX), usize::MAX), |span| (span.file, span.start))
+        });
         for ((file, code, severity), count) in std::mem::take(&mut self.lists) {
             if count > KEPT_PER_CAUSE {
                 let more = count - KEPT_PER_CAUSE;
@@ -219,7 +236,9 @@ mod tests {
     fn what_a_list_repeats_is_kept_a_few_times_and_counted() {
         let mut gathered = Diagnostics::default();
         for row in 0..1005 {
-            gathered.push_of_list(FileId(0), "bad-row", Severity::Error, || Diagnostic::error("bad-row", format!("row {row}")));
+            gathered.push_of_list(FileId(0), "bad-row", Severity::Error, || {
+                Diagnostic::error("bad-row", format!("row {row}"))
+            });
         }
         assert_eq!(gathered.errors(), 1005);
         let items = gathered.finish(|_| "moves.csv");

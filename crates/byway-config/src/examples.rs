@@ -106,7 +106,9 @@ impl Expected {
     /// Whether what came is what was expected.
     pub fn is_met_by(&self, found: &Expected) -> bool {
         match (self, found) {
-            (Expected::Redirect { status, location: None }, Expected::Redirect { status: found, .. }) => status == found,
+            (Expected::Redirect { status, location: None }, Expected::Redirect { status: found, .. }) => {
+                status == found
+            }
             (Expected::Refuse(None), Expected::Refuse(_)) => true,
             _ => self == found,
         }
@@ -149,8 +151,13 @@ impl Case {
         while let Some((at, word)) = words.next() {
             match word {
                 field if field.starts_with('[') => case.fields.push(parse_field(field, at)?),
-                "from" => case.address = argument(words.next(), at, |text| text.parse().ok(), "an address, as `from 10.0.0.7`")?,
-                "at" => case.at = Some(argument(words.next(), at, parse_instant, "an instant, as `at 2027-03-01T00:00Z`")?),
+                "from" => {
+                    case.address =
+                        argument(words.next(), at, |text| text.parse().ok(), "an address, as `from 10.0.0.7`")?
+                }
+                "at" => {
+                    case.at = Some(argument(words.next(), at, parse_instant, "an instant, as `at 2027-03-01T00:00Z`")?)
+                }
                 _ => return invalid(at..at + word.len(), format!("`{word}` has no place in a case"), SHAPE),
             }
         }
@@ -280,7 +287,9 @@ fn expected(line: &str, at: usize) -> Result<Expected, InvalidCase> {
                 Ok(Expected::Redirect { status, location: location.map(|(_, text)| text.to_owned()) })
             }
             (Some(status), None) => Ok(Expected::Reply(status)),
-            (Some(status), Some((at, text))) => invalid(at..at + text.len(), format!("{status} sends no location"), SHAPE),
+            (Some(status), Some((at, text))) => {
+                invalid(at..at + text.len(), format!("{status} sends no location"), SHAPE)
+            }
             (None, _) => invalid(range, format!("`{number}` is nothing that a request gets"), SHAPE),
         },
     }
@@ -323,14 +332,14 @@ impl Example {
         Ok(Example { case: Case::parse(text)?, text: text.trim().to_owned(), span })
     }
 
-    /// What is to be said if the rules do something else.
-    pub fn check(&self, rules: &RuleSet, now: i64, scratch: &mut Scratch) -> Result<(), (Diagnostic, Option<RuleRef>)> {
+    /// What is to be said where the rules do something else, and which rule does it.
+    pub fn failure(&self, rules: &RuleSet, now: i64, scratch: &mut Scratch) -> Option<(Diagnostic, Option<RuleRef>)> {
         let (found, rule) = self.case.decide(rules, now, scratch);
         if self.case.expected.is_met_by(&found) {
-            return Ok(());
+            return None;
         }
         let message = format!("an example gets `{found}`, not `{}`", self.case.expected);
-        Err((Diagnostic::error("example", message).at(self.span.clone()), rule))
+        Some((Diagnostic::error("example", message).at(self.span.clone()), rule))
     }
 }
 
@@ -376,7 +385,8 @@ mod tests {
 
     #[test]
     fn what_a_case_may_say() {
-        let case = Case::parse("https://t.test:444/a?b [X: y z] from ::1 at 1970-01-02T00:00Z -> 410 # gone").expect("a case");
+        let case =
+            Case::parse("https://t.test:444/a?b [X: y z] from ::1 at 1970-01-02T00:00Z -> 410 # gone").expect("a case");
         assert_eq!((case.host.as_str(), case.port, case.at), ("t.test", 444, Some(86_400)));
         assert_eq!(case.fields, [("X".to_owned(), "y z".to_owned())]);
         assert_eq!((case.path.as_str(), case.query.as_deref(), case.expected), ("/a", Some("b"), Expected::Reply(410)));
@@ -384,7 +394,14 @@ mod tests {
 
     #[test]
     fn what_is_no_case() {
-        for (line, at) in [("GET /a", 0..6), ("GET /a -> 700", 10..13), ("GET a -> pass", 4..5), ("GET /a x -> pass", 7..8), ("GET /a -> 410 /b", 14..16), ("GET /a from x -> pass", 12..13)] {
+        for (line, at) in [
+            ("GET /a", 0..6),
+            ("GET /a -> 700", 10..13),
+            ("GET a -> pass", 4..5),
+            ("GET /a x -> pass", 7..8),
+            ("GET /a -> 410 /b", 14..16),
+            ("GET /a from x -> pass", 12..13),
+        ] {
             assert_eq!(Case::parse(line).expect_err(line).at, at, "{line}");
         }
     }

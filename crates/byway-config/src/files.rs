@@ -104,7 +104,10 @@ fn expand_into(
     if *first == "**" {
         expand_into(files, folder, rest, depth, found)?;
     }
-    let glob = GlobBuilder::new(first).literal_separator(true).build().map_err(|error| BadPattern::Syntax(error.to_string()))?;
+    let glob = GlobBuilder::new(first)
+        .literal_separator(true)
+        .build()
+        .map_err(|error| BadPattern::Syntax(error.to_string()))?;
     let matcher = glob.compile_matcher();
     let mut entries = match files.list(folder) {
         Ok(entries) => entries,

@@ -49,7 +49,9 @@ impl Intake {
     fn out_of_list(&self, target: &Target<'_>) -> Refused {
         let what = match target.host() {
             TargetHost::Fixed(host) => format!("`{host}` is not in `[policy] target_hosts`"),
-            TargetHost::FromRequest => "the host of the request may be any host, and `[policy] target_hosts` names some".to_owned(),
+            TargetHost::FromRequest => {
+                "the host of the request may be any host, and `[policy] target_hosts` names some".to_owned()
+            }
             _ => "a capture chooses the host, and `[policy] target_hosts` names some".to_owned(),
         };
         let hosts = self.policy.target_hosts.as_deref().unwrap_or_default().join("`, `");

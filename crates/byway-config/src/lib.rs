@@ -17,6 +17,7 @@ pub mod schema;
 pub mod span;
 
 mod bulk;
+mod cells;
 mod csv;
 mod intake;
 mod lines;

@@ -83,7 +83,14 @@ impl List<'_> {
     }
 
     /// Says what is wrong with the current record.
-    pub(crate) fn refuse(&mut self, lines: &Lines<'_>, at: Range<usize>, code: &'static str, what: impl Into<String>, help: Option<String>) {
+    pub(crate) fn refuse(
+        &mut self,
+        lines: &Lines<'_>,
+        at: Range<usize>,
+        code: &'static str,
+        what: impl Into<String>,
+        help: Option<String>,
+    ) {
         let what = what.into();
         self.say(lines, at, Severity::Error, code, || (what, help));
     }
@@ -127,7 +134,13 @@ impl List<'_> {
             Err(error) => {
                 let at = error.valid_up_to();
                 let byte = record[at];
-                self.refuse(lines, at..at + 1, "not-utf8", format!("byte 0x{byte:02X} is not UTF-8"), Some(latin_help(byte)));
+                self.refuse(
+                    lines,
+                    at..at + 1,
+                    "not-utf8",
+                    format!("byte 0x{byte:02X} is not UTF-8"),
+                    Some(latin_help(byte)),
+                );
                 None
             }
         }

@@ -184,7 +184,12 @@ impl<'l> Loader<'l> {
             Format::Toml => {
                 let own = self.intake.builder.table(&TableSpec::OWN);
                 self.intake.builder.root(own);
-                let folder = self.files.canonical(path).ok().and_then(|path| path.parent().map(Path::to_owned)).unwrap_or_default();
+                let folder = self
+                    .files
+                    .canonical(path)
+                    .ok()
+                    .and_then(|path| path.parent().map(Path::to_owned))
+                    .unwrap_or_default();
                 self.own_file(path, &mut *reader, Standing::Root, &Under { folder, own });
             }
             Format::Compiled if count == 1 => self.open_compiled(path, &mut *reader),
@@ -215,11 +220,16 @@ impl<'l> Loader<'l> {
             Ok((None, _)) => {
                 let how = if from.is_some() { "`format = \"csv\"`" } else { "`--format csv`" };
                 let help = format!("say {how}, or `toml`, `redirects`, `cloudflare`");
-                Diagnostic::error("unknown-format", format!("the name of {} does not say its format", path.display())).help(help)
+                Diagnostic::error("unknown-format", format!("the name of {} does not say its format", path.display()))
+                    .help(help)
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let diagnostic = Diagnostic::error("no-file", format!("{} is not there", path.display()));
-                if from.is_some() { diagnostic.help("paths begin at the folder of the file that includes") } else { diagnostic }
+                if from.is_some() {
+                    diagnostic.help("paths begin at the folder of the file that includes")
+                } else {
+                    diagnostic
+                }
             }
             Err(error) => Diagnostic::error("unreadable", format!("{} cannot be read: {error}", path.display())),
         };
@@ -255,7 +265,9 @@ impl<'l> Loader<'l> {
 
     fn take_server(&mut self, settings: ServerSettings, span: Span) {
         if let Some((_, first)) = &self.server {
-            let diagnostic = Diagnostic::error("server-twice", "`[server]` stands in two files").at(span).also(first.clone(), "it is here already");
+            let diagnostic = Diagnostic::error("server-twice", "`[server]` stands in two files")
+                .at(span)
+                .also(first.clone(), "it is here already");
             return self.diagnostics.push(diagnostic.help("keep one of the two"));
         }
         self.server = Some((settings, span));
@@ -307,8 +319,11 @@ impl<'l> Loader<'l> {
                 return;
             }
             Ok(_) => {
-                let diagnostic = Diagnostic::warning("no-match", format!("no file fits `{}`", include.file)).at(include.span.clone());
-                return self.diagnostics.push(diagnostic.help("patterns begin at the folder of the file that includes"));
+                let diagnostic = Diagnostic::warning("no-match", format!("no file fits `{}`", include.file))
+                    .at(include.span.clone());
+                return self
+                    .diagnostics
+                    .push(diagnostic.help("patterns begin at the folder of the file that includes"));
             }
             Err(BadPattern::Syntax(error)) => format!("`{}` is no pattern: {error}", include.file),
             Err(BadPattern::Folder(folder, error)) => format!("{} cannot be listed: {error}", folder.display()),
@@ -322,13 +337,17 @@ impl<'l> Loader<'l> {
             if self.options.reach == Reach::RootFolder && !canonical.starts_with(&under.folder) {
                 let message = format!("{} is outside of the root file's folder", path.display());
                 let help = "move it below that folder, or allow it with `--allow-outside`";
-                return self.diagnostics.push(Diagnostic::error("include-outside", message).at(include.span.clone()).help(help));
+                return self
+                    .diagnostics
+                    .push(Diagnostic::error("include-outside", message).at(include.span.clone()).help(help));
             }
             if self.is_known(canonical, path, include) {
                 return;
             }
         }
-        let Some((format, mut reader)) = self.open_or_say(path, include.how.format, Some(&include.span)) else { return };
+        let Some((format, mut reader)) = self.open_or_say(path, include.how.format, Some(&include.span)) else {
+            return;
+        };
         match format {
             Format::Toml => self.own_file(path, &mut *reader, Standing::Included, under),
             Format::Compiled => {
@@ -349,14 +368,18 @@ impl<'l> Loader<'l> {
         if let Some(place) = self.stack.iter().position(|(open, _)| open == canonical) {
             let ring: Vec<&str> = self.stack[place..].iter().map(|(_, file)| self.table.name(*file)).collect();
             let message = format!("{} includes itself: {} → {}", path.display(), ring.join(" → "), path.display());
-            let diagnostic = Diagnostic::error("include-cycle", message).at(include.span.clone()).help("take one of these includes out");
+            let diagnostic = Diagnostic::error("include-cycle", message)
+                .at(include.span.clone())
+                .help("take one of these includes out");
             self.diagnostics.push(diagnostic);
             return true;
         }
         let is_done = self.done.iter().any(|done| done == canonical);
         if is_done {
             let message = format!("{} is included twice and read once", path.display());
-            self.diagnostics.push(Diagnostic::warning("included-twice", message).at(include.span.clone()).help("take one of the two out"));
+            self.diagnostics.push(
+                Diagnostic::warning("included-twice", message).at(include.span.clone()).help("take one of the two out"),
+            );
         }
         is_done
     }
@@ -368,7 +391,8 @@ impl<'l> Loader<'l> {
         let table = self.intake.builder.table(&TableSpec { order, ..TableSpec::OWN });
         self.intake.builder.root(table);
         let name = self.table.name(file).to_owned();
-        let mut list = List { file, name: &name, table, how, intake: &mut self.intake, diagnostics: &mut self.diagnostics };
+        let mut list =
+            List { file, name: &name, table, how, intake: &mut self.intake, diagnostics: &mut self.diagnostics };
         let read = match format {
             Format::Redirects => redirects::read(reader, &mut list),
             Format::Cloudflare => csv::read(reader, Flavour::Bulk, &mut list),

@@ -10,7 +10,7 @@ use std::ops::Range;
 use byway_core::ruleset::RuleView;
 use toml::de::{DeTable, DeValue};
 
-use crate::csv::cell_places;
+use crate::csv::{RowPlaces, cell_places};
 use crate::files::Files;
 use crate::span::{FileId, FileTable, LineIndex, Span, column};
 
@@ -67,8 +67,12 @@ impl<'l> Locator<'l> {
             self.known.insert(place.file, known);
         }
         match self.known.get(&place.file) {
-            Some(Known::Own(rules)) => rules.iter().find(|(line, _)| *line == place.line).map(|(_, parts)| parts.clone()).unwrap_or_default(),
-            Some(Known::List { starts, header }) => self.of_list(place.file, place.line, starts, header).unwrap_or_default(),
+            Some(Known::Own(rules)) => {
+                rules.iter().find(|(line, _)| *line == place.line).map(|(_, parts)| parts.clone()).unwrap_or_default()
+            }
+            Some(Known::List { starts, header }) => {
+                self.of_list(place.file, place.line, starts, header).unwrap_or_default()
+            }
             _ => Parts::default(),
         }
     }
@@ -101,7 +105,10 @@ impl<'l> Locator<'l> {
             }
             at += count as u64;
         }
-        Some(Known::List { starts, header: String::from_utf8_lossy(&header).trim_start_matches('\u{FEFF}').trim_end().to_owned() })
+        Some(Known::List {
+            starts,
+            header: String::from_utf8_lossy(&header).trim_start_matches('\u{FEFF}').trim_end().to_owned(),
+        })
     }
 
     fn of_list(&self, file: FileId, line: u32, starts: &[u64], header: &str) -> Option<Parts> {
@@ -111,7 +118,7 @@ impl<'l> Locator<'l> {
         reader.seek(SeekFrom::Start(start)).ok()?;
         let (place, row) = nth_line(&mut reader, start, index % STRIDE)?;
         let name = self.table.name(file);
-        let (from, to, status) = match name.ends_with(".csv") || name.ends_with(".tsv") {
+        let RowPlaces { from, to, status } = match name.ends_with(".csv") || name.ends_with(".tsv") {
             true => cell_places(header, &row)?,
             false => words(&row)?,
         };
@@ -143,7 +150,7 @@ fn nth_line(reader: &mut dyn Read, start: u64, skip: usize) -> Option<(usize, St
 }
 
 /// Source, target and status of a line of `_redirects`.
-fn words(row: &str) -> Option<(Range<usize>, Range<usize>, Option<Range<usize>>)> {
+fn words(row: &str) -> Option<RowPlaces> {
     let mut at = 0;
     let mut places = row.split_ascii_whitespace().map(|word| {
         let start = at + row[at..].find(word).unwrap_or(0);
@@ -153,7 +160,8 @@ fn words(row: &str) -> Option<(Range<usize>, Range<usize>, Option<Range<usize>>)
     let (_, from) = places.next()?;
     let (_, to) = places.find(|(word, _)| word.starts_with('/') || word.starts_with("http"))?;
     let status = places.next().filter(|(word, _)| word.starts_with(|c: char| c.is_ascii_digit()));
-    Some((from, to, status.map(|(word, range)| range.start..range.start + word.trim_end_matches('!').len())))
+    let status = status.map(|(word, range)| range.start..range.start + word.trim_end_matches('!').len());
+    Some(RowPlaces { from, to, status })
 }
 
 /// The parts of every rule of a text of our own, by the line of its source.

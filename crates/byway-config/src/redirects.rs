@@ -113,7 +113,13 @@ fn rest(tokens: Tokens<'_>, lines: &Lines<'_>, list: &mut List<'_>) -> Option<(S
             Some((name, values)) => conditions.extend(condition(word, name, values, lines, list)?),
             None => {
                 let what = format!("`{}` behind the status", shortened(word.text));
-                list.refuse(lines, word.start..word.end, "bad-row", what, Some("write conditions as `Language=de,fr`".to_owned()));
+                list.refuse(
+                    lines,
+                    word.start..word.end,
+                    "bad-row",
+                    what,
+                    Some("write conditions as `Language=de,fr`".to_owned()),
+                );
                 return None;
             }
         }
@@ -129,8 +135,16 @@ fn read_status(word: Cell<'_>, lines: &Lines<'_>, list: &mut List<'_>) -> Option
         Ok(status) => Some(StatusByMethod::always(status)),
         Err((what, help)) => {
             let (what, help) = match text {
-                "200" => ("a rewrite (200) shows another page under this address".to_owned(), "byway redirects only: leave this line to the site's own server".to_owned()),
-                "404" | "410" | "401" | "403" | "500" => (format!("a page for {text}"), format!("byway sends no pages: write a `[[reply]]` with `status = {text}` in byway.toml, or leave it to the site's own server")),
+                "200" => (
+                    "a rewrite (200) shows another page under this address".to_owned(),
+                    "byway redirects only: leave this line to the site's own server".to_owned(),
+                ),
+                "404" | "410" | "401" | "403" | "500" => (
+                    format!("a page for {text}"),
+                    format!(
+                        "byway sends no pages: write a `[[reply]]` with `status = {text}` in byway.toml, or leave it to the site's own server"
+                    ),
+                ),
                 _ => (what, help),
             };
             list.refuse(lines, word.start..word.end, "cannot-say", what, Some(help));
@@ -139,12 +153,21 @@ fn read_status(word: Cell<'_>, lines: &Lines<'_>, list: &mut List<'_>) -> Option
     }
 }
 
-fn condition(word: Cell<'_>, name: &str, values: &str, lines: &Lines<'_>, list: &mut List<'_>) -> Option<Option<Condition>> {
+fn condition(
+    word: Cell<'_>,
+    name: &str,
+    values: &str,
+    lines: &Lines<'_>,
+    list: &mut List<'_>,
+) -> Option<Option<Condition>> {
     let values = || values.split(',').filter(|value| !value.is_empty()).map(str::to_owned).collect::<Vec<_>>();
     let made = match name.to_ascii_lowercase().as_str() {
-        "language" => Subject::parse("language", None).and_then(|subject| Condition::new(subject, Test::In(values()), false)),
+        "language" => {
+            Subject::parse("language", None).and_then(|subject| Condition::new(subject, Test::In(values()), false))
+        }
         // Present under any of these names; one name is all that a condition asks about.
-        "cookie" if values().len() == 1 => Subject::parse("cookie", Some(&values()[0])).and_then(|subject| Condition::new(subject, Test::Present, false)),
+        "cookie" if values().len() == 1 => Subject::parse("cookie", Some(&values()[0]))
+            .and_then(|subject| Condition::new(subject, Test::Present, false)),
         _ => {
             let what = format!("byway cannot ask for `{name}`");
             let help = "take the condition out, or leave this line to the site's own server".to_owned();

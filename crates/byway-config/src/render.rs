@@ -87,11 +87,20 @@ struct Mark<'d> {
 
 /// The places of a diagnostic, those of one line together, the primary one's first.
 fn marks(diagnostic: &Diagnostic) -> Vec<Vec<Mark<'_>>> {
-    let primary = diagnostic.primary.iter().map(|span| Mark { span, text: diagnostic.label.as_deref(), kind: AnnotationKind::Primary });
-    let others = diagnostic.labels.iter().map(|label| Mark { span: &label.span, text: Some(&label.text), kind: AnnotationKind::Context });
+    let primary = diagnostic.primary.iter().map(|span| Mark {
+        span,
+        text: diagnostic.label.as_deref(),
+        kind: AnnotationKind::Primary,
+    });
+    let others = diagnostic.labels.iter().map(|label| Mark {
+        span: &label.span,
+        text: Some(&label.text),
+        kind: AnnotationKind::Context,
+    });
     let mut lines: Vec<Vec<Mark<'_>>> = Vec::new();
     for mark in primary.chain(others) {
-        let same = lines.iter_mut().find(|line| line[0].span.file == mark.span.file && line[0].span.line == mark.span.line);
+        let same =
+            lines.iter_mut().find(|line| line[0].span.file == mark.span.file && line[0].span.line == mark.span.line);
         match same {
             Some(line) => line.push(mark),
             None => lines.push(vec![mark]),
@@ -115,7 +124,12 @@ impl<'d> Window<'d> {
         let name = printable(table.name(marks[0].span.file));
         let lines = read_around(marks[0].span.file, first..last, table, files);
         let Some((bytes, start, is_cut)) = lines else {
-            return Window { marks: marks.into_iter().map(|mark| (0..0, mark)).collect(), name, text: None, is_cut: true };
+            return Window {
+                marks: marks.into_iter().map(|mark| (0..0, mark)).collect(),
+                name,
+                text: None,
+                is_cut: true,
+            };
         };
         let (text, place) = shown(&bytes);
         let place_of = |at: usize| place.get(at.saturating_sub(start)).or(place.last()).copied().unwrap_or(0);
@@ -136,13 +150,19 @@ impl<'d> Window<'d> {
                 group
             }
         };
-        let annotations = self.marks.iter().map(|(range, mark)| mark.kind.span(range.clone()).label(mark.text.map(printable)));
+        let annotations =
+            self.marks.iter().map(|(range, mark)| mark.kind.span(range.clone()).label(mark.text.map(printable)));
         group.element(snippet.annotations(annotations))
     }
 }
 
 /// The bytes of the lines that a range touches, where they begin, and whether something of the first or last was left out.
-fn read_around(file: FileId, range: Range<usize>, table: &FileTable, files: &dyn Files) -> Option<(Vec<u8>, usize, bool)> {
+fn read_around(
+    file: FileId,
+    range: Range<usize>,
+    table: &FileTable,
+    files: &dyn Files,
+) -> Option<(Vec<u8>, usize, bool)> {
     let mut reader = files.open(&table.get(file)?.path).ok()?;
     let from = range.start.saturating_sub(AROUND);
     reader.seek(SeekFrom::Start(from as u64)).ok()?;

@@ -109,7 +109,8 @@ fn result(finding: &Diagnostic, files: &FileTable) -> Value {
         "locations": finding.primary.iter().map(|span| location(span, finding.label.as_deref(), files)).collect::<Vec<_>>(),
     });
     if !finding.labels.is_empty() {
-        let related: Vec<Value> = finding.labels.iter().map(|label| location(&label.span, Some(&label.text), files)).collect();
+        let related: Vec<Value> =
+            finding.labels.iter().map(|label| location(&label.span, Some(&label.text), files)).collect();
         result["relatedLocations"] = related.into();
     }
     if !finding.fix.is_empty() {

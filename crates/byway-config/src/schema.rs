@@ -63,7 +63,9 @@ fn kind(kind: &Kind) -> Value {
         Kind::Instant => json!({ "type": "string", "pattern": "^\\d{4}-\\d{2}-\\d{2}" }),
         Kind::Cache => json!({ "anyOf": [{ "type": "string", "minLength": 1 }, { "type": "integer", "minimum": 0 }] }),
         Kind::Duration => json!({ "type": "string", "pattern": "^\\d+ ?(ms|s|m|min|h)$" }),
-        Kind::Size => json!({ "anyOf": [{ "type": "string", "pattern": "^\\d+ ?(B|KiB|MiB|GiB|kB|MB|GB)?$" }, { "type": "integer", "minimum": 0 }] }),
+        Kind::Size => {
+            json!({ "anyOf": [{ "type": "string", "pattern": "^\\d+ ?(B|KiB|MiB|GiB|kB|MB|GB)?$" }, { "type": "integer", "minimum": 0 }] })
+        }
         Kind::Includes => json!({ "type": "array", "items": { "anyOf": [{ "type": "string" }, section(&INCLUDE)] } }),
         Kind::Table(table) => section(table),
         Kind::Tables(table) => json!({ "type": "array", "items": section(table) }),

@@ -104,7 +104,13 @@ impl LineIndex {
     pub fn span(&self, file: FileId, text: &str, range: Range<usize>) -> Span {
         let start = range.start.min(text.len());
         let line = self.line(start);
-        Span { file, line, column: column(&text.as_bytes()[self.start(line)..start]), start, end: range.end.clamp(start, text.len()) }
+        Span {
+            file,
+            line,
+            column: column(&text.as_bytes()[self.start(line)..start]),
+            start,
+            end: range.end.clamp(start, text.len()),
+        }
     }
 }
 

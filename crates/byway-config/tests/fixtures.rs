@@ -62,7 +62,8 @@ fn unescaped(text: &str) -> Vec<u8> {
 }
 
 fn drawn(diagnostics: &[Diagnostic], table: &FileTable, files: &dyn Files) -> String {
-    let drawn: Vec<String> = diagnostics.iter().map(|diagnostic| render(diagnostic, table, files, Colour::Never)).collect();
+    let drawn: Vec<String> =
+        diagnostics.iter().map(|diagnostic| render(diagnostic, table, files, Colour::Never)).collect();
     // The folder is where the files of a page are; its name says nothing. Lines end where their text does.
     let text = drawn.join("\n").replace("site/", "");
     text.lines().map(|line| format!("{}\n", line.trim_end())).collect()

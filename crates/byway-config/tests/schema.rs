@@ -41,7 +41,12 @@ fn the_schema_and_the_reader_agree() {
             // Alone, so that what an included file says is not counted for the file that includes it.
             let files = MemoryFiles::new([("byway.toml", &block.text)]);
             let loaded = load(&files, &["byway.toml".as_ref()], &LoadOptions::default());
-            let errors: Vec<&str> = loaded.diagnostics.iter().filter(|said| said.severity == Severity::Error).map(|said| said.code).collect();
+            let errors: Vec<&str> = loaded
+                .diagnostics
+                .iter()
+                .filter(|said| said.severity == Severity::Error)
+                .map(|said| said.code)
+                .collect();
             let has_shape_error = errors.iter().any(|code| SHAPES.contains(code));
             let name = section.name();
             assert!(takes || !errors.is_empty(), "{name}: the schema refuses what the reader takes");

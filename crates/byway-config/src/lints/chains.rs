@@ -130,8 +130,16 @@ fn resolved(case: &Case, location: &str) -> Option<Case> {
     if !location.starts_with('/') {
         return case_of(location);
     }
-    let (path, query) = location.split_once('?').map_or((location, None), |(path, query)| (path, Some(query.to_owned())));
-    Some(Case { path: path.to_owned(), query, host: case.host.clone(), port: case.port, scheme: case.scheme, ..Case::get("") })
+    let (path, query) =
+        location.split_once('?').map_or((location, None), |(path, query)| (path, Some(query.to_owned())));
+    Some(Case {
+        path: path.to_owned(),
+        query,
+        host: case.host.clone(),
+        port: case.port,
+        scheme: case.scheme,
+        ..Case::get("")
+    })
 }
 
 fn case_of(url: &str) -> Option<Case> {
@@ -148,7 +156,14 @@ fn case_of(url: &str) -> Option<Case> {
         None => (&rest[path_at..], None),
     };
     let path = if path.is_empty() { "/".to_owned() } else { path.to_owned() };
-    Some(Case { path, query, host: host.to_owned(), port: port.unwrap_or(scheme.default_port()), scheme, ..Case::get("") })
+    Some(Case {
+        path,
+        query,
+        host: host.to_owned(),
+        port: port.unwrap_or(scheme.default_port()),
+        scheme,
+        ..Case::get("")
+    })
 }
 
 /// The requests of a chain as a line: `/a → /b → /a`, with hosts only where one was named.

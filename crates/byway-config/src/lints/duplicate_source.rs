@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 
 use byway_core::ruleset::RuleRef;
 
@@ -45,7 +44,6 @@ to = "/guide"
 pub(super) struct DuplicateSource {
     first: HashMap<u64, RuleRef>,
     text: String,
-    hasher: BuildHasherDefault<DefaultHasher>,
 }
 
 impl Watcher for DuplicateSource {
@@ -55,7 +53,7 @@ impl Watcher for DuplicateSource {
             return;
         }
         asked(seen, &mut self.text);
-        let hash = self.hasher.hash_one(&self.text);
+        let hash = rapidhash::v3::rapidhash_v3(self.text.as_bytes());
         let Some(first) = self.first.get(&hash).copied() else {
             self.first.insert(hash, seen.rule.reference());
             return;

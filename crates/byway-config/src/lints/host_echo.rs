@@ -43,7 +43,8 @@ impl Watcher for HostEcho {
         if target.host() == TargetHost::FromRequest {
             scene.report(&LINT, |locator| {
                 let parts = locator.parts(&seen.rule);
-                let mut diagnostic = Diagnostic::note(LINT.name, "the location names whatever host was asked for").help("name the hosts, or make sure that unknown ones are refused in front");
+                let mut diagnostic = Diagnostic::note(LINT.name, "the location names whatever host was asked for")
+                    .help("name the hosts, or make sure that unknown ones are refused in front");
                 diagnostic.primary = parts.target.or(parts.source);
                 diagnostic
             });

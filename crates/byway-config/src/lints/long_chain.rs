@@ -78,7 +78,12 @@ fn flattened(seen: &Seen<'_>, walked: &Walked, scene: &Scene<'_, '_>) -> Option<
         let Action::Redirect { status, target, query: QueryPolicy::Keep } = rule.action() else { return None };
         let constant = target.constant()?;
         let loses = first.get.is_permanent() && !status.get.is_permanent();
-        if loses || constant.contains(['?', '#', '"', '\\']) || !rule.conditions().is_empty() || rule.until().is_some() || rule.since().is_some() {
+        if loses
+            || constant.contains(['?', '#', '"', '\\'])
+            || !rule.conditions().is_empty()
+            || rule.until().is_some()
+            || rule.since().is_some()
+        {
             return None;
         }
         // A path behind a URL stays at the URL's host.

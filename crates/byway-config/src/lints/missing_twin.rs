@@ -45,7 +45,11 @@ pub(super) struct MissingTwin {
 
 impl Watcher for MissingTwin {
     fn see(&mut self, seen: &Seen<'_>, scene: &mut Scene<'_, '_>) {
-        let (PathPattern::Exact(path), TrailingSlash::Significant, true) = (&seen.source.path, seen.source.slash, seen.is_unconditional) else { return };
+        let (PathPattern::Exact(path), TrailingSlash::Significant, true) =
+            (&seen.source.path, seen.source.slash, seen.is_unconditional)
+        else {
+            return;
+        };
         let is_file = path.rsplit(|b| *b == b'/').next().is_some_and(|last| last.contains(&b'.'));
         if !matches!(seen.action, Action::Redirect { .. }) || path.len() < 2 || is_file {
             return;

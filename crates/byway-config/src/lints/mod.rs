@@ -174,7 +174,11 @@ impl Findings {
     /// Everything, grouped by cause.
     pub(crate) fn into_report(mut self) -> Report {
         self.kept.sort_by_key(|finding| rank(finding.severity, finding.code));
-        let counts = self.counts.iter().map(|((severity, _, code), count)| Count { severity: severity.0, code, count: *count }).collect();
+        let counts = self
+            .counts
+            .iter()
+            .map(|((severity, _, code), count)| Count { severity: severity.0, code, count: *count })
+            .collect();
         Report { findings: self.kept, counts, examples: 0 }
     }
 }
@@ -213,9 +217,18 @@ mod tests {
             let (report, files, loaded) = checked(example);
             let found: Vec<&Diagnostic> = report.findings.iter().filter(|finding| finding.code == lint.name).collect();
             assert!(!found.is_empty(), "{} does not fire on its example: {:?}", lint.name, report.findings);
-            assert!(found.iter().all(|finding| finding.severity == lint.severity && finding.primary.is_some()), "{}", lint.name);
+            assert!(
+                found.iter().all(|finding| finding.severity == lint.severity && finding.primary.is_some()),
+                "{}",
+                lint.name
+            );
             let after = checked(instead).0;
-            assert!(after.findings.iter().all(|finding| finding.code != lint.name), "{} fires on what is better: {:?}", lint.name, after.findings);
+            assert!(
+                after.findings.iter().all(|finding| finding.code != lint.name),
+                "{} fires on what is better: {:?}",
+                lint.name,
+                after.findings
+            );
             if found.iter().any(|finding| !finding.fix.is_empty()) {
                 let only = Report { findings: found.into_iter().cloned().collect(), ..Report::default() };
                 let texts = fixed(&only, &loaded.files, &files).expect("memory can be read");
@@ -228,7 +241,11 @@ mod tests {
     fn names_are_unique_and_pages_begin_with_them() {
         for (place, lint) in LINTS.iter().enumerate() {
             assert!(lint.page.starts_with(&format!("# {}\n", lint.name)), "{}", lint.name);
-            assert!(LINTS[..place].iter().all(|other| other.name != lint.name && other.severity >= lint.severity), "{}", lint.name);
+            assert!(
+                LINTS[..place].iter().all(|other| other.name != lint.name && other.severity >= lint.severity),
+                "{}",
+                lint.name
+            );
         }
     }
 }

@@ -44,7 +44,8 @@ impl Watcher for OpenRedirect {
         if target.host() == TargetHost::FromCapture {
             scene.report(&LINT, |locator| {
                 let parts = locator.parts(&seen.rule);
-                let mut diagnostic = Diagnostic::error(LINT.name, "whoever writes the link chooses the host").help("name the hosts, one rule each");
+                let mut diagnostic = Diagnostic::error(LINT.name, "whoever writes the link chooses the host")
+                    .help("name the hosts, one rule each");
                 diagnostic.primary = parts.target.or(parts.source);
                 diagnostic
             });

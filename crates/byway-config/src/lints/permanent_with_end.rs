@@ -52,7 +52,8 @@ impl Watcher for PermanentWithEnd {
             let written = if status.get.is_permanent() { status.get } else { status.other };
             let temporary = temporary(written);
             let message = format!("{written} is for good, and this rule ends at {}", crate::own::instant::shown(until));
-            let mut diagnostic = Diagnostic::warning(LINT.name, message).help(format!("write {temporary}, which is for now"));
+            let mut diagnostic =
+                Diagnostic::warning(LINT.name, message).help(format!("write {temporary}, which is for now"));
             if let (true, Some(span)) = (status.get == status.other, &parts.status) {
                 diagnostic = diagnostic.fix(span.clone(), temporary.number().to_string());
             }

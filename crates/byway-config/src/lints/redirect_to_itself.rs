@@ -52,7 +52,8 @@ impl Watcher for RedirectToItself {
         if is_same {
             scene.report(&LINT, |locator| {
                 let parts = locator.parts(&seen.rule);
-                let mut diagnostic = Diagnostic::warning(LINT.name, "this rule leads to where it is, and does nothing").help("take it out, or write another target");
+                let mut diagnostic = Diagnostic::warning(LINT.name, "this rule leads to where it is, and does nothing")
+                    .help("take it out, or write another target");
                 if let (Some(source), Some(target)) = (&parts.source, &parts.target) {
                     diagnostic = diagnostic.also(source.clone(), "the same place");
                     diagnostic.primary = Some(target.clone());

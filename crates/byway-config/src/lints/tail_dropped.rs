@@ -47,7 +47,8 @@ impl Watcher for TailDropped {
         scene.report(&LINT, |locator| {
             let parts = locator.parts(&seen.rule);
             let source = seen.source.to_string();
-            let mut diagnostic = Diagnostic::warning(LINT.name, format!("everything below `{source}` ends on one page"));
+            let mut diagnostic =
+                Diagnostic::warning(LINT.name, format!("everything below `{source}` ends on one page"));
             let target = target.to_string();
             let is_plain = !target.contains(['?', '#']);
             diagnostic = match (&parts.target, is_plain) {

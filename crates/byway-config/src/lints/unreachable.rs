@@ -1,7 +1,6 @@
 //! `unreachable`: a rule whose requests are all taken by another.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 
 use byway_core::dialect::LetterCase;
 use byway_core::host::HostPattern;
@@ -55,7 +54,7 @@ to = "/start"
 pub(super) struct Unreachable {
     hiders: HashMap<u64, Vec<RuleRef>>,
     scratch: Scratch,
-    hasher: BuildHasherDefault<DefaultHasher>,
+    key: Vec<u8>,
 }
 
 /// How many rules over the same path are compared with one.
@@ -82,7 +81,8 @@ impl Watcher for Unreachable {
             if let Some(hider) = self.hider(&seen, rules, scene.now) {
                 let hider = rules.rule(hider);
                 scene.report(&LINT, |locator| {
-                    let mut diagnostic = Diagnostic::warning(LINT.name, format!("no request reaches `{}`", seen.source));
+                    let mut diagnostic =
+                        Diagnostic::warning(LINT.name, format!("no request reaches `{}`", seen.source));
                     diagnostic.primary = locator.source(&seen.rule);
                     if let Some(span) = locator.source(&hider) {
                         diagnostic = diagnostic.also(span, "this one takes them all, and is asked first");
@@ -95,8 +95,19 @@ impl Watcher for Unreachable {
 }
 
 impl Unreachable {
-    fn hash(&self, host: &HostPattern<'_>, prefix: &[u8]) -> u64 {
-        self.hasher.hash_one((host, prefix))
+    fn hash(&mut self, host: &HostPattern<'_>, prefix: &[u8]) -> u64 {
+        let (kind, name): (u8, &str) = match host {
+            HostPattern::Any => (0, ""),
+            HostPattern::Exact(name) => (1, name),
+            HostPattern::Below(name) => (2, name),
+        };
+        self.key.clear();
+        self.key.push(kind);
+        self.key.extend_from_slice(name.as_bytes());
+        // No host holds a slash, and no prefix begins without one.
+        self.key.push(b'/');
+        self.key.extend_from_slice(prefix);
+        rapidhash::v3::rapidhash_v3(&self.key)
     }
 
     /// The rule that takes every request of this one before it.
@@ -105,7 +116,13 @@ impl Unreachable {
         for host in covering(&seen.source.host) {
             for end in boundaries(&head) {
                 let hash = self.hash(&host, &head[..end]);
-                let found = self.hiders.get(&hash).into_iter().flatten().copied().find(|hider| hides(&Seen::of(rules.rule(*hider)), seen));
+                let found = self
+                    .hiders
+                    .get(&hash)
+                    .into_iter()
+                    .flatten()
+                    .copied()
+                    .find(|hider| hides(&Seen::of(rules.rule(*hider)), seen));
                 if let Some(hider) = found {
                     return self.is_shown(seen, hider, rules, now).then_some(hider);
                 }

@@ -61,7 +61,9 @@ fn entry<'p>(page: &mut Page<'p>, item: &Value<'p>) -> Option<Include> {
         }
         other => {
             let label = format!("this is {}", found(other));
-            let diagnostic = Diagnostic::error("wrong-type", "an include is a string or a table").at(page.span(item.span())).label(label);
+            let diagnostic = Diagnostic::error("wrong-type", "an include is a string or a table")
+                .at(page.span(item.span()))
+                .label(label);
             page.push(diagnostic.help("write `\"rules/*.toml\"` or `{ file = \"moves.csv\", status = 301 }`"));
             None
         }

@@ -25,7 +25,9 @@ pub(crate) enum Zone {
 
 /// Reads `zone = "Europe/Berlin"`.
 pub(crate) fn read_zone<'p>(page: &mut Page<'p>, value: Option<&Value<'p>>) -> Zone {
-    let Some((value, name)) = value.and_then(|value| Some((value, value.get_ref().as_str()?))) else { return Zone::Unstated };
+    let Some((value, name)) = value.and_then(|value| Some((value, value.get_ref().as_str()?))) else {
+        return Zone::Unstated;
+    };
     match TimeZone::get(name) {
         Ok(zone) => Zone::Stated(zone),
         Err(_) => {
@@ -118,12 +120,17 @@ pub(crate) fn from_text(text: &str, zone: &Zone) -> Result<Instant, BadInstant> 
     match zone {
         Zone::Broken => Err(BadInstant::Said),
         Zone::Unstated => {
-            let help = format!("add an offset, as `{}Z`, or state `zone = \"Europe/Berlin\"` at the top of the file", with_time(text));
+            let help = format!(
+                "add an offset, as `{}Z`, or state `zone = \"Europe/Berlin\"` at the top of the file",
+                with_time(text)
+            );
             Err(BadInstant::Why(format!("`{text}` is in no time zone"), help))
         }
         Zone::Stated(zone) => first_instant(local, zone)
             .map(|instant| Instant { seconds: ceiling(instant), from: From::Zone })
-            .ok_or_else(|| BadInstant::Why(format!("`{text}` is beyond the calendar"), "write a year from 1970 to 9999".to_owned())),
+            .ok_or_else(|| {
+                BadInstant::Why(format!("`{text}` is beyond the calendar"), "write a year from 1970 to 9999".to_owned())
+            }),
     }
 }
 
@@ -145,7 +152,9 @@ fn ceiling(instant: Timestamp) -> i64 {
 /// The first instant at which the clocks of a zone show this time or a later one.
 fn first_instant(local: DateTime, zone: &TimeZone) -> Option<Timestamp> {
     match zone.to_ambiguous_timestamp(local).offset() {
-        AmbiguousOffset::Unambiguous { offset } | AmbiguousOffset::Fold { before: offset, .. } => offset.to_timestamp(local).ok(),
+        AmbiguousOffset::Unambiguous { offset } | AmbiguousOffset::Fold { before: offset, .. } => {
+            offset.to_timestamp(local).ok()
+        }
         // The clock jumps over it: the jump itself is the last change up to the instant counted with the old offset.
         AmbiguousOffset::Gap { before, .. } => {
             let counted = before.to_timestamp(local).ok()?;

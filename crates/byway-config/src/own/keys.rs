@@ -98,7 +98,8 @@ pub const LOCATION_WORDS: &[&str] = &["relative", "absolute"];
 /// The names of formats, as `format` takes them.
 pub const FORMAT_WORDS: &[&str] = &["toml", "csv", "cloudflare", "redirects", "compiled"];
 
-const FROM: Key = must("from", Kind::Source, "What the rule is for: `[scheme://][host[:port]]/path[?query]`, or `~` and a regex.");
+const FROM: Key =
+    must("from", Kind::Source, "What the rule is for: `[scheme://][host[:port]]/path[?query]`, or `~` and a regex.");
 const WHEN: Key = may("when", Kind::Conditions, "Conditions that must all hold.");
 const UNLESS: Key = may("unless", Kind::Conditions, "Conditions of which none may hold.");
 const ID: Key = may("id", Kind::Text, "A name that outlives the line; hits and logs hang on it.");
@@ -108,12 +109,22 @@ const NOTE: Key = may("note", Kind::Text, "Why it is there.");
 const PRIORITY: Key = may("priority", Kind::Number(-1_000_000, 1_000_000), "Higher is tried first; 0 by default.");
 const SINCE: Key = may("since", Kind::Instant, "The first instant in which it holds.");
 const UNTIL: Key = may("until", Kind::Instant, "The first instant in which it no longer holds.");
-const SLASH: Key = may("slash", Kind::Word(SLASH_WORDS), "`either` makes `/docs` and `/docs/` one; `exact` by default.");
+const SLASH: Key =
+    may("slash", Kind::Word(SLASH_WORDS), "`either` makes `/docs` and `/docs/` one; `exact` by default.");
 const CASE: Key = may("case", Kind::Word(CASE_WORDS), "`ignore` makes `/A` and `/a` one; `exact` by default.");
-const CACHE: Key = may("cache", Kind::Cache, "`Cache-Control` of the answer: `no-store`, `max-age=60`, or a number of seconds.");
+const CACHE: Key =
+    may("cache", Kind::Cache, "`Cache-Control` of the answer: `no-store`, `max-age=60`, or a number of seconds.");
 const QUERY: Key = may("query", Kind::Query, "What becomes of the request's query; `keep` by default.");
-const STATUS: Key = may("status", Kind::Status, "301, 302, 303, 307 or 308, or one for GET and HEAD and one for the others; 307 by default.");
-const LOCATION: Key = may("location", Kind::Word(LOCATION_WORDS), "`absolute` puts `[policy] origin` before a target that begins with `/`.");
+const STATUS: Key = may(
+    "status",
+    Kind::Status,
+    "301, 302, 303, 307 or 308, or one for GET and HEAD and one for the others; 307 by default.",
+);
+const LOCATION: Key = may(
+    "location",
+    Kind::Word(LOCATION_WORDS),
+    "`absolute` puts `[policy] origin` before a target that begins with `/`.",
+);
 const EXAMPLES: Key = may("examples", Kind::Texts, "Cases that `byway check` runs: `POST /a -> 307 /b`.");
 
 /// The whole file.
@@ -146,8 +157,27 @@ pub static REDIRECT: Section = Section {
     help: "Send the client elsewhere, with the same method and body unless `status` says otherwise.",
     keys: &[
         FROM,
-        must("to", Kind::Target, "Where to: begins `/`, `http://` or `https://`; `*`, `:name` and `{name}` insert what the source took."),
-        STATUS, QUERY, WHEN, UNLESS, ID, GROUP, OWNER, NOTE, PRIORITY, SINCE, UNTIL, SLASH, CASE, CACHE, LOCATION, EXAMPLES,
+        must(
+            "to",
+            Kind::Target,
+            "Where to: begins `/`, `http://` or `https://`; `*`, `:name` and `{name}` insert what the source took.",
+        ),
+        STATUS,
+        QUERY,
+        WHEN,
+        UNLESS,
+        ID,
+        GROUP,
+        OWNER,
+        NOTE,
+        PRIORITY,
+        SINCE,
+        UNTIL,
+        SLASH,
+        CASE,
+        CACHE,
+        LOCATION,
+        EXAMPLES,
     ],
 };
 
@@ -157,9 +187,25 @@ pub static REPLY: Section = Section {
     help: "Answer without a location.",
     keys: &[
         FROM,
-        must("status", Kind::OneOf(&[404, 410, 451, 503]), "404, 410 (gone for good), 451 (legal reasons) or 503 (for now)."),
+        must(
+            "status",
+            Kind::OneOf(&[404, 410, 451, 503]),
+            "404, 410 (gone for good), 451 (legal reasons) or 503 (for now).",
+        ),
         may("retry_after", Kind::Number(0, u32::MAX as i64), "`Retry-After` in seconds, with 503."),
-        WHEN, UNLESS, ID, GROUP, OWNER, NOTE, PRIORITY, SINCE, UNTIL, SLASH, CASE, CACHE, EXAMPLES,
+        WHEN,
+        UNLESS,
+        ID,
+        GROUP,
+        OWNER,
+        NOTE,
+        PRIORITY,
+        SINCE,
+        UNTIL,
+        SLASH,
+        CASE,
+        CACHE,
+        EXAMPLES,
     ],
 };
 
@@ -175,7 +221,11 @@ pub static POLICY: Section = Section {
     title: "[policy]",
     help: "What no rule may do.",
     keys: &[
-        may("target_hosts", Kind::Texts, "Hosts to which rules may send: `example.com`, `*.example.com`. Any way out of the list is an error."),
+        may(
+            "target_hosts",
+            Kind::Texts,
+            "Hosts to which rules may send: `example.com`, `*.example.com`. Any way out of the list is an error.",
+        ),
         may("origin", Kind::Text, "The public origin, as `https://www.example.com`, for `location = \"absolute\"`."),
     ],
 };
@@ -220,8 +270,16 @@ pub static LINGER: Section = Section {
         may("window", Kind::Duration, "The time in which `window_bytes` must arrive; 10s by default."),
         may("window_bytes", Kind::Size, "What must arrive in every window; 16KiB by default."),
         may("discard", Kind::Duration, "How long is discarded after the half-close; 5s by default."),
-        may("slots_one_in", Kind::Number(1, 1_000_000), "Which part of the connections may linger: one in so many; 4 by default."),
-        may("per_address", Kind::Number(1, 10_000_000), "How many connections of one address may linger; 16 by default."),
+        may(
+            "slots_one_in",
+            Kind::Number(1, 1_000_000),
+            "Which part of the connections may linger: one in so many; 4 by default.",
+        ),
+        may(
+            "per_address",
+            Kind::Number(1, 10_000_000),
+            "How many connections of one address may linger; 16 by default.",
+        ),
     ],
 };
 
@@ -232,7 +290,11 @@ pub static ACCESS_LOG: Section = Section {
     keys: &[
         must("path", Kind::Text, "The file; it is reopened on SIGUSR1."),
         may("format", Kind::Word(&["common", "combined", "json"]), "What a line looks like; `combined` by default."),
-        may("query", Kind::Word(&["hide", "show"]), "Whether queries are written; they often hold secrets. `hide` by default."),
+        may(
+            "query",
+            Kind::Word(&["hide", "show"]),
+            "Whether queries are written; they often hold secrets. `hide` by default.",
+        ),
     ],
 };
 
@@ -264,7 +326,18 @@ pub static STATUS_PAIR: Section = Section {
 
 /// Every section, for the reference and the schema.
 pub static SECTIONS: &[&Section] = &[
-    &ROOT, &INCLUDE, &DEFAULTS, &REDIRECT, &STATUS_PAIR, &REPLY, &PASS, &POLICY, &SERVER, &LIMITS, &LINGER, &ACCESS_LOG,
+    &ROOT,
+    &INCLUDE,
+    &DEFAULTS,
+    &REDIRECT,
+    &STATUS_PAIR,
+    &REPLY,
+    &PASS,
+    &POLICY,
+    &SERVER,
+    &LIMITS,
+    &LINGER,
+    &ACCESS_LOG,
 ];
 
 impl Section {

@@ -23,8 +23,8 @@ use crate::intake::Intake;
 use crate::span::{FileId, Span};
 use include::Include;
 use keys::ROOT;
-use policy::Policy;
 use page::{Page, Record, Value};
+use policy::Policy;
 use rule::{RuleKind, Setting};
 use server::ServerSettings;
 
@@ -81,14 +81,20 @@ pub(crate) fn policy_of(text: &str) -> Option<Policy> {
 }
 
 /// A section that only the root file may have.
-fn of_root<'t, 'p>(page: &mut Page<'p>, root: &Record<'t, 'p>, name: &str, standing: Standing) -> Option<&'t Value<'p>> {
+fn of_root<'t, 'p>(
+    page: &mut Page<'p>,
+    root: &Record<'t, 'p>,
+    name: &str,
+    standing: Standing,
+) -> Option<&'t Value<'p>> {
     let value = root.get(name)?;
     if standing == Standing::Root {
         return Some(value);
     }
     let at = root.key_at(name).unwrap_or(value.span());
     let message = format!("`[{name}]` in an included file");
-    let diagnostic = Diagnostic::error("root-only", message).at(page.span(at)).help("move it to the file that includes this one");
+    let diagnostic =
+        Diagnostic::error("root-only", message).at(page.span(at)).help("move it to the file that includes this one");
     page.push(diagnostic);
     None
 }

@@ -70,9 +70,10 @@ impl<'p> Page<'p> {
     pub(crate) fn within(&self, value: &Value<'_>, inner: Range<usize>) -> Span {
         let outer = value.span();
         let written = self.text.get(outer.clone()).unwrap_or_default();
-        let plain = value.get_ref().as_str().is_some_and(|text| {
-            written.len() == text.len() + 2 && written.get(1..=text.len()) == Some(text)
-        });
+        let plain = value
+            .get_ref()
+            .as_str()
+            .is_some_and(|text| written.len() == text.len() + 2 && written.get(1..=text.len()) == Some(text));
         match plain {
             true => self.span(outer.start + 1 + inner.start..outer.start + 1 + inner.end),
             false => self.span(outer),
@@ -80,7 +81,12 @@ impl<'p> Page<'p> {
     }
 
     /// Holds a table against its section.
-    pub(crate) fn open<'t>(&mut self, table: &'t DeTable<'p>, at: Range<usize>, section: &'static Section) -> Record<'t, 'p> {
+    pub(crate) fn open<'t>(
+        &mut self,
+        table: &'t DeTable<'p>,
+        at: Range<usize>,
+        section: &'static Section,
+    ) -> Record<'t, 'p> {
         let mut meant = Vec::new();
         for (key, _) in in_order(table) {
             if section.key(key.get_ref()).is_none() && !self.is_broken_at(key.span().start) {
@@ -94,7 +100,9 @@ impl<'p> Page<'p> {
                 Some(_) => {}
                 // A key that was misspelt is not missing as well.
                 None if meant.contains(&key.name) => {}
-                None if key.need == Need::Required && !self.is_broken_at(record.at.start) => self.missing_key(&record, key, section),
+                None if key.need == Need::Required && !self.is_broken_at(record.at.start) => {
+                    self.missing_key(&record, key, section)
+                }
                 None => {}
             }
         }
@@ -102,7 +110,13 @@ impl<'p> Page<'p> {
     }
 
     /// Reports a key that does not exist; which one was probably meant.
-    fn unknown_key(&mut self, range: Range<usize>, name: &str, table: &DeTable<'_>, section: &'static Section) -> Option<&'static str> {
+    fn unknown_key(
+        &mut self,
+        range: Range<usize>,
+        name: &str,
+        table: &DeTable<'_>,
+        section: &'static Section,
+    ) -> Option<&'static str> {
         let known = section.keys.iter().map(|key| key.name);
         let span = self.span(range);
         let message = format!("`{name}` is no key of {}", section.title);
@@ -110,7 +124,9 @@ impl<'p> Page<'p> {
         // What is there already was not meant.
         let meant = nearest(name, known.clone().filter(|known| !table.contains_key(*known)));
         self.push(match meant {
-            Some(near) => diagnostic.label(format!("did you mean `{near}`?")).help(format!("write `{near}`")).fix(span, near),
+            Some(near) => {
+                diagnostic.label(format!("did you mean `{near}`?")).help(format!("write `{near}`")).fix(span, near)
+            }
             None => diagnostic.help(format!("there are {}", listed(known))),
         });
         meant
@@ -130,7 +146,8 @@ impl<'p> Page<'p> {
         }
         let found = found(value.get_ref());
         let message = format!("`{}` is {wanted}", key.name);
-        let mut diagnostic = Diagnostic::error("wrong-type", message).at(self.span(value.span())).label(format!("this is {found}"));
+        let mut diagnostic =
+            Diagnostic::error("wrong-type", message).at(self.span(value.span())).label(format!("this is {found}"));
         diagnostic = diagnostic.help(help_for(key, value.get_ref()).unwrap_or_else(|| key.help.to_owned()));
         self.push(diagnostic);
         false
@@ -247,11 +264,17 @@ fn misfit(kind: &Kind, value: &DeValue<'_>) -> Option<String> {
 fn help_for(key: &Key, value: &DeValue<'_>) -> Option<String> {
     match (&key.kind, value) {
         (Kind::Tables(section), DeValue::Table(_)) => Some(format!("write `{}` with two brackets", section.title)),
-        (Kind::Word(words), DeValue::String(text)) => nearest(text, words.iter().copied()).map(|near| format!("did you mean `{near}`?")),
+        (Kind::Word(words), DeValue::String(text)) => {
+            nearest(text, words.iter().copied()).map(|near| format!("did you mean `{near}`?"))
+        }
         (Kind::Texts, DeValue::String(text)) => Some(format!("write `{} = [\"{text}\"]`", key.name)),
         (Kind::Includes, DeValue::String(text)) => Some(format!("write `{} = [\"{text}\"]`", key.name)),
-        (Kind::Text | Kind::Source | Kind::Target, DeValue::Array(_)) => Some(format!("one {} a table: write a table for each", key.name)),
-        (Kind::OneOf(_) | Kind::Number(..), DeValue::String(text)) if text.parse::<i64>().is_ok() => Some(format!("write `{} = {text}`, without quotes", key.name)),
+        (Kind::Text | Kind::Source | Kind::Target, DeValue::Array(_)) => {
+            Some(format!("one {} a table: write a table for each", key.name))
+        }
+        (Kind::OneOf(_) | Kind::Number(..), DeValue::String(text)) if text.parse::<i64>().is_ok() => {
+            Some(format!("write `{} = {text}`, without quotes", key.name))
+        }
         _ => None,
     }
 }

@@ -43,7 +43,8 @@ fn hosts<'p>(page: &mut Page<'p>, value: &Value<'p>) -> Vec<String> {
         match HostPattern::parse(text) {
             Ok(_) => hosts.push(text.to_owned()),
             Err(error) => {
-                let diagnostic = Diagnostic::error("bad-host", error.what).at(page.within(item, error.at)).maybe_help(error.help);
+                let diagnostic =
+                    Diagnostic::error("bad-host", error.what).at(page.within(item, error.at)).maybe_help(error.help);
                 page.push(diagnostic);
             }
         }

@@ -103,7 +103,13 @@ impl RuleKind {
 }
 
 /// Reads one rule and hands it in. Everything that is wrong with it is reported, and then it is left out.
-pub(crate) fn read<'p>(page: &mut Page<'p>, kind: RuleKind, value: &Value<'p>, setting: &Setting<'_>, intake: &mut Intake) {
+pub(crate) fn read<'p>(
+    page: &mut Page<'p>,
+    kind: RuleKind,
+    value: &Value<'p>,
+    setting: &Setting<'_>,
+    intake: &mut Intake,
+) {
     let Some(table) = value.get_ref().as_table() else { return };
     let record = page.open(table, value.span(), kind.section());
     examples(page, &record, intake);
@@ -124,14 +130,17 @@ fn parts<'t, 'p>(page: &mut Page<'p>, record: &Record<'t, 'p>, setting: &Setting
         && since >= until
     {
         let help = "`until` is the first instant in which it no longer holds: write a later one";
-        let diagnostic = Diagnostic::error("bad-time", "this rule never holds: it ends before it begins").at(page.span(value.span())).help(help);
+        let diagnostic = Diagnostic::error("bad-time", "this rule never holds: it ends before it begins")
+            .at(page.span(value.span()))
+            .help(help);
         page.push(diagnostic);
     }
     let from = record.get("from")?;
     let mut source = match Source::parse(from.get_ref().as_str()?) {
         Ok(source) => source,
         Err(error) => {
-            let diagnostic = Diagnostic::error("bad-source", error.what).at(page.within(from, error.at)).maybe_help(error.help);
+            let diagnostic =
+                Diagnostic::error("bad-source", error.what).at(page.within(from, error.at)).maybe_help(error.help);
             page.push(diagnostic);
             return None;
         }
@@ -152,7 +161,13 @@ pub(crate) fn set_case(source: &mut Source<'_>, case: LetterCase) {
     }
 }
 
-fn redirect<'p>(page: &mut Page<'p>, record: &Record<'_, 'p>, parts: Option<Parts<'_>>, setting: &Setting<'_>, intake: &mut Intake) {
+fn redirect<'p>(
+    page: &mut Page<'p>,
+    record: &Record<'_, 'p>,
+    parts: Option<Parts<'_>>,
+    setting: &Setting<'_>,
+    intake: &mut Intake,
+) {
     let status = match record.get("status") {
         Some(value) => status::read(page, value),
         None => Some(setting.defaults.status),
@@ -195,21 +210,33 @@ fn origin<'p>(page: &mut Page<'p>, record: &Record<'_, 'p>, setting: &Setting<'_
     }
     let at = record.get("location").map_or(record.at.clone(), |value| value.span());
     let help = "write the public origin in the root file: `[policy]` and `origin = \"https://www.example.com\"`";
-    let diagnostic = Diagnostic::error("no-origin", "`location = \"absolute\"` without an origin").at(page.span(at)).help(help);
+    let diagnostic =
+        Diagnostic::error("no-origin", "`location = \"absolute\"` without an origin").at(page.span(at)).help(help);
     page.push(diagnostic);
     None
 }
 
-fn reply<'p>(page: &mut Page<'p>, record: &Record<'_, 'p>, parts: Option<Parts<'_>>, setting: &Setting<'_>, intake: &mut Intake) {
+fn reply<'p>(
+    page: &mut Page<'p>,
+    record: &Record<'_, 'p>,
+    parts: Option<Parts<'_>>,
+    setting: &Setting<'_>,
+    intake: &mut Intake,
+) {
     let Some(value) = record.get("status") else { return };
     let number = integer(value.get_ref()).unwrap_or_default();
-    let status = u16::try_from(number).ok().and_then(ReplyStatus::from_number).filter(|status| ReplyStatus::OWN.contains(status));
+    let status = u16::try_from(number)
+        .ok()
+        .and_then(ReplyStatus::from_number)
+        .filter(|status| ReplyStatus::OWN.contains(status));
     let retry_after = record.number("retry_after").and_then(|seconds| u32::try_from(seconds).ok());
     if let (Some(status), Some(_), Some(at)) = (status, retry_after, record.key_at("retry_after"))
         && status != ReplyStatus::ServiceUnavailable
     {
         let message = format!("`retry_after` with {}", status.number());
-        let diagnostic = Diagnostic::error("bad-value", message).at(page.span(at)).help("only 503 says when to come back: take it out, or write `status = 503`");
+        let diagnostic = Diagnostic::error("bad-value", message)
+            .at(page.span(at))
+            .help("only 503 says when to come back: take it out, or write `status = 503`");
         page.push(diagnostic);
     }
     if status.is_none() {
@@ -264,7 +291,8 @@ pub(crate) fn examples<'p>(page: &mut Page<'p>, record: &Record<'_, 'p>, intake:
         match Example::parse(text, page.within(item, 0..text.len())) {
             Ok(example) => intake.examples.push(example),
             Err(error) => {
-                let diagnostic = Diagnostic::error("bad-example", error.what).at(page.within(item, error.at)).help(error.help);
+                let diagnostic =
+                    Diagnostic::error("bad-example", error.what).at(page.within(item, error.at)).help(error.help);
                 page.push(diagnostic);
             }
         }
@@ -319,7 +347,12 @@ fn query_word<'p>(page: &mut Page<'p>, value: &Value<'p>, word: &str) -> Option<
         "drop" => Some(QueryPolicy::Drop),
         "replace" => Some(QueryPolicy::Replace),
         "merge" => bad_query(page, value, "`merge` does not say who wins".to_owned(), None),
-        _ => bad_query(page, value, format!("`{}` is no query policy", shortened(word)), nearest(word, QUERY_WORDS.iter().copied())),
+        _ => bad_query(
+            page,
+            value,
+            format!("`{}` is no query policy", shortened(word)),
+            nearest(word, QUERY_WORDS.iter().copied()),
+        ),
     }
 }
 

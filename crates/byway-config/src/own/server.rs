@@ -174,13 +174,29 @@ fn count(record: &Record<'_, '_>, name: &str) -> Option<usize> {
 fn duration<'p>(page: &mut Page<'p>, record: &Record<'_, 'p>, name: &str) -> Option<Duration> {
     let value = record.get(name)?;
     let text = value.get_ref().as_str()?;
-    parse_duration(text).or_else(|| bad(page, value, format!("`{}` is no time", shortened(text)), "write a number and `ms`, `s`, `m` or `h`, as `10s`"))
+    parse_duration(text).or_else(|| {
+        bad(
+            page,
+            value,
+            format!("`{}` is no time", shortened(text)),
+            "write a number and `ms`, `s`, `m` or `h`, as `10s`",
+        )
+    })
 }
 
 fn size<'p>(page: &mut Page<'p>, record: &Record<'_, 'p>, name: &str) -> Option<u64> {
     let value = record.get(name)?;
-    let Some(text) = value.get_ref().as_str() else { return integer(value.get_ref()).and_then(|number| u64::try_from(number).ok()) };
-    parse_size(text).or_else(|| bad(page, value, format!("`{}` is no size", shortened(text)), "write a number and `B`, `KiB`, `MiB` or `GiB`, as `64KiB`"))
+    let Some(text) = value.get_ref().as_str() else {
+        return integer(value.get_ref()).and_then(|number| u64::try_from(number).ok());
+    };
+    parse_size(text).or_else(|| {
+        bad(
+            page,
+            value,
+            format!("`{}` is no size", shortened(text)),
+            "write a number and `B`, `KiB`, `MiB` or `GiB`, as `64KiB`",
+        )
+    })
 }
 
 fn bad<T>(page: &mut Page<'_>, value: &Value<'_>, message: String, help: &str) -> Option<T> {

@@ -63,7 +63,9 @@ fn word_help(word: &str) -> String {
     let lower = word.to_ascii_lowercase();
     match lower.as_str() {
         "permanent" => "write 308, which keeps method and body, or 301, after which POST may become GET".to_owned(),
-        "temporary" | "temp" | "redirect" => "write 307, which keeps method and body, or 302, after which POST may become GET".to_owned(),
+        "temporary" | "temp" | "redirect" => {
+            "write 307, which keeps method and body, or 302, after which POST may become GET".to_owned()
+        }
         number if number.parse::<i64>().is_ok() => format!("write `status = {number}`, without quotes"),
         _ => why_not(0),
     }

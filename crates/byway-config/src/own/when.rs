@@ -31,7 +31,13 @@ pub(crate) fn read<'p>(page: &mut Page<'p>, record: &Record<'_, 'p>) -> Vec<Cond
 fn read_table<'p>(page: &mut Page<'p>, table: &DeTable<'p>, sense: Sense, conditions: &mut Vec<Condition>) {
     for (key, value) in in_order(table) {
         let Some(row) = SUBJECTS.iter().find(|row| row.key == key.get_ref().as_ref()) else {
-            unknown(page, key.span(), key.get_ref(), "nothing a condition can ask about", SUBJECTS.iter().map(|row| row.key));
+            unknown(
+                page,
+                key.span(),
+                key.get_ref(),
+                "nothing a condition can ask about",
+                SUBJECTS.iter().map(|row| row.key),
+            );
             continue;
         };
         match (row.takes_name, value.get_ref()) {
@@ -42,7 +48,9 @@ fn read_table<'p>(page: &mut Page<'p>, table: &DeTable<'p>, sense: Sense, condit
             }
             (true, _) => {
                 let help = format!("write `{}.NAME = …`", row.key);
-                let diagnostic = Diagnostic::error("bad-condition", format!("`{}` without a name", row.key)).at(page.span(key.span())).help(help);
+                let diagnostic = Diagnostic::error("bad-condition", format!("`{}` without a name", row.key))
+                    .at(page.span(key.span()))
+                    .help(help);
                 page.push(diagnostic);
             }
             (false, _) => read_subject(page, row, None, value, sense, conditions),
@@ -50,11 +58,19 @@ fn read_table<'p>(page: &mut Page<'p>, table: &DeTable<'p>, sense: Sense, condit
     }
 }
 
-fn unknown<'w>(page: &mut Page<'_>, at: std::ops::Range<usize>, name: &str, what: &str, known: impl Iterator<Item = &'w str> + Clone) {
+fn unknown<'w>(
+    page: &mut Page<'_>,
+    at: std::ops::Range<usize>,
+    name: &str,
+    what: &str,
+    known: impl Iterator<Item = &'w str> + Clone,
+) {
     let span = page.span(at);
     let diagnostic = Diagnostic::error("unknown-key", format!("`{name}` is {what}")).at(span.clone());
     let diagnostic = match nearest(name, known.clone()) {
-        Some(near) => diagnostic.label(format!("did you mean `{near}`?")).help(format!("write `{near}`")).fix(span, near),
+        Some(near) => {
+            diagnostic.label(format!("did you mean `{near}`?")).help(format!("write `{near}`")).fix(span, near)
+        }
         None => diagnostic.help(format!("there are {}", listed(known))),
     };
     page.push(diagnostic);
@@ -73,7 +89,10 @@ fn read_subject<'p>(
         Err(error) => return refuse(page, value, error),
     };
     let tests = match value.get_ref() {
-        DeValue::Table(tests) => in_order(tests).into_iter().filter_map(|(key, value)| named_test(page, key.get_ref(), key.span(), value)).collect(),
+        DeValue::Table(tests) => in_order(tests)
+            .into_iter()
+            .filter_map(|(key, value)| named_test(page, key.get_ref(), key.span(), value))
+            .collect(),
         _ => bare_test(page, row.key, value).into_iter().collect::<Vec<_>>(),
     };
     for (test, is_negated, value) in tests {
@@ -105,7 +124,12 @@ fn bare_test<'t, 'p>(page: &mut Page<'p>, subject: &str, value: &'t Value<'p>) -
     }
 }
 
-fn named_test<'t, 'p>(page: &mut Page<'p>, name: &str, at: std::ops::Range<usize>, value: &'t Value<'p>) -> Option<Read<'t, 'p>> {
+fn named_test<'t, 'p>(
+    page: &mut Page<'p>,
+    name: &str,
+    at: std::ops::Range<usize>,
+    value: &'t Value<'p>,
+) -> Option<Read<'t, 'p>> {
     let read = |test| Some((test, false, value));
     match (name, value.get_ref()) {
         ("is", DeValue::String(text)) => read(Test::Is(text.to_string())),
