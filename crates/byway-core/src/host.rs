@@ -63,6 +63,9 @@ pub fn normalise(text: &str) -> Result<Cow<'_, str>, InvalidHost> {
     match parsed.strip_suffix('.').unwrap_or(&parsed) {
         "" => Err(invalid(text, "the host is empty", None)),
         host if host.split('.').any(str::is_empty) => Err(invalid(text, format!("`{text}` has an empty label"), None)),
+        host if !host.starts_with('[') && !host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b)) => {
+            Err(invalid(text, format!("`{text}` is no host: it holds more than letters, digits, `-`, `_` and dots"), None))
+        }
         host if host.len() > 253 => Err(invalid(text, "a host has at most 253 bytes", None)),
         host => Ok(Cow::Owned(host.to_owned())),
     }
@@ -87,6 +90,11 @@ fn is_plain(host: &str) -> bool {
         && !ends_in_hexadecimal(bytes)
 }
 
+/// Whether a host is an IPv4 address in its one spelling.
+fn is_plain_address(host: &str) -> bool {
+    host.parse::<std::net::Ipv4Addr>().is_ok()
+}
+
 /// Whether the last label is a number such as `0xa`, which makes the whole an address.
 fn ends_in_hexadecimal(host: &[u8]) -> bool {
     let start = host.iter().rposition(|&b| b == b'.').map_or(0, |dot| dot + 1);
@@ -99,7 +107,7 @@ pub(crate) fn push_normalised(host: &str, out: &mut String) -> bool {
     let start = out.len();
     out.push_str(bare);
     out[start..].make_ascii_lowercase();
-    if bare.is_empty() || is_plain(&out[start..]) {
+    if bare.is_empty() || is_plain(&out[start..]) || is_plain_address(&out[start..]) {
         return true;
     }
     out.truncate(start);

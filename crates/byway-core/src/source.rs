@@ -400,6 +400,9 @@ fn parse_pairs(text: &str, at: usize) -> Result<Vec<QueryPair<'_>>, InvalidSourc
         else {
             return invalid(at..at + text.len(), "a pair of the query is not UTF-8", None);
         };
+        if name.is_empty() {
+            return invalid(at..at + text.len(), "a query pair without a name", "write `?name=value`".to_owned());
+        }
         found.push(QueryPair { name: Cow::Owned(name), value: Cow::Owned(value) });
     }
     found.sort();

@@ -223,7 +223,7 @@ pub(crate) struct RawList<'s> {
 impl<'s> RawList<'s> {
     pub(crate) fn texts(self) -> impl Iterator<Item = &'s str> {
         let mut cursor = self.cursor;
-        (0..self.len).map(move |_| cursor.str())
+        (0..self.len).map_while(move |_| cursor.is_sound().then(|| cursor.str()))
     }
 }
 
@@ -406,7 +406,7 @@ impl<'s> Shape<'s> {
 
     pub(crate) fn conditions(self) -> impl Iterator<Item = RawCondition<'s>> {
         let (mut cursor, conditions, pairs, ..) = self.gates();
-        for _ in 0..2 * pairs {
+        for _ in 0..2 * u32::from(pairs) {
             cursor.bytes();
         }
         (0..conditions).map(move |_| read_condition(&mut cursor))
@@ -419,7 +419,7 @@ impl<'s> Shape<'s> {
 
     pub(crate) fn cold(self) -> Cold<'s> {
         let (mut cursor, conditions, pairs, ..) = self.gates();
-        for _ in 0..2 * pairs {
+        for _ in 0..2 * u32::from(pairs) {
             cursor.bytes();
         }
         for _ in 0..conditions {
