@@ -412,8 +412,10 @@ fn parse_pairs(text: &str, at: usize) -> Result<Vec<QueryPair<'_>>, InvalidSourc
 
 impl fmt::Display for Source<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = self.path.to_string();
         match (self.scheme, &self.host, self.port) {
-            (None, HostPattern::Any, None) => {}
+            // A path of two slashes alone would read as a host.
+            (None, HostPattern::Any, None) if !path.starts_with("//") => {}
             (scheme, host, port) => {
                 match scheme {
                     Some(scheme) => write!(f, "{}://{host}", scheme.as_str())?,
@@ -424,7 +426,7 @@ impl fmt::Display for Source<'_> {
                 }
             }
         }
-        write!(f, "{}", self.path)?;
+        f.write_str(&path)?;
         for (index, pair) in self.query.iter().enumerate() {
             let mut text = Vec::new();
             push_pair(pair, &mut text);

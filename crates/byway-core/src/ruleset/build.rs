@@ -319,7 +319,8 @@ impl Builder {
     fn is_cell(&self, cell: u32, kind: u8, name: &str) -> bool {
         let cell = &self.cells[cell as usize];
         let from = cell.host.0 as usize;
-        cell.kind == kind && self.texts.get(from..from + usize::from(cell.host.1)) == Some(name.as_bytes())
+        let same_host = || self.texts.get(from..from + name.len()) == Some(name.as_bytes());
+        cell.kind == kind && usize::from(cell.host.1) == name.len() && (name.is_empty() || same_host())
     }
 
     fn shape(&mut self, rule: &Rule<'_>, table: TableId) -> u32 {
