@@ -200,7 +200,7 @@ impl<'a> Target<'a> {
     /// assert!(error.help.unwrap().contains("`{year}`"));
     /// ```
     pub fn parse(text: &'a str, source: &Source<'_>) -> Result<Target<'a>, InvalidTarget> {
-        if is_plain(text) {
+        if is_plain(text) && !(text.contains('$') && matches!(source.path, crate::source::PathPattern::Regex(_))) {
             return Ok(Target { pieces: Pieces::Constant(Cow::Borrowed(text)) });
         }
         let pieces = Parser::new(text, source).parse()?;
