@@ -640,9 +640,10 @@ impl<'a, 's> Parser<'a, 's> {
     }
 
     fn closing(&self, open: usize) -> Result<usize, InvalidTarget> {
-        match self.text[open..].find('}') {
-            Some(close) => Ok(open + close),
-            None => invalid(open..self.text.len(), "`{` without `}`", "write `{{` for a brace".to_owned()),
+        // A name holds none of these, and what belongs to the next segment cannot close this one.
+        match self.text[open + 1..].find(['}', '{', '/', '?', '#']).map(|found| open + 1 + found) {
+            Some(close) if self.text.as_bytes()[close] == b'}' => Ok(close),
+            _ => invalid(open..self.text.len(), "`{` without `}`", "write `{{` for a brace".to_owned()),
         }
     }
 

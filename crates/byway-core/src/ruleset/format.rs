@@ -366,7 +366,11 @@ impl<'s> Sections<'s> {
                 next => After::Table(TableId(next - 1)),
             },
             strip: slice(self.section(Section::Texts), u32_at(record, 8) as usize, u32_at(record, 12) as usize),
-            planes: (u32_at(record, 16), u32_at(record, 20)),
+            // No more than there are: what was not checked when it was opened must still come to an end.
+            planes: {
+                let (start, count) = (u32_at(record, 16), (self.section(Section::Planes).len() / PLANE) as u32);
+                (start, u32_at(record, 20).min(count.saturating_sub(start)))
+            },
         }
     }
 
@@ -452,7 +456,8 @@ impl<'s> Sections<'s> {
                 // A later table, so that a walk ends.
                 After::Table(next) => usize::from(next.0) < self.table_count(),
             };
-            if !after || table.planes.0 as usize + table.planes.1 as usize > planes {
+            let written = u32_at(self.section(Section::Tables), usize::from(id) * TABLE + 20);
+            if !after || table.planes.0 as usize > planes || table.planes.1 != written {
                 return broken("a table leads nowhere");
             }
         }
