@@ -88,8 +88,10 @@ fn run(
         }
         let now = fingerprint(&files);
         if now != before {
-            files = changed();
-            before = fingerprint(&files);
+            let read = changed();
+            // As it was before it was read: what changed meanwhile is different still, and its event is on the way.
+            before = if read == files { now } else { fingerprint(&read) };
+            files = read;
         }
         folders.follow(&files);
     }

@@ -154,8 +154,13 @@ impl Explained<'_> {
         match (self.decision.rule, self.watched.preflight, self.watched.aside.is_empty()) {
             (Some(_), ..) => "a rule leaves it alone".to_owned(),
             (_, true, _) => "it is a CORS preflight, which is never redirected".to_owned(),
-            (_, _, true) => format!("the source of none of the {rules} fits"),
-            (_, _, false) => format!("of the {rules}, those whose source fits stood aside"),
+            (_, _, true) => format!("of {rules} the source of none fits"),
+            (_, _, false) if self.watched.aside.len() == 1 => {
+                format!("of {rules} the source of one fits, and it stood aside")
+            }
+            (_, _, false) => {
+                format!("of {rules} the sources of {} fit, and they stood aside", self.watched.aside.len())
+            }
         }
     }
 
@@ -236,6 +241,7 @@ fn in_short(view: RuleView<'_>) -> String {
         Action::Pass => "pass".to_owned(),
         Action::Enter(_) => "another table".to_owned(),
         Action::Rewrite { .. } => format!("rewrite to {}", view.target_text()),
+        Action::Set { .. } => format!("keep `{}`", view.target_text()),
     };
     shown(format!("{} -> {does}", view.source()).as_bytes())
 }
@@ -253,7 +259,7 @@ fn reason(view: RuleView<'_>, why: &Aside) -> String {
         Aside::NotYet(since) => format!("it holds from {} on", instant(*since)),
         Aside::Over(until) => format!("it held until {}", instant(*until)),
         Aside::Condition(at) => match view.conditions().get(*at) {
-            Some(condition) => format!("`{}` does not hold", shown(condition.to_string().as_bytes())),
+            Some(condition) => format!("this does not hold: {}", shown(condition.to_string().as_bytes())),
             None => "a condition does not hold".to_owned(),
         },
         Aside::SelfRedirect => "its Location is the very URL that was asked".to_owned(),

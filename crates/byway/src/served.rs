@@ -1,6 +1,6 @@
 //! What a server serves: rule files, a mapped file or the demonstration; read at the start and at every reload.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use byway_config::diagnostic::Severity;
 use byway_config::files::MemoryFiles;
@@ -74,7 +74,7 @@ fn read_files(roots: &[PathBuf], reading: &Reading, colour: Colour) -> Read {
     Read { fresh, said, files }
 }
 
-fn read_mapped(path: &PathBuf) -> Result<Fresh, Failure> {
+fn read_mapped(path: &Path) -> Result<Fresh, Failure> {
     let mapped = map::open(path)
         .map_err(|error| Failure::no_verdict(format!("{} cannot be mapped: {error}", path.display())))?;
     match RuleSet::open_shared(mapped) {

@@ -3,9 +3,11 @@
 //! The main thread waits for what happens (signals, the end) and does nothing else; reloads happen one after the other on a
 //! thread of their own at the lowest priority, whoever asked for them.
 
+use std::fs::OpenOptions;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
+use std::time::SystemTime;
 
 use byway_config::own::server::{AccessLogFormat, AccessLogQueries, ServerSettings};
 use byway_server::listen::ListenFault;
@@ -48,6 +50,7 @@ enum Happened {
 /// Serves until told to stop.
 pub(crate) fn run(served: Served, wishes: &Wishes, terminal: &Terminal) -> Ended {
     let colour = terminal.message_colour;
+    let began = SystemTime::now();
     let read = served.read(colour);
     say_some(&read.said);
     let Fresh { rules, settings: written } = read.fresh?;
@@ -61,6 +64,7 @@ pub(crate) fn run(served: Served, wishes: &Wishes, terminal: &Terminal) -> Ended
     {
         settings.unmatched = Unmatched::Pages(Arc::new(Demo::at(first.address())));
     }
+    check_log(&settings)?;
     let (happens, happened) = channel();
     signal_to(happens.clone()).map_err(|error| Failure::no_verdict(format!("signals cannot be caught: {error}")))?;
     let (addresses, size) = (addresses(&listeners), rules.len() as u64);
@@ -68,6 +72,7 @@ pub(crate) fn run(served: Served, wishes: &Wishes, terminal: &Terminal) -> Ended
     let is_demo = matches!(served, Served::Demo);
     let reloader = Reloader::start(served, written, live.clone(), colour);
     let _control = control(wishes, &reloader)?;
+    let _watch = watch(wishes, read.files, began, &reloader)?;
     let handle = Server::start(settings, live, listeners);
     let handle = Arc::new(handle.map_err(|error| Failure::no_verdict(format!("the server cannot start: {error}")))?);
     addresses.iter().for_each(|address| say(&format!("listening on {address}")));
@@ -75,7 +80,6 @@ pub(crate) fn run(served: Served, wishes: &Wishes, terminal: &Terminal) -> Ended
         true => greet(addresses.first()),
         false => say(&format!("serving {}", count(size, "rule"))),
     }
-    let _watch = watch(wishes, read.files, &reloader)?;
     let mut is_stopping = false;
     while let Ok(event) = happened.recv() {
         match event {
@@ -135,17 +139,30 @@ fn control(wishes: &Wishes, reloader: &Reloader) -> Result<Option<Control>, Fail
     control::listen(path, answer).map(Some)
 }
 
-fn watch(wishes: &Wishes, files: Vec<PathBuf>, reloader: &Reloader) -> Result<Option<watch::Watch>, Failure> {
+/// Watches the files from when they were read.
+fn watch(
+    wishes: &Wishes,
+    files: Vec<PathBuf>,
+    began: SystemTime,
+    reloader: &Reloader,
+) -> Result<Option<watch::Watch>, Failure> {
     if !wishes.watch || files.is_empty() {
         return Ok(None);
     }
-    let (reloader, loss) = (reloader.clone(), wishes.loss());
+    let modified = |file: &PathBuf| std::fs::metadata(file).and_then(|found| found.modified());
+    let read = files.clone();
+    let (again, reloader, loss) = (reloader, reloader.clone(), wishes.loss());
     let changed = move || {
         reloader.ask_and_wait(loss);
         reloader.files()
     };
     let watch = watch::watch(files, Patience::default(), changed);
-    watch.map(Some).map_err(|error| Failure::no_verdict(format!("the files cannot be watched: {error}")))
+    let watch = watch.map_err(|error| Failure::no_verdict(format!("the files cannot be watched: {error}")))?;
+    // Nobody watched while they were read.
+    if read.iter().any(|file| modified(file).is_ok_and(|modified| modified >= began)) {
+        again.ask(loss, |_| {});
+    }
+    Ok(Some(watch))
 }
 
 fn addresses(listeners: &[Listener]) -> Vec<ListenAddr> {
@@ -202,6 +219,15 @@ fn settings(written: &ServerSettings, wishes: &Wishes) -> Settings {
     set(&mut settings.linger.per_address, linger.per_address);
     settings.log = wishes.log.clone().or_else(|| written_log(written));
     settings
+}
+
+/// A log that cannot be written is said by its name, before anything is served.
+fn check_log(settings: &Settings) -> Result<(), Failure> {
+    let Some(log) = &settings.log else { return Ok(()) };
+    let opened = OpenOptions::new().create(true).append(true).open(&log.path);
+    opened.map(|_| ()).map_err(|error| {
+        Failure::no_verdict(format!("the access log {} cannot be opened: {error}", log.path.display()))
+    })
 }
 
 fn set<T>(setting: &mut T, value: Option<T>) {

@@ -59,6 +59,7 @@ fn page(of: Option<&str>) -> Result<Vec<u8>, Failure> {
         },
     };
     let mut text = Vec::new();
+    let page = page.source(concat!("byway ", env!("CARGO_PKG_VERSION"))).manual("byway");
     page.render(&mut text).map_err(|error| Failure::no_verdict(error.to_string()))?;
     Ok(text)
 }
