@@ -753,9 +753,9 @@ impl Target<'_> {
         let mut out = String::new();
         for piece in pieces {
             let named = |index: u8| match captures.get(usize::from(index)).map(String::as_str) {
-                Some("*") if captures.iter().filter(|name| *name == "*").count() > 1 => format!("{{{}}}", index + 1),
+                Some("*") if captures.iter().filter(|name| *name == "*").count() > 1 => format!("{{{}}}", u16::from(index) + 1),
                 Some(name) => format!("{{{name}}}"),
-                None => format!("{{{}}}", index + 1),
+                None => format!("{{{}}}", u16::from(index) + 1),
             };
             match &piece.what {
                 What::Literal(text) => out.push_str(text),
