@@ -3,10 +3,11 @@
 //! The request is built by hand as the edge would build it, and the same walk that serves is run with someone watching. What is
 //! printed is put together in `explained.rs`.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
-use byway_core::host::split_authority;
+use byway_core::host::{normalise, split_authority};
 use byway_core::path::{BadTarget, PathQuery, TargetForm, request_target};
 use byway_core::ruleset::Scratch;
 use byway_core::{Outcome, Request, Scheme, Surroundings};
@@ -52,7 +53,8 @@ impl Run for Explain {
             [method, url] => (method.as_str(), url.as_str()),
             words => ("GET", words.first().map_or("/", String::as_str)),
         };
-        let (scheme, host, port, parts) = parts(url)?;
+        let url = with_a_labels(url);
+        let (scheme, host, port, parts) = parts(&url)?;
         check_method(method)?;
         let host = self.host().unwrap_or(host);
         let roots = rules::roots(&self.config, "name one with -c FILE")?;
@@ -89,6 +91,18 @@ impl Explain {
     fn host(&self) -> Option<&str> {
         let host = self.header.iter().find(|(name, _)| name.eq_ignore_ascii_case("host"));
         host.and_then(|(_, value)| split_authority(value).ok()).map(|(host, _)| host)
+    }
+}
+
+/// The URL with its host as a client sends it: people write `bücher.example`.
+fn with_a_labels(url: &str) -> Cow<'_, str> {
+    let Some((scheme, rest)) = url.split_once("://").filter(|_| !url.is_ascii()) else { return Cow::Borrowed(url) };
+    let (authority, behind) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    let (host, port) = authority.split_at(authority.rfind(':').unwrap_or(authority.len()));
+    match normalise(host) {
+        Ok(host) => Cow::Owned(format!("{scheme}://{host}{port}{behind}")),
+        // What is wrong with it is said when it is taken apart.
+        Err(_) => Cow::Borrowed(url),
     }
 }
 
@@ -162,6 +176,12 @@ mod tests {
         assert_eq!((scheme, host, port), (Scheme::Https, "example.com", 8443));
         assert_eq!((parts.path, parts.query), (&b"/a"[..], Some(&b"b"[..])));
         assert_eq!(super::parts("https://example.com").expect("a URL").3.path, b"/");
+    }
+
+    #[test]
+    fn a_host_is_written_as_people_write_it() {
+        assert_eq!(with_a_labels("http://bücher.example:81/a"), "http://xn--bcher-kva.example:81/a");
+        assert_eq!(with_a_labels("/ü"), "/ü");
     }
 
     #[test]
