@@ -25,7 +25,7 @@ use crate::terminal::Terminal;
     after_help = "A URL that begins with / is asked of http://localhost. Exits with 1 where no rule takes the request."
 )]
 pub(crate) struct Explain {
-    /// The method, GET by default, and the URL: POST https://example.com/api/v1/x?a=1
+    /// The method, GET by default, and the URL: `POST https://example.com/api/v1/x?a=1`
     #[arg(value_name = "URL", num_args = 1..=2, required = true)]
     words: Vec<String>,
     /// A rule file, repeatable; without one ./byway.toml

@@ -22,7 +22,7 @@ pub(crate) struct Serve {
     /// The rule files: byway.toml, CSV, _redirects, or one compiled file; without one ./byway.toml
     #[arg(value_name = "FILE", conflicts_with = "demo")]
     files: Vec<PathBuf>,
-    /// Where to listen, repeatable: 127.0.0.1:8307 (the default), [::1]:80, :80, unix:/run/byway.sock; port 0 takes a free one
+    /// Where to listen, repeatable: `127.0.0.1:8307` (the default), `[::1]:80`, `:80`, `unix:/run/byway.sock`; port 0 takes a free one
     #[arg(long, value_name = "ADDR")]
     listen: Vec<String>,
     /// Serving threads; one a core by default
