@@ -4,10 +4,10 @@
 //! order of the includes. Includes stay below the folder of the root file, links resolved. Everything that is wrong anywhere is
 //! gathered; rules come out only where there is no error.
 
-use std::io::{self, Read};
+use std::io::{self, Read, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use byway_core::ruleset::{MAGIC, Order, RuleSet, TableId, TableSpec};
+use byway_core::ruleset::{MAGIC, Memory, Order, RuleSet, TableId, TableSpec};
 use byway_core::status::StatusByMethod;
 
 use crate::csv::{self, Flavour};
@@ -149,7 +149,19 @@ struct Under {
     own: TableId,
 }
 
-type Opened<'l> = (Format, Box<dyn Read + 'l>);
+type Opened<'l> = (Format, Content<'l>);
+
+/// A file being read, with its length where the reader knows it.
+struct Content<'l> {
+    reader: Box<dyn Read + 'l>,
+    len: u64,
+}
+
+impl Read for Content<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.reader.read(into)
+    }
+}
 
 impl<'l> Loader<'l> {
     fn new(files: &'l dyn Files, options: &'l LoadOptions) -> Loader<'l> {
@@ -190,9 +202,9 @@ impl<'l> Loader<'l> {
                     .ok()
                     .and_then(|path| path.parent().map(Path::to_owned))
                     .unwrap_or_default();
-                self.own_file(path, &mut *reader, Standing::Root, &Under { folder, own });
+                self.own_file(path, &mut reader, Standing::Root, &Under { folder, own });
             }
-            Format::Compiled if count == 1 => self.open_compiled(path, &mut *reader),
+            Format::Compiled if count == 1 => self.open_compiled(path, &mut reader),
             Format::Compiled => {
                 let message = format!("{} is compiled and holds a whole rule set", path.display());
                 let help = "name it alone, or compile the others with it";
@@ -200,18 +212,20 @@ impl<'l> Loader<'l> {
             }
             _ => {
                 let how = ListOptions { status: self.options.status, ..ListOptions::default() };
-                self.list(path, format, &mut *reader, &how);
+                self.list(path, format, &mut reader, &how);
             }
         }
     }
 
     /// Opens a file and guesses its format.
-    fn open(&self, path: &Path, format: Option<Format>) -> io::Result<(Option<Format>, Box<dyn Read + 'l>)> {
+    fn open(&self, path: &Path, format: Option<Format>) -> io::Result<(Option<Format>, Content<'l>)> {
         let mut reader = self.files.open(path)?;
+        // A pipe has no length; it is read all the same.
+        let len = reader.seek(SeekFrom::End(0)).and_then(|len| reader.rewind().map(|()| len)).unwrap_or(0);
         let mut head = Vec::new();
         (&mut reader).take(MAGIC.len() as u64).read_to_end(&mut head)?;
         let format = format.or_else(|| Format::guess(path, &head));
-        Ok((format, Box::new(io::Cursor::new(head).chain(reader))))
+        Ok((format, Content { reader: Box::new(io::Cursor::new(head).chain(reader)), len }))
     }
 
     fn open_or_say(&mut self, path: &Path, format: Option<Format>, from: Option<&Span>) -> Option<Opened<'l>> {
@@ -349,7 +363,7 @@ impl<'l> Loader<'l> {
             return;
         };
         match format {
-            Format::Toml => self.own_file(path, &mut *reader, Standing::Included, under),
+            Format::Toml => self.own_file(path, &mut reader, Standing::Included, under),
             Format::Compiled => {
                 let message = format!("{} is compiled and holds a whole rule set", path.display());
                 let help = "include the text that it was compiled from";
@@ -358,7 +372,7 @@ impl<'l> Loader<'l> {
             _ => {
                 self.done.extend(canonical);
                 let how = ListOptions { status: include.how.status.or(self.options.status), ..include.how.clone() };
-                self.list(path, format, &mut *reader, &how);
+                self.list(path, format, &mut reader, &how);
             }
         }
     }
@@ -385,7 +399,9 @@ impl<'l> Loader<'l> {
     }
 
     /// Reads a list into a table of its own.
-    fn list(&mut self, path: &Path, format: Format, reader: &mut dyn Read, how: &ListOptions) {
+    fn list(&mut self, path: &Path, format: Format, reader: &mut Content<'_>, how: &ListOptions) {
+        // A row takes its text and some twenty bytes; what is not written costs nothing.
+        self.intake.builder.reserve(usize::try_from(reader.len + reader.len / 2).unwrap_or(0));
         let file = self.add_file(path);
         let order = if format == Format::Redirects { Order::Listed } else { Order::Specific };
         let table = self.intake.builder.table(&TableSpec { order, ..TableSpec::OWN });
@@ -404,11 +420,10 @@ impl<'l> Loader<'l> {
         }
     }
 
-    fn open_compiled(&mut self, path: &Path, reader: &mut dyn Read) {
-        let mut bytes = Vec::new();
-        let message = match reader.read_to_end(&mut bytes) {
+    fn open_compiled(&mut self, path: &Path, reader: &mut Content<'_>) {
+        let message = match read_whole(reader) {
             Err(error) => format!("{} cannot be read: {error}", path.display()),
-            Ok(_) => match RuleSet::open(bytes) {
+            Ok(memory) => match RuleSet::open(memory) {
                 Ok(rules) => {
                     for name in rules.files() {
                         self.table.add(Path::new(name));
@@ -438,5 +453,18 @@ impl<'l> Loader<'l> {
             examples: self.intake.examples,
             files: table,
         }
+    }
+}
+
+/// Reads all of a file into the memory that its rules will live in.
+fn read_whole(content: &mut Content<'_>) -> io::Result<Memory> {
+    let mut memory = Memory::with_len(usize::try_from(content.len).unwrap_or(0));
+    content.read_exact(&mut memory)?;
+    let mut more = Vec::new();
+    content.read_to_end(&mut more)?;
+    match more.is_empty() {
+        true => Ok(memory),
+        // It grew while it was read, or had no length.
+        false => Ok(Memory::from([&memory[..], &more].concat())),
     }
 }
