@@ -169,7 +169,11 @@ impl<'a> Pattern<'a> {
             Err(error) => {
                 let span = error.span();
                 let at = span.start.offset..span.end.offset.max(span.start.offset);
-                return Err(self.invalid(at, format!("the pattern does not parse: {}", error.kind()), linear_help(&error)));
+                return Err(self.invalid(
+                    at,
+                    format!("the pattern does not parse: {}", error.kind()),
+                    linear_help(&error),
+                ));
             }
         };
         built.map(|regex| Matcher::Linear(Box::new(regex))).map_err(|error| {
@@ -196,12 +200,14 @@ impl<'a> Pattern<'a> {
             .map_err(|error| self.invalid(0..self.text.len(), format!("the pattern does not parse: {error}"), None))
     }
 
-    /// The longest text that everything it matches must hold, lower case where case is ignored.
-    pub(crate) fn required_literal(&self) -> Vec<u8> {
-        let parsed = syntax::parse_with(&self.text, &self.syntax().case_insensitive(false));
+    /// The longest text that everything it matches must hold. Texts may be folded to small letters before it sees them; where
+    /// they are not, letters whose case is ignored are no text to look for.
+    pub(crate) fn required_literal(&self, texts_are: LetterCase) -> Vec<u8> {
+        let folded = texts_are == LetterCase::Ignored;
+        let ignores = self.case == LetterCase::Ignored && !folded;
+        let parsed = syntax::parse_with(&self.text, &self.syntax().case_insensitive(ignores));
         let mut literal = parsed.map(|hir| Literals::of(&hir)).unwrap_or_default();
-        if self.case == LetterCase::Ignored || self.text.contains("(?") && self.text.contains('i') {
-            // An inline `(?i)` turns letters into classes, which hold no literal; what is left is safe to fold.
+        if folded {
             literal.make_ascii_lowercase();
         }
         literal
@@ -211,7 +217,9 @@ impl<'a> Pattern<'a> {
 fn linear_help(error: &regex_syntax::ast::Error) -> Option<&'static str> {
     use regex_syntax::ast::ErrorKind;
     match error.kind() {
-        ErrorKind::UnsupportedLookAround => Some("patterns here run in linear time, without look-around: use a condition"),
+        ErrorKind::UnsupportedLookAround => {
+            Some("patterns here run in linear time, without look-around: use a condition")
+        }
         ErrorKind::UnsupportedBackreference => Some("patterns here run in linear time, without back-references"),
         _ => None,
     }
@@ -361,10 +369,14 @@ mod tests {
             (r".*", ""),
             (r"(/x){2}/yy", "/yy"),
             (r"(?i)/Path/x", "/"),
+            (r"/(?<id>\d)/Path", "/Path"),
         ] {
-            let found = Pattern::own(text).required_literal();
+            let found = Pattern::own(text).required_literal(LetterCase::Significant);
             assert_eq!(String::from_utf8_lossy(&found), literal, "{text}");
         }
+        let pattern = Pattern { case: LetterCase::Ignored, ..Pattern::own("/News/(.*)") };
+        assert_eq!(pattern.required_literal(LetterCase::Ignored), b"/news/");
+        assert_eq!(pattern.required_literal(LetterCase::Significant), b"/");
     }
 
     #[test]
@@ -382,6 +394,9 @@ mod tests {
     fn look_around_is_bounded() {
         let pattern = Pattern { flavour: Flavour::Pcre, ..Pattern::own(r"(?:(a+)\1?)+(?!x)") };
         let mut spans = Vec::new();
-        assert_eq!(pattern.build().unwrap().run(format!("{}c", "a".repeat(64)).as_bytes(), &mut spans), Match::TooCostly);
+        assert_eq!(
+            pattern.build().unwrap().run(format!("{}c", "a".repeat(64)).as_bytes(), &mut spans),
+            Match::TooCostly
+        );
     }
 }

@@ -384,7 +384,7 @@ impl Builder {
                 });
             }
             PathPattern::Regex(pattern) => {
-                self.regexes.push(Filed { rule: reference, cell, literal: pattern.required_literal() });
+                self.regexes.push(Filed { rule: reference, cell, literal: pattern.required_literal(source.case) });
             }
         }
     }
