@@ -115,7 +115,9 @@ impl Refusal {
             Refusal::PatternTooCostly => "a pattern used up its steps on this request",
             Refusal::RewriteLimit => "the request was rewritten too often",
             Refusal::InvalidPath => "the path climbs above its root, or holds a NUL",
-            Refusal::EncodedSlash => "the path holds an encoded slash, and these rules are read as by a server that finds nothing there",
+            Refusal::EncodedSlash => {
+                "the path holds an encoded slash, and these rules are read as by a server that finds nothing there"
+            }
             Refusal::UpgradeLoop => {
                 "a proxy in front already says https (X-Forwarded-Proto), but it is not trusted: the upgrade would loop"
             }

@@ -134,7 +134,8 @@ pub(crate) fn write_parts(
             Ok(mark)
         }
         TargetBytes::Template(bytes) => {
-            Writer { with, out, host: None, path: None, query: None, has_capture_in_host: false }.template(bytes, policy)
+            Writer { with, out, host: None, path: None, query: None, has_capture_in_host: false }
+                .template(bytes, policy)
         }
     }
 }
@@ -248,7 +249,11 @@ impl Writer<'_, '_> {
         if self.host.is_some() && self.out.get(start) != Some(&b'/') {
             self.out.insert(start, b'/');
         }
-        if self.host.is_none() && self.out.len() == start && self.path.is_some() {
+        if self.host.is_none()
+            && self.out.len() == start
+            && self.path.is_some()
+            && self.with.form != CaptureForm::Verbatim
+        {
             self.out.push(b'/');
         }
         self.path = Some(start);
@@ -308,7 +313,8 @@ impl Writer<'_, '_> {
             }
             What::PortElse(port) => {
                 let port = written_port(with.request).unwrap_or(*port);
-                if port != with.request.scheme.default_port() {
+                let scheme = if self.out.starts_with(b"https:") { Scheme::Https } else { Scheme::Http };
+                if port != scheme.default_port() {
                     self.out.extend_from_slice(format!(":{port}").as_bytes());
                 }
             }
@@ -320,7 +326,9 @@ impl Writer<'_, '_> {
         let with = self.with;
         match part {
             Part::Scheme => self.out.extend_from_slice(with.request.scheme.as_str().as_bytes()),
-            Part::Host if with.host.is_empty() && with.form != CaptureForm::Verbatim => return Err(Refusal::InvalidLocation),
+            Part::Host if with.host.is_empty() && with.form != CaptureForm::Verbatim => {
+                return Err(Refusal::InvalidLocation);
+            }
             Part::Host => self.out.extend_from_slice(with.host.as_bytes()),
             Part::Port if place == Landing::Port => {
                 if with.request.port != with.request.scheme.default_port() {
@@ -330,7 +338,8 @@ impl Writer<'_, '_> {
             Part::Port => self.out.extend_from_slice(with.request.port.to_string().as_bytes()),
             Part::Path => {
                 let path = with.request.path;
-                let slash = place == Landing::Path && self.out.last() == Some(&b'/') && self.path != Some(self.out.len());
+                let slash =
+                    place == Landing::Path && self.out.last() == Some(&b'/') && self.path != Some(self.out.len());
                 let path = if slash { path.strip_prefix(b"/").unwrap_or(path) } else { path };
                 self.text_of(path, place, self.as_sent())?;
             }

@@ -278,10 +278,18 @@ pub(crate) fn push_unreserved_quickly(path: &[u8], out: &mut Vec<u8>) {
 fn push_unit(path: &[u8], at: usize, out: &mut Vec<u8>) -> usize {
     if is_escape(path, at) {
         let byte = hex_value(path[at + 1]) << 4 | hex_value(path[at + 2]);
-        if is(byte, UNRESERVED) { out.push(byte) } else { push_escaped(byte, out) }
+        if is(byte, UNRESERVED) {
+            out.push(byte)
+        } else {
+            push_escaped(byte, out)
+        }
         3
     } else {
-        if is(path[at], PATH) { out.push(path[at]) } else { push_escaped(path[at], out) }
+        if is(path[at], PATH) {
+            out.push(path[at])
+        } else {
+            push_escaped(path[at], out)
+        }
         1
     }
 }
@@ -317,7 +325,8 @@ pub(crate) fn push_decoded(path: &[u8], out: &mut Vec<u8>) {
 
 /// Why a server that decodes paths refuses one, if it does.
 pub(crate) fn refused_when_normalised(path: &[u8], slash: EncodedSlash) -> Option<Refusal> {
-    let coded = |wanted: u8, at: usize| is_escape(path, at) && hex_value(path[at + 1]) << 4 | hex_value(path[at + 2]) == wanted;
+    let coded =
+        |wanted: u8, at: usize| is_escape(path, at) && hex_value(path[at + 1]) << 4 | hex_value(path[at + 2]) == wanted;
     if memchr::memchr(b'%', path).is_some() {
         let holds = |wanted: u8| memchr::memchr_iter(b'%', path).any(|at| coded(wanted, at));
         match slash {
@@ -349,7 +358,9 @@ pub(crate) fn push_normalised(path: &[u8], slash: EncodedSlash, out: &mut Vec<u8
     match slash {
         EncodedSlash::Kept => {
             let mut from = 0;
-            for at in memchr::memchr_iter(b'%', path).filter(|&at| matches!(path.get(at..at + 3), Some(b"%2F" | b"%2f"))) {
+            for at in
+                memchr::memchr_iter(b'%', path).filter(|&at| matches!(path.get(at..at + 3), Some(b"%2F" | b"%2f")))
+            {
                 push_decoded(&path[from..at], &mut decoded);
                 decoded.extend_from_slice(&path[at..at + 3]);
                 from = at + 3;

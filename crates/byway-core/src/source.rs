@@ -9,8 +9,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
-pub use crate::host::HostPattern;
 use crate::dialect::{LetterCase, TrailingSlash};
+pub use crate::host::HostPattern;
 use crate::host::{BadAuthority, InvalidHost};
 use crate::path::{has_dot_segment, unreserved};
 use crate::query;
@@ -224,9 +224,11 @@ fn split_scheme(text: &str) -> Result<(SchemePart, &str), InvalidSource> {
     match text.split_once("://") {
         Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => Ok((SchemePart::Written(Scheme::Http), rest)),
         Some((scheme, rest)) if scheme.eq_ignore_ascii_case("https") => Ok((SchemePart::Written(Scheme::Https), rest)),
-        Some((scheme, _)) if scheme.bytes().all(|b| b.is_ascii_alphanumeric()) => {
-            invalid(0..scheme.len(), format!("the scheme `{scheme}` is not served"), "write `http`, `https`, or `//` for both".to_owned())
-        }
+        Some((scheme, _)) if scheme.bytes().all(|b| b.is_ascii_alphanumeric()) => invalid(
+            0..scheme.len(),
+            format!("the scheme `{scheme}` is not served"),
+            "write `http`, `https`, or `//` for both".to_owned(),
+        ),
         _ if text.is_empty() => invalid(0..0, "the source is empty", "a source begins with `/`".to_owned()),
         _ => without_scheme(text),
     }
@@ -246,11 +248,7 @@ fn without_scheme(text: &str) -> Result<(SchemePart, &str), InvalidSource> {
     }
 }
 
-fn parse_authority(
-    text: &str,
-    at: usize,
-    scheme: SchemePart,
-) -> Result<(HostPattern<'_>, Option<u16>), InvalidSource> {
+fn parse_authority(text: &str, at: usize, scheme: SchemePart) -> Result<(HostPattern<'_>, Option<u16>), InvalidSource> {
     if text.is_empty() {
         let help = match scheme {
             SchemePart::Written(scheme) => format!("write `{}://*/…` for any host", scheme.as_str()),
@@ -260,8 +258,8 @@ fn parse_authority(
     }
     let range = at..at + text.len();
     let (host, port) = split_port(text).or_else(|error| invalid(range.clone(), error.to_string(), None))?;
-    let host = HostPattern::parse(host)
-        .or_else(|InvalidHost { what, help, .. }| invalid(at..at + host.len(), what, help))?;
+    let host =
+        HostPattern::parse(host).or_else(|InvalidHost { what, help, .. }| invalid(at..at + host.len(), what, help))?;
     Ok((host, port))
 }
 
@@ -323,7 +321,11 @@ fn check_literal(text: &str, at: usize) -> Result<(), InvalidSource> {
         }
     }
     match text.ends_with(' ') {
-        true => invalid(at + text.len() - 1..at + text.len(), "a space at the end of a source", "write `%20` if it is meant".to_owned()),
+        true => invalid(
+            at + text.len() - 1..at + text.len(),
+            "a space at the end of a source",
+            "write `%20` if it is meant".to_owned(),
+        ),
         false => Ok(()),
     }
 }
@@ -341,7 +343,11 @@ fn parse_segments(text: &str, at: usize) -> Result<PathPattern<'_>, InvalidSourc
         if let Segment::Named(_) = &segment {
             let name = &text[1..];
             if names.contains(&name) || name == "splat" && tail {
-                return invalid(place..place + text.len(), format!("`:{name}` is captured twice"), "give each its own name".to_owned());
+                return invalid(
+                    place..place + text.len(),
+                    format!("`:{name}` is captured twice"),
+                    "give each its own name".to_owned(),
+                );
             }
             names.push(name);
         }
@@ -370,7 +376,8 @@ fn parse_segment(text: &str, at: usize) -> Result<Segment<'_>, InvalidSource> {
         return Ok(Segment::Star);
     }
     if let Some(star) = text.find('*') {
-        let help = "`*` stands for a whole segment; for a part of one write a regex after `~`, as in `~/a[^/]*`".to_owned();
+        let help =
+            "`*` stands for a whole segment; for a part of one write a regex after `~`, as in `~/a[^/]*`".to_owned();
         return invalid(at + star..at + star + 1, "`*` beside other text", help);
     }
     match text.strip_prefix(':') {

@@ -227,7 +227,9 @@ impl<'a> Target<'a> {
 
     /// Whether it uses what is below a prefix.
     pub fn uses_tail(&self) -> bool {
-        self.pieces().iter().any(|piece| matches!(piece.what, What::Tail(_) | What::TailText(_) | What::Part(Part::Path)))
+        self.pieces()
+            .iter()
+            .any(|piece| matches!(piece.what, What::Tail(_) | What::TailText(_) | What::Part(Part::Path)))
     }
 
     /// Whether it uses any text of the request.
@@ -413,7 +415,9 @@ impl<'a, 's> Parser<'a, 's> {
             let help = "take the space away: clients fail on a Location that ends in one".to_owned();
             return invalid(whole, "a space at the edge of a target", help);
         }
-        if self.numbered && let Some(at) = text.as_bytes().windows(2).position(|w| w[0] == b'$' && w[1].is_ascii_digit()) {
+        if self.numbered
+            && let Some(at) = text.as_bytes().windows(2).position(|w| w[0] == b'$' && w[1].is_ascii_digit())
+        {
             let help = format!("write `{{{}}}`", &text[at + 1..at + 2]);
             return invalid(at..at + 2, format!("`{}` is not how a capture is written", &text[at..at + 2]), help);
         }
@@ -431,7 +435,11 @@ impl<'a, 's> Parser<'a, 's> {
         let text = self.text;
         let whole = 0..text.len();
         if text.is_empty() {
-            return invalid(whole, "the target is empty", "a target begins with `/`, `http://` or `https://`".to_owned());
+            return invalid(
+                whole,
+                "the target is empty",
+                "a target begins with `/`, `http://` or `https://`".to_owned(),
+            );
         }
         if text.starts_with("//") || text.starts_with("/\\") {
             let help = format!("write `https:{}` for another host, or one `/` for a path", text.replace('\\', "/"));
@@ -502,7 +510,11 @@ impl<'a, 's> Parser<'a, 's> {
             port => {
                 let place = at + colon + 1..at + text.len();
                 let Ok(number @ 1..) = port[1..].parse::<u16>() else {
-                    return invalid(place, format!("`{}` is no port", &port[1..]), "a port is a number from 1 to 65535".to_owned());
+                    return invalid(
+                        place,
+                        format!("`{}` is no port", &port[1..]),
+                        "a port is a number from 1 to 65535".to_owned(),
+                    );
                 };
                 let written = self.pieces.first().map(|piece| &piece.what);
                 let default = match written {
@@ -526,7 +538,11 @@ impl<'a, 's> Parser<'a, 's> {
                 let literal = &text[from..open];
                 let label = literal.trim_matches('.');
                 if !label.is_empty() && !matches!(normalise(label), Ok(Cow::Borrowed(_))) {
-                    return invalid(at + from..at + open, format!("`{literal}` is no part of a host"), "write it in small letters".to_owned());
+                    return invalid(
+                        at + from..at + open,
+                        format!("`{literal}` is no part of a host"),
+                        "write it in small letters".to_owned(),
+                    );
                 }
                 self.push(Landing::Host, What::Literal(Cow::Borrowed(literal)));
             }
@@ -624,7 +640,10 @@ impl<'a, 's> Parser<'a, 's> {
         while let Some(found) = text[from..].find(['{', '}']).map(|found| from + found) {
             self.escaped(place, &text[from..found], at + from)?;
             if text[found..].starts_with("{{") || text[found..].starts_with("}}") {
-                self.push(place, What::Literal(Cow::Borrowed(if text.as_bytes()[found] == b'{' { "%7B" } else { "%7D" })));
+                self.push(
+                    place,
+                    What::Literal(Cow::Borrowed(if text.as_bytes()[found] == b'{' { "%7B" } else { "%7D" })),
+                );
                 from = found + 2;
                 continue;
             }
@@ -701,7 +720,11 @@ impl<'a, 's> Parser<'a, 's> {
             match byte {
                 b'%' if !is_escape(bytes, index) => {
                     let range = at + index..at + index + 1;
-                    return invalid(range, "a `%` without two hexadecimal digits", "write `%25` for a percent sign".to_owned());
+                    return invalid(
+                        range,
+                        "a `%` without two hexadecimal digits",
+                        "write `%25` for a percent sign".to_owned(),
+                    );
                 }
                 b'#' if place == Landing::Fragment && index > 0 => push_escaped(byte, &mut out),
                 byte if fits(byte) || byte == b'%' => out.push(byte),
@@ -753,7 +776,9 @@ impl Target<'_> {
         let mut out = String::new();
         for piece in pieces {
             let named = |index: u8| match captures.get(usize::from(index)).map(String::as_str) {
-                Some("*") if captures.iter().filter(|name| *name == "*").count() > 1 => format!("{{{}}}", u16::from(index) + 1),
+                Some("*") if captures.iter().filter(|name| *name == "*").count() > 1 => {
+                    format!("{{{}}}", u16::from(index) + 1)
+                }
                 Some(name) => format!("{{{name}}}"),
                 None => format!("{{{}}}", u16::from(index) + 1),
             };

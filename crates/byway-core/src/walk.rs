@@ -13,7 +13,9 @@ mod order;
 
 pub(crate) use candidates::{cell_hash, key_hash};
 
-use crate::dialect::{BYWAY, CaptureForm, Dialect, LetterCase, Preflight, QueryPolicy, SelfRedirect, TrailingSlash, View};
+use crate::dialect::{
+    BYWAY, CaptureForm, Dialect, LetterCase, Preflight, QueryPolicy, SelfRedirect, TrailingSlash, View,
+};
 use crate::location::{self, Expansion, Location, Relation, TargetBytes};
 use crate::path;
 use crate::regex::{MatcherCache, Span};
@@ -108,7 +110,12 @@ impl RuleSet {
     /// let decision = rules.decide(&request, &Surroundings { now: 0 }, &mut scratch);
     /// assert_eq!(decision.outcome, Outcome::Pass);
     /// ```
-    pub fn decide<'s>(&'s self, request: &Request<'_>, around: &Surroundings, scratch: &'s mut Scratch) -> Decision<'s> {
+    pub fn decide<'s>(
+        &'s self,
+        request: &Request<'_>,
+        around: &Surroundings,
+        scratch: &'s mut Scratch,
+    ) -> Decision<'s> {
         self.decide_watched(request, around, scratch, &mut ())
     }
 
@@ -137,19 +144,18 @@ impl RuleSet {
         }
         let rules = self.sections();
         let host = std::mem::take(&mut scratch.host);
-        let mut walk =
-            Walk {
-                rules,
-                request,
-                host: &host,
-                around,
-                scratch,
-                watch,
-                storing: Storing::Allowed,
-                rewrites: 0,
-                tables: 0,
-                pattern_failed: false,
-            };
+        let mut walk = Walk {
+            rules,
+            request,
+            host: &host,
+            around,
+            scratch,
+            watch,
+            storing: Storing::Allowed,
+            rewrites: 0,
+            tables: 0,
+            pattern_failed: false,
+        };
         let verdict = walk.run();
         let storing = walk.storing;
         scratch.host = host;
@@ -239,8 +245,7 @@ struct Walk<'w, W> {
 
 impl<'w, W: Watch> Walk<'w, W> {
     fn run(&mut self) -> Verdict {
-        let mut roots = self.rules.roots();
-        while let Some(root) = roots.next() {
+        for root in self.rules.roots() {
             let mut at = Some(root);
             while let Some(table) = at {
                 match self.table(table) {

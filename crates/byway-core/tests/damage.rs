@@ -1,9 +1,11 @@
 //! Compiled files that were cut, changed or forged: they are refused, or answer something; nothing panics and nothing hangs.
 
+#![allow(clippy::unwrap_used, reason = "what cannot be built fails the test")]
+
 use byway_core::condition::{Condition, Subject, Test};
 use byway_core::dialect::{APACHE, NGINX_RETURN, QueryPolicy};
-use byway_core::ruleset::{After, OpenError, Order, TableSpec};
 use byway_core::rule::Then;
+use byway_core::ruleset::{After, OpenError, Order, TableSpec};
 use byway_core::source::Source;
 use byway_core::status::{RedirectStatus, StatusByMethod};
 use byway_core::target::Target;
@@ -16,14 +18,16 @@ fn whole() -> Vec<u8> {
     let file = builder.file("rules.toml");
     let own = builder.table(&TableSpec::OWN);
     let nginx = builder.table(&TableSpec { dialect: &NGINX_RETURN, order: Order::NginxLocation, ..TableSpec::OWN });
-    let apache = builder.table(&TableSpec { dialect: &APACHE, order: Order::Listed, after: After::NextRoot, strip: b"/" });
+    let apache =
+        builder.table(&TableSpec { dialect: &APACHE, order: Order::Listed, after: After::NextRoot, strip: b"/" });
     builder.root(own);
     builder.root(nginx);
     let when = [Condition::new(Subject::parse("header", Some("x")).unwrap(), Test::regex("^a(.)"), false).unwrap()];
     let status = StatusByMethod::always(RedirectStatus::Found);
-    for (at, text) in ["/a", "/a/*", "/:x/b", "/:x/b/*", "~/re-(.*)/long", "~.*", "//h.test/a?k=1", "//*.h.test/a/*", "/a?k=1&l=2"]
-        .into_iter()
-        .enumerate()
+    for (at, text) in
+        ["/a", "/a/*", "/:x/b", "/:x/b/*", "~/re-(.*)/long", "~.*", "//h.test/a?k=1", "//*.h.test/a/*", "/a?k=1&l=2"]
+            .into_iter()
+            .enumerate()
     {
         let source = Source::parse(text).unwrap();
         let target = Target::parse(if at % 2 == 0 { "/to?x={query.k}" } else { "/constant" }, &source).unwrap();
@@ -55,11 +59,22 @@ fn forge(bytes: &mut [u8]) {
 
 fn use_all(rules: &RuleSet, scratch: &mut Scratch) {
     for view in rules.rules().take(100) {
-        let _ = (view.source().to_string(), view.target_text(), view.conditions().len(), view.identity(), view.file_name(), format!("{view:?}"));
+        let _ = (
+            view.source().to_string(),
+            view.target_text(),
+            view.conditions().len(),
+            view.identity(),
+            view.file_name(),
+            format!("{view:?}"),
+        );
     }
-    for (host, path, query) in
-        [("h.test", &b"/a"[..], Some(&b"k=1&l=2"[..])), ("x.h.test", b"/a/b", None), ("o.test", b"/q/b/c", None), ("", b"/n/y", None), ("", b"/re-1/long", Some(b"k=%"))]
-    {
+    for (host, path, query) in [
+        ("h.test", &b"/a"[..], Some(&b"k=1&l=2"[..])),
+        ("x.h.test", b"/a/b", None),
+        ("o.test", b"/q/b/c", None),
+        ("", b"/n/y", None),
+        ("", b"/re-1/long", Some(b"k=%")),
+    ] {
         let request = Request {
             method: "GET",
             scheme: Scheme::Http,

@@ -104,7 +104,8 @@ fn pushed(text: &str, builder: &mut Builder) -> Result<(), String> {
     if option("case") == Some("ignored") {
         source.case = LetterCase::Ignored;
     }
-    let conditions: Vec<Condition> = options.iter().filter_map(|text| condition(text)).collect::<Result<_, String>>()?;
+    let conditions: Vec<Condition> =
+        options.iter().filter_map(|text| condition(text)).collect::<Result<_, String>>()?;
     let shared = source.clone();
     let action = action_of(action.trim(), &shared, query(option("query").unwrap_or("keep")))?;
     let table = if builder.is_empty() {
@@ -127,7 +128,9 @@ fn pushed(text: &str, builder: &mut Builder) -> Result<(), String> {
 
 fn action_of<'a>(text: &'a str, source: &Source<'_>, query: QueryPolicy) -> Result<Action<'a>, String> {
     let (head, rest) = text.split_once(' ').unwrap_or((text, ""));
-    let redirect = |number: &str| number.parse().ok().and_then(RedirectStatus::from_number).ok_or(format!("`{number}` is no status"));
+    let redirect = |number: &str| {
+        number.parse().ok().and_then(RedirectStatus::from_number).ok_or(format!("`{number}` is no status"))
+    };
     Ok(match head {
         "pass" => Action::Pass,
         "reply" => {

@@ -4,6 +4,8 @@
 //! The oracle knows nothing of tables, planes or keys: it sorts the sources by what DESIGN.md says of specificity and matches
 //! them one after the other, on a small alphabet in which rules collide all the time.
 
+#![allow(clippy::unwrap_used, reason = "what cannot be built fails the test")]
+
 mod support;
 
 use std::cmp::Reverse;
@@ -39,26 +41,39 @@ fn pattern_segment() -> impl Strategy<Value = &'static str> {
 }
 
 fn host() -> impl Strategy<Value = &'static str> {
-    prop::sample::select(vec!["", "", "//h.test", "//g.h.test", "//*.h.test", "//*.test", "http://h.test", "//h.test:81", "https://*"])
+    prop::sample::select(vec![
+        "",
+        "",
+        "//h.test",
+        "//g.h.test",
+        "//*.h.test",
+        "//*.test",
+        "http://h.test",
+        "//h.test:81",
+        "https://*",
+    ])
 }
 
 fn path() -> impl Strategy<Value = String> {
     let exact = prop::collection::vec(segment(), 1..4).prop_map(|parts| format!("/{}", parts.join("/")));
     let pattern = (prop::collection::vec(pattern_segment(), 1..4), any::<bool>()).prop_map(|(parts, tail)| {
-        let parts: Vec<String> = parts.iter().enumerate().map(|(at, part)| part.replace(":x", &format!(":x{at}"))).collect();
+        let parts: Vec<String> =
+            parts.iter().enumerate().map(|(at, part)| part.replace(":x", &format!(":x{at}"))).collect();
         format!("/{}{}", parts.join("/"), if tail { "/*" } else { "" })
     });
     let prefix = prop::collection::vec(segment(), 0..3).prop_map(|parts| match parts.is_empty() {
         true => "/*".to_owned(),
         false => format!("/{}/*", parts.join("/")),
     });
-    let regex = prop::sample::select(vec!["~/a/.*", "~/(a|b)/b", "~*/A(/.*)?", "~/a/b", "~.*", "~/[ab]/[^/]+/?"]).prop_map(str::to_owned);
+    let regex = prop::sample::select(vec!["~/a/.*", "~/(a|b)/b", "~*/A(/.*)?", "~/a/b", "~.*", "~/[ab]/[^/]+/?"])
+        .prop_map(str::to_owned);
     prop_oneof![3 => exact, 3 => pattern, 3 => prefix, 1 => regex]
 }
 
 fn made() -> impl Strategy<Value = Made> {
     let query = prop::sample::select(vec!["", "", "", "?k=1", "?k=1&l=2", "?k", "?k=1&k=2"]);
-    let rest = (any::<bool>(), any::<bool>(), prop::option::weighted(0.3, any::<bool>()), 0..8i32, prop::bool::weighted(0.1));
+    let rest =
+        (any::<bool>(), any::<bool>(), prop::option::weighted(0.3, any::<bool>()), 0..8i32, prop::bool::weighted(0.1));
     (host(), path(), query, rest).prop_map(|(host, path, query, (slash, case, header, priority, until))| {
         let query = if path.starts_with('~') { "" } else { query };
         let priority = if priority > 5 { priority - 6 } else { 0 };
@@ -98,8 +113,11 @@ fn build(list: &[Made], order: Order) -> Case {
             source.case = pattern.case;
         }
         let subject = Subject::parse("header", Some("x")).unwrap();
-        let conditions: Vec<Condition> =
-            made.header.iter().map(|negate| Condition::new(subject.clone(), Test::Is("1".into()), *negate).unwrap()).collect();
+        let conditions: Vec<Condition> = made
+            .header
+            .iter()
+            .map(|negate| Condition::new(subject.clone(), Test::Is("1".into()), *negate).unwrap())
+            .collect();
         let target = format!("https://to.test/{number}");
         let target = Target::parse(&target, &source).unwrap();
         let status = StatusByMethod::always(RedirectStatus::Found);
@@ -168,13 +186,16 @@ fn matches(source: &Source<'_>, made: &Made, wanted: &Wanted<'_>) -> bool {
     let normal = unreserved(wanted.path);
     let path = folded(&normal);
     let below = |prefix: &[u8]| {
-        path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/")) && !has_dot_segment(&normal)
+        path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+            && !has_dot_segment(&normal)
     };
     let fits = match &source.path {
         PathPattern::Exact(exact) => folded(exact) == path,
         PathPattern::Prefix(prefix) => below(&folded(prefix)),
         PathPattern::BytePrefix { .. } => unreachable!("not made here"),
-        PathPattern::Segments { segments, tail } => !has_dot_segment(&normal) && segments_fit(segments, *tail, &path, source.case),
+        PathPattern::Segments { segments, tail } => {
+            !has_dot_segment(&normal) && segments_fit(segments, *tail, &path, source.case)
+        }
         PathPattern::Regex(pattern) => {
             let flag = if pattern.case == LetterCase::Ignored { "(?i)" } else { "" };
             let regex = regex_automata::meta::Regex::new(&format!("{flag}^(?:{})$", pattern.text)).unwrap();
@@ -187,7 +208,9 @@ fn matches(source: &Source<'_>, made: &Made, wanted: &Wanted<'_>) -> bool {
     fits && source.host.matches(&wanted.host)
         && source.scheme.is_none_or(|scheme| scheme == wanted.scheme)
         && source.port.is_none_or(|port| port == wanted.port)
-        && source.query.iter().all(|pair| pairs.iter().any(|(name, value)| name == pair.name.as_bytes() && value == pair.value.as_bytes()))
+        && source.query.iter().all(|pair| {
+            pairs.iter().any(|(name, value)| name == pair.name.as_bytes() && value == pair.value.as_bytes())
+        })
         && made.header.is_none_or(|negate| wanted.header != negate)
         && !made.until
 }
@@ -204,7 +227,11 @@ fn segments_fit(segments: &[Segment<'_>], tail: bool, path: &[u8], case: LetterC
 }
 
 /// Calls `with` on the request of a URL.
-fn request<T>(url: &(&'static str, &'static str, String), header: bool, with: impl FnOnce(&Request<'_>, &Wanted<'_>) -> T) -> T {
+fn request<T>(
+    url: &(&'static str, &'static str, String),
+    header: bool,
+    with: impl FnOnce(&Request<'_>, &Wanted<'_>) -> T,
+) -> T {
     let (scheme, authority, target) = url;
     let scheme = if *scheme == "https" { Scheme::Https } else { Scheme::Http };
     let (host, port) = byway_core::host::split_authority(authority).unwrap();

@@ -65,7 +65,9 @@ impl<'s> RuleView<'s> {
                 Some(mark) => (&key[..mark], pairs_of_key(&key[mark + 1..])),
                 None => (key, Vec::new()),
             },
-            _ => (key, shape.pairs().map(|(name, value)| QueryPair { name: name.into(), value: value.into() }).collect()),
+            _ => {
+                (key, shape.pairs().map(|(name, value)| QueryPair { name: name.into(), value: value.into() }).collect())
+            }
         };
         Source {
             scheme: shape.scheme(),
@@ -217,7 +219,9 @@ impl<'s> RuleView<'s> {
     /// ```
     pub fn target_text(&self) -> String {
         match self.action() {
-            Action::Redirect { target, .. } | Action::Rewrite { target, .. } | Action::Set { text: target, .. } => target.text(&self.source().capture_names()),
+            Action::Redirect { target, .. } | Action::Rewrite { target, .. } | Action::Set { text: target, .. } => {
+                target.text(&self.source().capture_names())
+            }
             _ => String::new(),
         }
     }

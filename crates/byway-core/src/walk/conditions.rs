@@ -2,10 +2,10 @@
 
 use super::{Aside, Walk, Watch};
 use crate::condition::{Depends, SUBJECTS, Tried, glob_matches};
+use crate::decision::Storing;
 use crate::dialect::QueryPolicy;
 use crate::location::TargetBytes;
 use crate::query;
-use crate::decision::Storing;
 use crate::regex::Match;
 use crate::ruleset::RuleRef;
 use crate::ruleset::shape::{self, RawCondition, RawTest, Shape};
@@ -90,8 +90,11 @@ impl<'w, W: Watch> Walk<'w, W> {
 
     fn regex_test(&mut self, key: u64, pattern: &[u8], value: &[u8]) -> Tried {
         let mut spans = Vec::new();
-        let matched =
-            self.scratch.matchers.get(key, || shape::decode_pattern(pattern)).map(|matcher| matcher.run(value, &mut spans));
+        let matched = self
+            .scratch
+            .matchers
+            .get(key, || shape::decode_pattern(pattern))
+            .map(|matcher| matcher.run(value, &mut spans));
         match matched {
             Some(Match::Yes) => {
                 self.scratch.condition_groups.clear();

@@ -5,6 +5,7 @@
 use std::net::IpAddr;
 
 use byway_core::path::{PathQuery, TargetForm, request_target};
+use byway_core::ruleset::Watch;
 use byway_core::{Decision, Outcome, Request, RuleSet, Scheme, Scratch, Surroundings};
 
 /// A request as a fixture writes it: `POST http://t.test/a?b [X-Test: 1] [now=5]`.
@@ -43,8 +44,18 @@ impl Asked {
         asked
     }
 
-    /// Decides, and says what came of it; a target that no server takes is `400`.
+    /// Decides, and hands on what came of it; an error is a target that no server takes.
     pub fn decided<T>(&self, rules: &RuleSet, with: impl FnOnce(Result<Decision<'_>, ()>) -> T) -> T {
+        self.watched(rules, &mut (), with)
+    }
+
+    /// The same, with someone watching.
+    pub fn watched<T, W: Watch>(
+        &self,
+        rules: &RuleSet,
+        watch: &mut W,
+        with: impl FnOnce(Result<Decision<'_>, ()>) -> T,
+    ) -> T {
         let (scheme, authority, target) = match self.url.split_once("://") {
             Some((scheme, rest)) if !self.url.starts_with('/') => {
                 let end = rest.find(['/', '?']).unwrap_or(rest.len());
@@ -74,7 +85,7 @@ impl Asked {
             address: self.address,
             local_port: self.local_port,
         };
-        with(Ok(rules.decide(&request, &Surroundings { now: self.now }, &mut Scratch::new())))
+        with(Ok(rules.decide_watched(&request, &Surroundings { now: self.now }, &mut Scratch::new(), watch)))
     }
 }
 
@@ -107,12 +118,12 @@ pub fn unescaped(text: &str) -> Vec<u8> {
     while let Some(at) = rest.find("\\x") {
         match u8::from_str_radix(rest.get(at + 2..at + 4).unwrap_or_default(), 16) {
             Ok(byte) => {
-                out.extend_from_slice(rest[..at].as_bytes());
+                out.extend_from_slice(&rest.as_bytes()[..at]);
                 out.push(byte);
                 rest = &rest[at + 4..];
             }
             Err(_) => {
-                out.extend_from_slice(rest[..at + 2].as_bytes());
+                out.extend_from_slice(&rest.as_bytes()[..at + 2]);
                 rest = &rest[at + 2..];
             }
         }
