@@ -24,3 +24,4 @@ mod lines;
 mod list;
 mod locate;
 mod redirects;
+mod sample;

@@ -29,7 +29,9 @@ enum Mix {
 fn main() {
     let wanted: Vec<usize> = std::env::args().filter_map(|arg| arg.replace('_', "").parse().ok()).collect();
     let counts = if wanted.is_empty() { vec![1, 1_000, 100_000, 1_000_000, 10_000_000] } else { wanted };
-    println!("| rules | mix | ns per decision | hits | build | bytes of text per rule | bytes beside the text per rule |");
+    println!(
+        "| rules | mix | ns per decision | hits | build | bytes of text per rule | bytes beside the text per rule |"
+    );
     println!("| ---: | --- | ---: | ---: | ---: | ---: | ---: |");
     for &count in &counts {
         row(count, Mix::Exact);

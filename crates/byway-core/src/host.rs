@@ -64,7 +64,11 @@ pub fn normalise(text: &str) -> Result<Cow<'_, str>, InvalidHost> {
         "" => Err(invalid(text, "the host is empty", None)),
         host if host.split('.').any(str::is_empty) => Err(invalid(text, format!("`{text}` has an empty label"), None)),
         host if !host.starts_with('[') && !host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b)) => {
-            Err(invalid(text, format!("`{text}` is no host: it holds more than letters, digits, `-`, `_` and dots"), None))
+            Err(invalid(
+                text,
+                format!("`{text}` is no host: it holds more than letters, digits, `-`, `_` and dots"),
+                None,
+            ))
         }
         host if host.len() > 253 => Err(invalid(text, "a host has at most 253 bytes", None)),
         host => Ok(Cow::Owned(host.to_owned())),

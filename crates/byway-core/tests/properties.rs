@@ -65,8 +65,18 @@ fn path() -> impl Strategy<Value = String> {
         true => "/*".to_owned(),
         false => format!("/{}/*", parts.join("/")),
     });
-    let regex = prop::sample::select(vec!["~/a/.*", "~/(a|b)/b", "~*/A(/.*)?", "~/a/b", "~.*", "~/[ab]/[^/]+/?"])
-        .prop_map(str::to_owned);
+    let regex = prop::sample::select(vec![
+        "~/a/.*",
+        "~/(?<i>a)/A",
+        "~/(?i:A)/(b|é).*",
+        "~/(?<i>[ab]+/?)*",
+        "~/(a|b)/b",
+        "~*/A(/.*)?",
+        "~/a/b",
+        "~.*",
+        "~/[ab]/[^/]+/?",
+    ])
+    .prop_map(str::to_owned);
     prop_oneof![3 => exact, 3 => pattern, 3 => prefix, 1 => regex]
 }
 

@@ -83,8 +83,11 @@ const NOT_SAID: &[(&str, &str)] = &[
     ("RewriteOptions Inherit / /after/go", "the whole path once a rule has written one: ours is stripped again"),
 ];
 
+/// What byway sends where the server sends what no Location may hold.
+type Mended = fn(&str) -> String;
+
 /// In which ways byway's Location is safer than the server's; each makes of theirs what ours is.
-const SAFER: &[(&str, fn(&str) -> String)] = &[
+const SAFER: &[(&str, Mended)] = &[
     ("controls, blanks and bytes above 0x7E are escaped", escaped),
     ("a query stands before the fragment", before_fragment),
     ("no bare `?` is sent on", |text| text.strip_suffix('?').unwrap_or(text).to_owned()),

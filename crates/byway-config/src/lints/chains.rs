@@ -14,9 +14,9 @@ use byway_core::request::Scheme;
 use byway_core::rule::Action;
 use byway_core::ruleset::{RuleRef, RuleSet, Scratch};
 
-use super::sample::{ANY_HOST, sample};
 use super::{Scene, Seen, Watcher, long_chain, loops};
 use crate::examples::{Case, Expected};
+use crate::sample::{ANY_HOST, sample};
 
 /// The walk.
 #[derive(Default)]

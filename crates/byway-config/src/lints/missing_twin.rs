@@ -5,10 +5,10 @@ use byway_core::rule::Action;
 use byway_core::ruleset::Scratch;
 use byway_core::source::PathPattern;
 
-use super::sample::sample;
 use super::{Lint, Scene, Seen, Watcher};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::examples::Expected;
+use crate::sample::sample;
 
 /// The row.
 pub(super) static LINT: Lint = Lint {

@@ -13,7 +13,6 @@ mod missing_twin;
 mod open_redirect;
 mod permanent_with_end;
 mod redirect_to_itself;
-mod sample;
 mod tail_dropped;
 mod unreachable;
 

@@ -8,9 +8,9 @@ use byway_core::rule::Action;
 use byway_core::ruleset::{RuleRef, RuleSet, Scratch};
 use byway_core::source::{PathPattern, Segment};
 
-use super::sample::sample;
 use super::{Lint, Scene, Seen, Watcher};
 use crate::diagnostic::{Diagnostic, Severity};
+use crate::sample::sample;
 
 /// The row.
 pub(super) static LINT: Lint = Lint {
@@ -78,6 +78,10 @@ impl Watcher for Unreachable {
         let rules = scene.rules;
         for rule in rules.rules() {
             let seen = Seen::of(rule);
+            // What asks more than its source is asked before what asks less; its sample, which meets no condition, shows nothing.
+            if !seen.is_unconditional {
+                continue;
+            }
             if let Some(hider) = self.hider(&seen, rules, scene.now) {
                 let hider = rules.rule(hider);
                 scene.report(&LINT, |locator| {

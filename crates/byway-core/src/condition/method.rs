@@ -9,7 +9,9 @@ pub(super) const ROW: SubjectRow = SubjectRow {
     depends: Depends::OnNothing,
     values: |request, _, visit| visit(request.method.as_bytes()),
     equals: same_bytes,
-    check: |text| match text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b)) && !text.is_empty() {
+    check: |text| match text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
+        && !text.is_empty()
+    {
         true if text.bytes().any(|b| b.is_ascii_lowercase()) && !text.bytes().any(|b| b.is_ascii_uppercase()) => {
             Err(format!("methods are case-sensitive: write `{}`", text.to_ascii_uppercase()))
         }

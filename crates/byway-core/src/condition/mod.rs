@@ -20,7 +20,7 @@ use std::ops::Range;
 use crate::request::Request;
 use crate::target::Piece;
 pub use test::{TESTS, Test, TestRow};
-pub(crate) use test::{glob_matches, Tried};
+pub(crate) use test::{Tried, glob_matches};
 
 /// A condition of a rule.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -62,6 +62,9 @@ pub enum Depends {
     OnClient,
 }
 
+/// Calls the last with each value that a request has under a name.
+pub type Values = fn(&Request<'_>, &str, &mut dyn FnMut(&[u8]));
+
 /// One subject: how it is written, where its values are, how they compare.
 pub struct SubjectRow {
     /// The key in `when` and `unless`.
@@ -73,7 +76,7 @@ pub struct SubjectRow {
     /// What it does to caches.
     pub depends: Depends,
     /// Calls `visit` with each value; the name is lower case where the subject's names have no case.
-    pub values: fn(&Request<'_>, &str, &mut dyn FnMut(&[u8])),
+    pub values: Values,
     /// Whether a value is the one that was written.
     pub equals: fn(&[u8], &str) -> bool,
     /// Why a text cannot be a value, if it cannot; the text to keep otherwise.
@@ -87,16 +90,8 @@ impl fmt::Debug for SubjectRow {
 }
 
 /// All subjects, in the order of their numbers in a compiled file: new ones are added at the end.
-pub const SUBJECTS: &[SubjectRow] = &[
-    method::ROW,
-    scheme::ROW,
-    host::ROW,
-    header::ROW,
-    cookie::ROW,
-    query::ROW,
-    address::ROW,
-    language::ROW,
-];
+pub const SUBJECTS: &[SubjectRow] =
+    &[method::ROW, scheme::ROW, host::ROW, header::ROW, cookie::ROW, query::ROW, address::ROW, language::ROW];
 
 /// Why a condition is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -133,7 +128,10 @@ impl Subject {
     pub fn parse(key: &str, name: Option<&str>) -> Result<Subject, InvalidCondition> {
         let Some(row) = SUBJECTS.iter().position(|row| row.key == key) else {
             let known: Vec<&str> = SUBJECTS.iter().map(|row| row.key).collect();
-            return refused(format!("`{key}` is nothing a condition can ask about"), Some(&format!("there are {}", known.join(", "))));
+            return refused(
+                format!("`{key}` is nothing a condition can ask about"),
+                Some(&format!("there are {}", known.join(", "))),
+            );
         };
         match (SUBJECTS[row].takes_name, name) {
             (true, None | Some("")) => refused(format!("`{key}` needs a name"), Some(&format!("write `{key}.NAME`"))),

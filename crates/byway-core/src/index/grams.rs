@@ -25,24 +25,32 @@ pub(crate) fn hash(cell: u32, run: &[u8]) -> u64 {
     (mixed ^ (mixed >> 32)).wrapping_mul(0xD6E8_FEB8_6659_FD93)
 }
 
-/// Chooses for each regex the rarest run of the text it requires: `(hash, rule)`, or the cell in which it is tried always.
-pub(crate) fn file(regexes: &[Filed]) -> (Vec<(u64, u32)>, Vec<(u32, u32)>) {
+/// Where regexes are found.
+#[derive(Default)]
+pub(crate) struct Filing {
+    /// The hash of a run, and the rule that requires it.
+    pub(crate) by_run: Vec<(u64, u32)>,
+    /// A cell, and a rule that is always tried there.
+    pub(crate) always: Vec<(u32, u32)>,
+}
+
+/// Chooses for each regex the rarest run of the text it requires.
+pub(crate) fn file(regexes: &[Filed]) -> Filing {
     let mut counts: HashMap<u64, u32> = HashMap::new();
     for regex in regexes {
         for run in runs(&regex.literal) {
             *counts.entry(hash(regex.cell, run)).or_default() += 1;
         }
     }
-    let mut filed = Vec::new();
-    let mut always = Vec::new();
+    let mut filing = Filing::default();
     for regex in regexes {
         let rarest = runs(&regex.literal).map(|run| hash(regex.cell, run)).min_by_key(|hash| counts[hash]);
         match rarest {
-            Some(hash) => filed.push((hash, regex.rule)),
-            None => always.push((regex.cell, regex.rule)),
+            Some(hash) => filing.by_run.push((hash, regex.rule)),
+            None => filing.always.push((regex.cell, regex.rule)),
         }
     }
-    (filed, always)
+    filing
 }
 
 fn runs(literal: &[u8]) -> impl Iterator<Item = &[u8]> {

@@ -8,8 +8,9 @@ use std::fmt;
 
 use rapidhash::v3::{RapidSecrets, rapidhash_v3_seeded};
 
-use super::format::{BYTE_ORDER, BLOB_HEAD, CELL, HEADER, MAGIC, Section, VERSION, hash_of};
+use super::format::{BLOB_HEAD, CELL, HEADER, Section};
 use super::shape::{self, Kind};
+use super::writing::{Writing, write_blob};
 use super::{After, Memory, Order, RuleRef, RuleSet, TableId, TableSpec};
 use crate::dialect::{DIALECTS, LetterCase, TrailingSlash, View};
 use crate::host::HostPattern;
@@ -17,7 +18,7 @@ use crate::index::grams::{self, Filed};
 use crate::index::hash::{self, Entry};
 use crate::index::trie::{NONE, TrieBuilder};
 use crate::rule::{Action, FileId, Rule, Then};
-use crate::source::{PathPattern, Segment, Source};
+use crate::source::{PathPattern, Source};
 use crate::walk::{cell_hash, key_hash};
 use crate::wire::Put;
 
@@ -266,7 +267,9 @@ impl Builder {
         }
         match &rule.action {
             // Tables are entered downwards only, so that a walk ends.
-            Action::Enter(next) if next.0 <= table.0 => refused("a table is entered from one made before it only", None),
+            Action::Enter(next) if next.0 <= table.0 => {
+                refused("a table is entered from one made before it only", None)
+            }
             Action::Rewrite { then: Then::Table(next), .. } | Action::Set { then: Then::Table(next), .. }
                 if usize::from(next.0) >= self.tables.len() =>
             {
@@ -409,7 +412,10 @@ impl Builder {
 
     /// Freezes the tables and hands the rule set over.
     pub fn finish(mut self) -> RuleSet {
-        let mut file = Writing { places: [(0, 0); Section::COUNT], bytes: std::mem::replace(&mut self.bytes, Memory::with_len(0)) };
+        let mut file = Writing {
+            places: [(0, 0); Section::COUNT],
+            bytes: std::mem::replace(&mut self.bytes, Memory::with_len(0)),
+        };
         file.places[Section::Rules as usize] = (HEADER, file.bytes.len() - HEADER);
         let shapes = std::mem::take(&mut self.shapes);
         let shape_places = std::mem::take(&mut self.shape_places);
@@ -418,7 +424,7 @@ impl Builder {
         let weight = |reference: u32| weights.of(&file.bytes, reference);
         let mut postings: Vec<u32> = Vec::new();
 
-        let (filed, always) = grams::file(&self.regexes);
+        let grams::Filing { by_run, always } = grams::file(&self.regexes);
         let (nodes, edges) = std::mem::take(&mut self.trie).freeze(weight, &mut postings);
         let mut exact = Vec::new();
         hash::freeze(std::mem::take(&mut self.exact), weight, &mut exact);
@@ -434,7 +440,7 @@ impl Builder {
         file.add(Section::Prefix, prefix);
         file.add(Section::Nodes, nodes);
         file.add(Section::Edges, edges);
-        self.add_grams(&filed, &mut file);
+        self.add_grams(&by_run, &mut file);
         self.add_cells(&mut postings, &mut file);
         file.add(Section::Postings, postings.iter().flat_map(|rule| rule.to_le_bytes()).collect());
         let (seed, count) = (self.seed, self.count);
@@ -574,101 +580,6 @@ impl Weights<'_> {
         match self.orders[usize::from(shape.table().0)] {
             Order::Specific => shape.weight(),
             _ => 0,
-        }
-    }
-}
-
-/// Writes a rule as it lies among the others, and says how long its key is; `None` where a text is too long.
-fn write_blob(rule: &Rule<'_>, head: [u32; 4], out: &mut Vec<u8>) -> Option<usize> {
-    out.clear();
-    head.into_iter().for_each(|field| out.put_u32(field));
-    out.put_u32(0);
-    write_key(&rule.source, out);
-    let key_len = out.len() - BLOB_HEAD;
-    if let Action::Redirect { target, .. } | Action::Rewrite { target, .. } | Action::Set { text: target, .. } = &rule.action {
-        shape::encode_target(target, out);
-    }
-    let target_len = out.len() - BLOB_HEAD - key_len;
-    out[16..18].copy_from_slice(&u16::try_from(key_len).ok()?.to_le_bytes());
-    out[18..20].copy_from_slice(&u16::try_from(target_len).ok()?.to_le_bytes());
-    out.resize(out.len().next_multiple_of(4), 0);
-    Some(key_len)
-}
-
-/// Writes what a source is looked up by.
-fn write_key(source: &Source<'_>, out: &mut Vec<u8>) {
-    let start = out.len();
-    match &source.path {
-        PathPattern::Exact(path) | PathPattern::Prefix(path) | PathPattern::BytePrefix { prefix: path, .. } => {
-            out.extend_from_slice(path);
-        }
-        PathPattern::Segments { segments, tail } => {
-            out.put_u8(u8::from(*tail));
-            for segment in segments {
-                let (tag, text): (u8, &[u8]) = match segment {
-                    Segment::Literal(text) => (0, text),
-                    Segment::Named(name) => (1, name.as_bytes()),
-                    Segment::Star => (2, b""),
-                };
-                out.put_u8(tag);
-                out.put_u16(text.len() as u16);
-                let from = out.len();
-                out.extend_from_slice(text);
-                if tag == 0 && source.case == LetterCase::Ignored {
-                    out[from..].make_ascii_lowercase();
-                }
-            }
-            return;
-        }
-        PathPattern::Regex(pattern) => return shape::encode_pattern(pattern, out),
-    }
-    if source.case == LetterCase::Ignored {
-        out[start..].make_ascii_lowercase();
-    }
-    if source.slash == TrailingSlash::Either && out.len() > start + 1 && out.last() == Some(&b'/') {
-        out.pop();
-    }
-    if matches!(source.path, PathPattern::Exact(_)) {
-        for (index, pair) in source.query.iter().enumerate() {
-            out.push(if index == 0 { b'?' } else { b'&' });
-            crate::source::push_pair(pair, out);
-        }
-    }
-}
-
-struct Writing {
-    places: super::format::Places,
-    bytes: Memory,
-}
-
-impl Writing {
-    fn add(&mut self, section: Section, bytes: Vec<u8>) {
-        self.bytes.align(64);
-        self.places[section as usize] = (self.bytes.len(), bytes.len());
-        self.bytes.append(&bytes);
-    }
-
-    fn seal(mut self, seed: u64, count: u32) -> RuleSet {
-        let mut head = Vec::with_capacity(HEADER);
-        head.extend_from_slice(MAGIC);
-        head.put_u32(VERSION);
-        head.put_u32(BYTE_ORDER);
-        head.put_u64(seed);
-        head.put_u64(0);
-        head.put_u64(self.bytes.len() as u64);
-        head.put_u32(count);
-        head.put_u32(0);
-        for (from, len) in self.places {
-            head.put_u64(from as u64);
-            head.put_u64(len as u64);
-        }
-        self.bytes[..HEADER].copy_from_slice(&head);
-        let hash = hash_of(&self.bytes[32..], seed);
-        self.bytes[24..32].copy_from_slice(&hash.to_le_bytes());
-        match RuleSet::of_built(self.bytes) {
-            Ok(rules) => rules,
-            // What was written a line above has its magic, version, length and hash.
-            Err(error) => unreachable!("a rule set just built does not open: {error}"),
         }
     }
 }

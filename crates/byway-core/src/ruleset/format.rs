@@ -86,7 +86,10 @@ impl fmt::Display for OpenError {
         match self {
             OpenError::Foreign => f.write_str("this is no compiled rule set"),
             OpenError::Version(found) => {
-                write!(f, "the rule set was compiled for format {found}, and this is format {VERSION}: compile it again")
+                write!(
+                    f,
+                    "the rule set was compiled for format {found}, and this is format {VERSION}: compile it again"
+                )
             }
             OpenError::ByteOrder => f.write_str("the rule set was compiled for the other byte order: compile it again"),
             OpenError::Length { expected, found } => {
@@ -347,7 +350,8 @@ impl<'s> Sections<'s> {
 
     /// The names of a set of query pairs, sorted.
     pub(crate) fn query_set(&self, at: u32) -> impl Iterator<Item = &'s str> + use<'s> {
-        let mut cursor = crate::wire::Cursor::new(self.section(Section::QuerySets).get(at as usize..).unwrap_or_default());
+        let mut cursor =
+            crate::wire::Cursor::new(self.section(Section::QuerySets).get(at as usize..).unwrap_or_default());
         let names = cursor.u16();
         (0..names).map_while(move |_| cursor.is_sound().then(|| cursor.str()))
     }
@@ -474,7 +478,10 @@ impl<'s> Sections<'s> {
         let shapes = (self.section(Section::ShapePlaces).len() / 8) as u32;
         for shape in 0..shapes {
             let shape = self.shape(shape);
-            if shape.0.len() < shape::HEAD || !shape.cold().is_sound || usize::from(shape.table().0) >= self.table_count() {
+            if shape.0.len() < shape::HEAD
+                || !shape.cold().is_sound
+                || usize::from(shape.table().0) >= self.table_count()
+            {
                 return broken("the description of a rule is cut short");
             }
         }
@@ -484,7 +491,8 @@ impl<'s> Sections<'s> {
             let blob = self.blob(reference);
             end = reference.0 as usize * 4 + (BLOB_HEAD + blob.key.len() + blob.target.len()).next_multiple_of(4);
             let head = slice(rules, reference.0 as usize * 4, BLOB_HEAD);
-            let complete = blob.key.len() == usize::from(u16_at(head, 16)) && blob.target.len() == usize::from(u16_at(head, 18));
+            let complete =
+                blob.key.len() == usize::from(u16_at(head, 16)) && blob.target.len() == usize::from(u16_at(head, 18));
             if blob.number != count || blob.cell >= cells || blob.shape >= shapes || !complete {
                 return broken("a rule refers to what is not there");
             }

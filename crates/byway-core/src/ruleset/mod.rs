@@ -9,14 +9,15 @@ mod format;
 mod memory;
 pub(crate) mod shape;
 mod view;
+mod writing;
 
 use std::fmt;
 
 use crate::dialect::Dialect;
 pub use build::{Builder, RuleError};
-pub(crate) use format::{Blob, Cell, HostKind, Plane, Sections, Table};
 #[cfg(fuzzing)]
 pub use format::reseal;
+pub(crate) use format::{Blob, Cell, HostKind, Plane, Sections, Table};
 pub use format::{MAGIC, OpenError};
 pub use memory::Memory;
 pub use view::RuleView;

@@ -306,8 +306,8 @@ fn written_out<'a>(before: &str, text: &'a str, found: &mut impl FnMut(String)) 
     }
     loop {
         rest = rest[1..].trim_start();
-        if rest.starts_with('}') {
-            return &rest[1..];
+        if let Some(behind) = rest.strip_prefix('}') {
+            return behind;
         }
         let left = written_out(&path, rest, found);
         let stop = left.find([',', '}']).unwrap_or(left.len());
