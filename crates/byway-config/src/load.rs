@@ -15,6 +15,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::examples::Example;
 use crate::files::{BadPattern, Files, expand, is_pattern, tidy_path};
 use crate::intake::Intake;
+use crate::lints::Targets;
 use crate::list::{List, latin_help};
 use crate::own::include::{Include, ListOptions};
 use crate::own::server::ServerSettings;
@@ -96,6 +97,8 @@ pub struct Loaded {
     pub rules: Option<RuleSet>,
     /// What `[server]` says.
     pub settings: ServerSettings,
+    /// Where the rules may lead.
+    pub targets: Targets,
     /// What was said of the text, in the order in which it was read.
     pub diagnostics: Vec<Diagnostic>,
     /// How many errors there were, those counted but not kept among them.
@@ -439,13 +442,19 @@ impl<'l> Loader<'l> {
 
     fn finish(self) -> Loaded {
         let errors = self.diagnostics.errors();
+        let targets = self.intake.policy.target_hosts.clone();
         let rules = match (errors, self.compiled) {
             (0, Some(compiled)) => Some(compiled),
             (0, None) => Some(self.intake.builder.finish()),
             _ => None,
         };
         let table = self.table;
+        let targets = match targets {
+            Some(hosts) if !hosts.iter().any(|host| host == "*") => Targets::Listed,
+            _ => Targets::Anywhere,
+        };
         Loaded {
+            targets,
             rules,
             settings: self.server.map(|(settings, _)| settings).unwrap_or_default(),
             diagnostics: self.diagnostics.finish(|file| table.name(file)),

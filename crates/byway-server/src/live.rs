@@ -70,7 +70,7 @@ impl fmt::Debug for Generation {
     }
 }
 
-/// Whether a reload may take away more than a tenth of the rules.
+/// Whether a reload may take away more than a tenth of the rules; a single one may always go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Loss {
     /// No: such a reload is refused.
@@ -178,7 +178,7 @@ impl Live {
         let mut report = compare(&fingerprints(&old.rules), &fingerprints(&rules));
         report.generation = old.number;
         report.took = began.elapsed();
-        if loss == Loss::AtMostATenth && report.removed * 10 > old.rules.len() as u64 {
+        if loss == Loss::AtMostATenth && report.removed > 1.max(old.rules.len() as u64 / 10) {
             return Err(TooMuchLost { report });
         }
         let new = Arc::new(Generation::new(rules, old.number + 1, old.hits.len()));

@@ -111,6 +111,11 @@ impl Chains {
             if self.reported.insert(least) {
                 loops::report(&walked.chain, ring, scene);
             }
+        } else if let End::TooMany { .. } = walked.chain.end {
+            // It grows with every round: no address comes twice, and none is the last.
+            if self.reported.insert(seen.rule.number()) {
+                loops::report(&walked.chain, &walked.rules[..walked.rules.len().min(1)], scene);
+            }
         } else if walked.chain.redirects() > byway_core::problem::LONGEST {
             long_chain::report(seen, walked, scene);
         }

@@ -3,7 +3,7 @@
 use byway_core::rule::Action;
 use byway_core::target::TargetHost;
 
-use super::{Lint, Scene, Seen, Watcher};
+use super::{Lint, Scene, Seen, Targets, Watcher};
 use crate::diagnostic::{Diagnostic, Severity};
 
 /// The row.
@@ -40,6 +40,9 @@ pub(super) struct HostEcho;
 impl Watcher for HostEcho {
     fn see(&mut self, seen: &Seen<'_>, scene: &mut Scene<'_, '_>) {
         let Action::Redirect { target, .. } = &seen.action else { return };
+        if scene.targets == Targets::Listed {
+            return;
+        }
         if target.host() == TargetHost::FromRequest {
             scene.report(&LINT, |locator| {
                 let parts = locator.parts(&seen.rule);

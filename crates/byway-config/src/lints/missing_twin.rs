@@ -54,12 +54,18 @@ impl Watcher for MissingTwin {
         if !matches!(seen.action, Action::Redirect { .. }) || path.len() < 2 || is_file {
             return;
         }
+        // A list has its twins as lines, or means them by `slash = "either"` where it is included.
+        if !seen.rule.file_name().ends_with(".toml") {
+            return;
+        }
         let Some(mut case) = sample(&seen.source) else { return };
         match case.path.strip_suffix('/') {
             Some(bare) => case.path = bare.to_owned(),
             None => case.path.push('/'),
         }
-        if case.decide(scene.rules, scene.now, &mut self.scratch).0 != Expected::Pass {
+        let leads_to_twin =
+            matches!(&seen.action, Action::Redirect { target, .. } if target.constant() == Some(&case.path));
+        if leads_to_twin || case.decide(scene.rules, scene.now, &mut self.scratch).0 != Expected::Pass {
             return;
         }
         scene.report(&LINT, |locator| {

@@ -98,6 +98,16 @@ impl<'s> Seen<'s> {
     }
 }
 
+/// Where the rules of a set may lead.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Targets {
+    /// Anywhere.
+    #[default]
+    Anywhere,
+    /// To the hosts of `[policy] target_hosts`: whatever leads elsewhere was refused when it was read.
+    Listed,
+}
+
 /// What a lint works with.
 pub(crate) struct Scene<'a, 'l> {
     pub(crate) rules: &'a RuleSet,
@@ -105,6 +115,8 @@ pub(crate) struct Scene<'a, 'l> {
     pub(crate) findings: &'a mut Findings,
     /// The moment that samples are asked at.
     pub(crate) now: i64,
+    /// How far captures may lead.
+    pub(crate) targets: Targets,
 }
 
 impl Scene<'_, '_> {
@@ -127,8 +139,8 @@ pub(crate) trait Watcher {
 }
 
 /// Runs all lints.
-pub(crate) fn run(rules: &RuleSet, now: i64, locator: &mut Locator<'_>, findings: &mut Findings) {
-    let mut scene = Scene { rules, locator, findings, now };
+pub(crate) fn run(rules: &RuleSet, now: i64, targets: Targets, locator: &mut Locator<'_>, findings: &mut Findings) {
+    let mut scene = Scene { rules, locator, findings, now, targets };
     let mut watchers = watchers();
     for rule in rules.rules() {
         let seen = Seen::of(rule);

@@ -3,7 +3,7 @@
 use byway_core::rule::Action;
 use byway_core::target::TargetHost;
 
-use super::{Lint, Scene, Seen, Watcher};
+use super::{Lint, Scene, Seen, Targets, Watcher};
 use crate::diagnostic::{Diagnostic, Severity};
 
 /// The row.
@@ -41,11 +41,15 @@ pub(super) struct OpenRedirect;
 impl Watcher for OpenRedirect {
     fn see(&mut self, seen: &Seen<'_>, scene: &mut Scene<'_, '_>) {
         let Action::Redirect { target, .. } = &seen.action else { return };
+        if scene.targets == Targets::Listed {
+            return;
+        }
         if target.host() == TargetHost::FromCapture {
             scene.report(&LINT, |locator| {
                 let parts = locator.parts(&seen.rule);
-                let mut diagnostic = Diagnostic::error(LINT.name, "whoever writes the link chooses the host")
-                    .help("name the hosts, one rule each");
+                let mut diagnostic = Diagnostic::error(LINT.name, "whoever writes the link chooses the host").help(
+                    "name the hosts, one rule each, or bound them: `[policy] target_hosts = [\"*.example.com\"]`",
+                );
                 diagnostic.primary = parts.target.or(parts.source);
                 diagnostic
             });

@@ -52,8 +52,14 @@ impl Watcher for PermanentWithEnd {
             let written = if status.get.is_permanent() { status.get } else { status.other };
             let temporary = temporary(written);
             let message = format!("{written} is for good, and this rule ends at {}", crate::own::instant::shown(until));
-            let mut diagnostic =
-                Diagnostic::warning(LINT.name, message).help(format!("write {temporary}, which is for now"));
+            let help = match status.get == status.other {
+                true => format!("write {temporary}, which is for now"),
+                false => {
+                    let (get, other) = (self::temporary(status.get), self::temporary(status.other));
+                    format!("write {{ get = {get}, other = {other} }}, which is for now")
+                }
+            };
+            let mut diagnostic = Diagnostic::warning(LINT.name, message).help(help);
             if let (true, Some(span)) = (status.get == status.other, &parts.status) {
                 diagnostic = diagnostic.fix(span.clone(), temporary.number().to_string());
             }

@@ -1,6 +1,6 @@
 //! `redirect-to-itself`: a rule that sends every request to where it is.
 
-use byway_core::dialect::QueryPolicy;
+use byway_core::dialect::{LetterCase, QueryPolicy, TrailingSlash};
 use byway_core::host::HostPattern;
 use byway_core::rule::Action;
 use byway_core::source::Source;
@@ -41,6 +41,10 @@ pub(super) struct RedirectToItself;
 impl Watcher for RedirectToItself {
     fn see(&mut self, seen: &Seen<'_>, scene: &mut Scene<'_, '_>) {
         let Action::Redirect { target, query, .. } = &seen.action else { return };
+        // Who joins spellings sends all of them to one, and that one stands aside.
+        if seen.source.slash == TrailingSlash::Either || seen.source.case == LetterCase::Ignored {
+            return;
+        }
         if !matches!(query, QueryPolicy::Keep | QueryPolicy::Replace) || !seen.source.query.is_empty() {
             return;
         }

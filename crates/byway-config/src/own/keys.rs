@@ -237,7 +237,7 @@ pub static SERVER: Section = Section {
     keys: &[
         may("listen", Kind::TextOrTexts, "Addresses: `127.0.0.1:8307`, `[::]:80`, `unix:/run/byway.sock`."),
         may("workers", Kind::Number(1, 1024), "Serving threads; one a core by default."),
-        may("unmatched", Kind::Number(200, 599), "The status of what no rule takes; 404 by default."),
+        may("unmatched", Kind::Number(400, 599), "The status of what no rule takes; 404 by default."),
         may("trusted_proxies", Kind::Texts, "Networks whose forwarding fields count, as `10.0.0.0/8`."),
         may("stop_time", Kind::Duration, "How long open requests may take once the server is told to stop."),
         may("limits", Kind::Table(&LIMITS), "What one client may ask for."),

@@ -289,7 +289,7 @@ fn folder_taken_off(site: &mut Site) {
 
 /// What a target without a slash is put behind is the reader's to write out.
 fn rewrite_base(site: &mut Site) {
-    let [based, bare, root] = folders(site, ["/based/", "/bare/", "/root/"]);
+    let [based, bare, root] = folders(site, ["/based/", "/bare/", "/top/"]);
     site.rule(based, re("^a$"), to(307, "/public/c"));
     site.rule(based, re("^b/(.*)$"), to(307, "/public/d/{1}?own=1"));
     site.rule(based, re("^abs$"), to(307, "/c"));
