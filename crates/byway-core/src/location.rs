@@ -343,6 +343,13 @@ impl Writer<'_, '_> {
                 let path = if slash { path.strip_prefix(b"/").unwrap_or(path) } else { path };
                 self.text_of(path, place, self.as_sent())?;
             }
+            // In a path it is one segment, and cannot open a query of its own.
+            Part::Query if place == Landing::Path && with.form != CaptureForm::Verbatim => {
+                push_value_in_path(with.request.query.unwrap_or_default(), self.out);
+            }
+            Part::Query if place < Landing::Path => {
+                self.text_of(with.request.query.unwrap_or_default(), place, CaptureForm::Raw)?;
+            }
             Part::Query => self.query_text(with.request.query.unwrap_or_default()),
             Part::PathAndQuery => {
                 self.text_of(with.request.path, place, self.as_sent())?;

@@ -4,6 +4,7 @@
 //! were sent.
 
 use crate::dialect::{MergeWinner, QueryPolicy};
+use crate::location::LENGTH_LIMIT;
 use crate::path::{is_escape, is_query_byte, push_decoded, push_escaped};
 
 /// The pairs of a query as sent: the whole pair, its name, its value.
@@ -97,6 +98,10 @@ fn append(query: &[u8], own: Option<usize>, out: &mut Vec<u8>) {
 
 fn merge(winner: MergeWinner, request: &[u8], own: Option<usize>, out: &mut Vec<u8>) {
     let Some(mark) = own else { return append(request, None, out) };
+    // Both together are longer than any Location: comparing each name with each would only cost time before the refusal.
+    if out.len() + request.len() > LENGTH_LIMIT {
+        return append(request, own, out);
+    }
     let target: Vec<u8> = out[mark + 1..].to_vec();
     let named_in = |query: &[u8], name: &[u8]| {
         let name = decoded(name);

@@ -2,7 +2,7 @@
 //!
 //! byway's own patterns run in linear time and are compared with the whole path. Patterns of other servers may look around or
 //! refer back; those go to a backtracking engine with a bounded number of steps. Cost is bounded on every side: the size of a
-//! compiled pattern, the steps of a match, and the number of matchers kept ([`MatcherCache`]).
+//! compiled pattern, the steps of a match, and the memory of the matchers that are kept.
 
 use std::borrow::Cow;
 use std::fmt;

@@ -206,8 +206,13 @@ impl<'a> Target<'a> {
         if is_plain(text) && !(text.contains('$') && matches!(source.path, crate::source::PathPattern::Regex(_))) {
             return Ok(Target { pieces: Pieces::Constant(Cow::Borrowed(text)) });
         }
-        let pieces = Parser::new(text, source).parse()?;
-        Ok(Target { pieces: folded(pieces) })
+        let target = Target { pieces: folded(Parser::new(text, source).parse()?) };
+        match target.constant().is_some_and(|text| text.len() > TARGET_LIMIT) {
+            true => {
+                invalid(0..text.len(), format!("the target is longer than {TARGET_LIMIT} bytes once escaped"), None)
+            }
+            false => Ok(target),
+        }
     }
 
     /// A target put together by the reader of another server's file.

@@ -127,7 +127,8 @@ fn build(list: &[Made], order: Order) -> Case {
     let mut sources = Vec::new();
     for (number, made) in list.iter().enumerate() {
         let Ok(mut source) = Source::parse(made.source.clone().leak()) else { continue };
-        source.slash = if made.slash { TrailingSlash::Either } else { TrailingSlash::Significant };
+        let is_regex = matches!(source.path, PathPattern::Regex(_));
+        source.slash = if made.slash && !is_regex { TrailingSlash::Either } else { TrailingSlash::Significant };
         source.case = if made.case { LetterCase::Ignored } else { LetterCase::Significant };
         if let PathPattern::Regex(pattern) = &mut source.path {
             if made.case {
@@ -160,6 +161,7 @@ fn build(list: &[Made], order: Order) -> Case {
 type Rank = (Reverse<i32>, u8, Reverse<usize>, u8, Reverse<usize>, Vec<u8>, Reverse<usize>);
 
 fn rank(source: &Source<'_>, made: &Made) -> Rank {
+    let source = &joined(source);
     let (host, labels) = match &source.host {
         HostPattern::Exact(_) => (0, 0),
         HostPattern::Below(parent) => (1, parent.len()),
@@ -195,7 +197,20 @@ struct Wanted<'r> {
     header: bool,
 }
 
+/// A pattern without the empty segment behind a slash at its end, where that slash does not count.
+fn joined<'a>(source: &Source<'a>) -> Source<'a> {
+    let mut source = source.clone();
+    if let (PathPattern::Segments { segments, tail: false }, TrailingSlash::Either) = (&mut source.path, source.slash)
+        && segments.len() > 1
+        && matches!(segments.last(), Some(Segment::Literal(text)) if text.is_empty())
+    {
+        segments.pop();
+    }
+    source
+}
+
 fn matches(source: &Source<'_>, made: &Made, wanted: &Wanted<'_>) -> bool {
+    let source = &joined(source);
     let folded = |path: &[u8]| {
         let mut path = path.to_vec();
         if source.case == LetterCase::Ignored {

@@ -36,7 +36,8 @@ pub(crate) enum Content<'d> {
 }
 
 /// The methods that are served: all but CONNECT and TRACE, and any that is not known.
-const ALLOW: &str = "Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n";
+/// The methods that a 405 names (RFC 9110 §15.5.6).
+pub(crate) const ALLOWED: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
 const NO_STORE: &str = "no-store";
 
@@ -118,7 +119,7 @@ impl<'d> Answer<'d> {
             push(out, &["\r\n"]);
         }
         if self.status == 405 {
-            push(out, &[ALLOW]);
+            push(out, &["Allow: ", ALLOWED, "\r\n"]);
         }
     }
 }
@@ -265,6 +266,6 @@ mod tests {
         answer.write(to("GET"), &clock, &mut get);
         answer.write(to("HEAD"), &clock, &mut head);
         assert!(get.starts_with(&head) && head.ends_with(b"\r\n\r\n") && get.len() > head.len());
-        assert!(String::from_utf8(head).is_ok_and(|head| head.contains(ALLOW)));
+        assert!(String::from_utf8(head).is_ok_and(|head| head.contains(ALLOWED)));
     }
 }

@@ -146,7 +146,7 @@ fn size_byte(size: u64, digits: u8, byte: u8) -> Step {
             Step::To(Chunk::Size { size: size << 4 | u64::from(digit), digits: digits + 1 })
         }
         (None, b'\r') if digits > 0 => Step::To(Chunk::SizeEnd { size }),
-        (None, b';' | b' ' | b'\t') if digits > 0 => Step::To(Chunk::Extension { size, length: 0 }),
+        (None, b';') if digits > 0 => Step::To(Chunk::Extension { size, length: 0 }),
         _ => Step::Broken,
     }
 }

@@ -114,7 +114,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             match self.state {
                 State::Done => return Poll::Ready(Ok(())),
                 // A body is read on while its answer waits for room: the client may read only after it has written.
-                State::Body(_) => {}
+                // One that never reads, and pipelines, waits once a batch of answers stands unread: its memory is ours.
+                State::Body(_) if self.output.len() <= BATCH => {}
                 State::Closing => {
                     ready!(flushed);
                     ready!(Pin::new(self.stream()?).poll_shutdown(cx))?;

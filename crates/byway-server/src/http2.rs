@@ -117,11 +117,11 @@ fn respond(request: &Request<OpenBody>, core: &Core, peer: Peer) -> Answered {
     let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
     let host = match one_host(request) {
         Ok(host) => host,
-        Err(bad) => return (refuse(bad, core), None),
+        Err(bad) => return (refuse(bad, core, head_only), None),
     };
     let effective = match Effective::of(request.method().as_str(), target, host, Scheme::Http) {
         Ok(effective) => effective,
-        Err(bad) => return (refuse(bad, core), None),
+        Err(bad) => return (refuse(bad, core, head_only), None),
     };
     let fields = MapFields(request.headers());
     let length = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
@@ -157,10 +157,10 @@ fn one_host(request: &Request<OpenBody>) -> Result<Option<&str>, BadHead> {
     }
 }
 
-fn refuse(bad: BadHead, core: &Core) -> Response<Full<Bytes>> {
+fn refuse(bad: BadHead, core: &Core, head_only: bool) -> Response<Full<Bytes>> {
     core.counters.malformed();
     core.counters.status(bad.status());
-    build(&Answer::refused(bad), core, false)
+    build(&Answer::refused(bad), core, head_only)
 }
 
 fn build(answer: &Answer<'_>, core: &Core, head_only: bool) -> Response<Full<Bytes>> {
@@ -186,6 +186,9 @@ fn build(answer: &Answer<'_>, core: &Core, head_only: bool) -> Response<Full<Byt
         set(header::CONTENT_LENGTH, &length.to_string());
     }
     set(header::CACHE_CONTROL, answer.cache_control);
+    if answer.status == 405 {
+        set(header::ALLOW, crate::answer::ALLOWED);
+    }
     if !answer.vary.is_empty() {
         set(header::VARY, answer.vary);
     }

@@ -139,6 +139,9 @@ impl Subject {
             (_, name) => {
                 let name = name.unwrap_or_default();
                 let folded = matches!(SUBJECTS[row].depends, Depends::OnNamedField);
+                if folded && !is_field_name(name) {
+                    return refused(format!("`{}` is no name of a header field", name.escape_default()), None);
+                }
                 let name = if folded { name.to_ascii_lowercase() } else { name.to_owned() };
                 Ok(Subject::Of { row: row as u8, name })
             }
@@ -181,6 +184,13 @@ impl fmt::Display for Condition {
         }
         write!(f, "{} {}", if self.negate { " not" } else { "" }, self.test)
     }
+}
+
+/// Whether a text is the name of a header field (a token, RFC 9110 §5.1), and not the `*` of `Vary`.
+pub(crate) fn is_field_name(name: &str) -> bool {
+    !name.is_empty()
+        && name != "*"
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
 }
 
 fn any_text(text: &str) -> Result<String, String> {

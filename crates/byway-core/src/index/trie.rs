@@ -11,6 +11,10 @@ use crate::wire::{Put, u32_at};
 
 /// Bytes of a node in the file: parent, label hash, capture child, ends, tails.
 const NODE: usize = 32;
+/// The deepest node: the segments of the longest pattern.
+pub(crate) const DEPTH: u32 = 128;
+/// Nodes that one walk looks at. No tree that was checked comes near it.
+const STEPS: u32 = 100_000;
 /// No node.
 pub(crate) const NONE: u32 = u32::MAX;
 
@@ -117,6 +121,12 @@ pub(crate) struct Trie<'s> {
     pub(crate) edges: HashTable<'s>,
 }
 
+/// How far a walk has come.
+struct Way {
+    depth: u32,
+    steps: u32,
+}
+
 /// Which list of rules a walk has come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Postings {
@@ -148,18 +158,48 @@ impl Trie<'_> {
         hash: &impl Fn(&[u8]) -> u64,
         visit: &mut impl FnMut(Postings) -> bool,
     ) -> bool {
+        let mut way = Way { depth: 0, steps: 0 };
+        self.go(node, rest, hash, visit, &mut way)
+    }
+
+    fn go(
+        &self,
+        node: u32,
+        rest: Option<&[u8]>,
+        hash: &impl Fn(&[u8]) -> u64,
+        visit: &mut impl FnMut(Postings) -> bool,
+        way: &mut Way,
+    ) -> bool {
+        way.steps += 1;
+        if way.depth > DEPTH || way.steps > STEPS {
+            return way.steps > STEPS;
+        }
+        way.depth += 1;
+        let done = self.at_node(node, rest, hash, visit, way);
+        way.depth -= 1;
+        done
+    }
+
+    fn at_node(
+        &self,
+        node: u32,
+        rest: Option<&[u8]>,
+        hash: &impl Fn(&[u8]) -> u64,
+        visit: &mut impl FnMut(Postings) -> bool,
+        way: &mut Way,
+    ) -> bool {
         let Some(rest) = rest else {
             return self.offer(node, 16, visit) || self.offer(node, 24, visit);
         };
         let end = memchr::memchr(b'/', rest).unwrap_or(rest.len());
         let (segment, below) = (&rest[..end], rest.get(end + 1..));
         if let Some(child) = self.literal(node, hash(segment))
-            && self.walk(child, below, hash, visit)
+            && self.go(child, below, hash, visit, way)
         {
             return true;
         }
         let capture = self.at(node, 8);
-        if !segment.is_empty() && capture != NONE && self.walk(capture, below, hash, visit) {
+        if !segment.is_empty() && capture != NONE && self.go(capture, below, hash, visit, way) {
             return true;
         }
         self.offer(node, 24, visit)
@@ -174,11 +214,23 @@ impl Trie<'_> {
     pub(crate) fn is_sound(&self, postings: usize) -> bool {
         let count = (self.nodes.len() / NODE) as u32;
         let fits = |list: Postings| list.start as usize + list.len as usize <= postings;
+        // Every node hangs on one parent before it, and none deeper than a pattern may be, so that a walk ends soon.
+        let mut depths = vec![0u32; count as usize];
+        for node in 0..count {
+            let parent = self.at(node, 0);
+            depths[node as usize] = match depths.get(parent as usize) {
+                _ if parent == NONE => 0,
+                Some(depth) if parent < node => depth + 1,
+                _ => return false,
+            };
+        }
+        if depths.iter().any(|&depth| depth > DEPTH) {
+            return false;
+        }
         self.nodes.len().is_multiple_of(NODE)
             && (0..count).all(|node| {
                 let capture = self.at(node, 8);
-                // A child comes after its parent, so a walk ends.
-                (capture == NONE || capture < count && capture > node)
+                (capture == NONE || capture < count && self.at(capture, 0) == node)
                     && fits(self.list(node, 16))
                     && fits(self.list(node, 24))
             })

@@ -10,7 +10,7 @@ use rapidhash::v3::{RapidSecrets, rapidhash_v3_seeded};
 
 use super::format::{BLOB_HEAD, CELL, HEADER, Section};
 use super::shape::{self, Kind};
-use super::writing::{Writing, write_blob};
+use super::writing::{Writing, looked_up, write_blob};
 use super::{After, Memory, Order, RuleRef, RuleSet, TableId, TableSpec};
 use crate::dialect::{DIALECTS, LetterCase, TrailingSlash, View};
 use crate::host::HostPattern;
@@ -23,7 +23,7 @@ use crate::walk::{cell_hash, key_hash};
 use crate::wire::Put;
 
 /// The most segments of one pattern; a walk goes as deep.
-const SEGMENT_LIMIT: usize = 128;
+const SEGMENT_LIMIT: usize = crate::index::trie::DEPTH as usize;
 
 /// Why a rule cannot be taken into a rule set.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -256,6 +256,15 @@ impl Builder {
         {
             return refused(format!("a pattern has at most {SEGMENT_LIMIT} segments"), Some("write a regex after `~`"));
         }
+        if matches!(rule.source.path, PathPattern::Regex(_)) && rule.source.slash == TrailingSlash::Either {
+            return refused(
+                "`slash = \"either\"` says nothing of a regex",
+                Some("write `/?` at the end of the pattern"),
+            );
+        }
+        if !rule.cache_control.is_none_or(shape::is_field_value) {
+            return refused("`Cache-Control` holds a character that no header field may hold", None);
+        }
         if rule.source.query.len() > 16 {
             return refused("a source asks for at most 16 query pairs", Some("ask for the others in conditions"));
         }
@@ -381,6 +390,7 @@ impl Builder {
                 let root = *building.root.get_or_insert_with(|| self.trie.root());
                 let secrets = &self.secrets;
                 let folds = source.case == LetterCase::Ignored;
+                let segments = looked_up(source, segments, *tail);
                 self.trie.insert(root, segments, *tail, reference, |text| match folds {
                     true => rapidhash_v3_seeded(&text.to_ascii_lowercase(), secrets),
                     false => rapidhash_v3_seeded(text, secrets),

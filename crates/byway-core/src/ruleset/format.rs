@@ -8,7 +8,7 @@ use std::fmt;
 
 use rapidhash::v3::{RapidSecrets, rapidhash_v3_seeded};
 
-use super::shape::{self, Kind, Shape};
+use super::shape::{self, Does, Kind, Shape};
 use super::{After, Data, Memory, Order, RuleRef, RuleSet, TableId};
 use crate::dialect::{BYWAY, DIALECTS, Dialect, LetterCase, TrailingSlash, View};
 use crate::index::hash::HashTable;
@@ -457,7 +457,7 @@ impl<'s> Sections<'s> {
             let table = self.table(TableId(id));
             let after = match table.after {
                 After::NextRoot => true,
-                // A later table, so that a walk ends.
+                // That a walk ends is seen to by its limit of tables.
                 After::Table(next) => usize::from(next.0) < self.table_count(),
             };
             let written = u32_at(self.section(Section::Tables), usize::from(id) * TABLE + 20);
@@ -497,7 +497,7 @@ impl<'s> Sections<'s> {
                 return broken("a rule refers to what is not there");
             }
             let shape = self.shape(blob.shape);
-            if shape.is_constant() && !crate::location::is_sound(blob.target)
+            if shape.is_constant() && shape.does() == Does::Redirect && !crate::location::is_sound(blob.target)
                 || shape.kind() == Kind::Regex && std::str::from_utf8(blob.key).is_err()
             {
                 return broken("a rule holds text that it must not");

@@ -2,7 +2,7 @@
 //!
 //! [`Builder`] takes one borrowed rule after the other; [`RuleSet`] answers ([`RuleSet::decide`]), lists ([`RuleSet::rules`]),
 //! and is its own file ([`RuleSet::as_bytes`], [`RuleSet::open`]). The layout of the bytes is in [`format`](self), the walk over
-//! them in [`crate::walk`].
+//! them in `walk`.
 
 mod build;
 mod format;

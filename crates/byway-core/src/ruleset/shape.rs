@@ -414,7 +414,9 @@ impl<'s> Shape<'s> {
 
     /// What the rule says for `Cache-Control`; empty where it says nothing.
     pub(crate) fn cache_control(self) -> &'s str {
-        if self.flag(CACHES) { self.cold().cache_control } else { "" }
+        let text = if self.flag(CACHES) { self.cold().cache_control } else { "" };
+        // What was not checked when it was opened must not reach a header.
+        if is_field_value(text) { text } else { "" }
     }
 
     pub(crate) fn cold(self) -> Cold<'s> {
@@ -435,9 +437,14 @@ impl<'s> Shape<'s> {
             group: cursor.str(),
             owner: cursor.str(),
             note: cursor.str(),
-            is_sound: cursor.is_sound(),
+            is_sound: cursor.is_sound() && is_field_value(cache_control),
         }
     }
+}
+
+/// Whether a text may be the value of a header field.
+pub(crate) fn is_field_value(text: &str) -> bool {
+    text.bytes().all(|b| (b' '..=b'~').contains(&b))
 }
 
 pub(crate) fn encode_pattern(pattern: &Pattern<'_>, out: &mut Vec<u8>) {

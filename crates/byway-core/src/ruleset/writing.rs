@@ -26,6 +26,18 @@ pub(super) fn write_blob(rule: &Rule<'_>, head: [u32; 4], out: &mut Vec<u8>) -> 
     Some(key_len)
 }
 
+/// The segments by which a pattern is looked up: where a slash at the end does not count, the empty one behind it is left out.
+pub(super) fn looked_up<'r, 'a>(source: &Source<'_>, segments: &'r [Segment<'a>], tail: bool) -> &'r [Segment<'a>] {
+    match segments {
+        [rest @ .., Segment::Literal(last)]
+            if source.slash == TrailingSlash::Either && !tail && last.is_empty() && !rest.is_empty() =>
+        {
+            rest
+        }
+        all => all,
+    }
+}
+
 /// Writes what a source is looked up by.
 fn write_key(source: &Source<'_>, out: &mut Vec<u8>) {
     let start = out.len();
@@ -35,7 +47,7 @@ fn write_key(source: &Source<'_>, out: &mut Vec<u8>) {
         }
         PathPattern::Segments { segments, tail } => {
             out.put_u8(u8::from(*tail));
-            for segment in segments {
+            for segment in looked_up(source, segments, *tail) {
                 let (tag, text): (u8, &[u8]) = match segment {
                     Segment::Literal(text) => (0, text),
                     Segment::Named(name) => (1, name.as_bytes()),

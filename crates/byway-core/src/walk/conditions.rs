@@ -1,7 +1,7 @@
 //! What more a rule asks: scheme, port, time, query pairs, conditions; and what that does to caches.
 
 use super::{Aside, Walk, Watch};
-use crate::condition::{Depends, SUBJECTS, Tried, glob_matches};
+use crate::condition::{Depends, SUBJECTS, Tried, glob_matches, is_field_name};
 use crate::decision::Storing;
 use crate::dialect::QueryPolicy;
 use crate::location::TargetBytes;
@@ -119,6 +119,11 @@ impl<'w, W: Watch> Walk<'w, W> {
             Depends::OnField(field) => field,
             Depends::OnNamedField => name,
         };
+        // A name that no field can have, from a file that was not checked, is not written into an answer.
+        if !is_field_name(field) {
+            self.storing = Storing::Forbidden;
+            return;
+        }
         let vary = &mut self.scratch.vary;
         if !vary.split(", ").any(|held| held == field) {
             if !vary.is_empty() {
