@@ -233,7 +233,8 @@ def writes_first(world):
 BAD = {400, None}
 MALFORMED = [
     ("userinfo", request("GET", "/old", "u:p@a.test"), BAD),
-    ("fragment", request("GET", "/old#x"), BAD),
+    # The library that reads HTTP/2 drops a fragment before anyone can refuse it; it must not come back in a Location.
+    ("fragment", request("GET", "/old#x"), BAD | {307}),
     ("path-without-slash", request("GET", "old"), BAD),
     ("path-empty", request("GET", ""), BAD),
     ("path-with-space", request("GET", "/old x"), BAD),

@@ -89,7 +89,8 @@ ROWS = [
     ("angle", get(b"/old<x>"), BAD),
     ("backslash", get(b"/old\\x"), BAD),
     ("broken-percent", get(b"/old%zz"), BAD),
-    ("broken-percent-in-query", get(b"/old?a=%4"), BAD),
+    # Browsers send a lone `%` in a query; it is taken, and written as `%25`.
+    ("broken-percent-in-query", get(b"/old?a=%4"), BAD | {307}),
     # version and method
     ("version-2", get(version=b"HTTP/2.0"), BAD | {505}),
     ("version-3", get(version=b"HTTP/3.1"), BAD | {505}),
