@@ -123,7 +123,7 @@ fn location(bytes: &[u8]) {
         local_port: 443,
     };
     let mut scratch = Scratch::new();
-    let decision = rules.decide(&request, &Surroundings { now: 0 }, &mut scratch);
+    let decision = rules.decide(&request, &Surroundings::at(0), &mut scratch);
     let Outcome::Redirect(redirect) = decision.outcome else { return };
     let text = redirect.location.as_str();
     assert!(text.len() <= 8_000 && text.bytes().all(|b| (0x21..=0x7E).contains(&b)), "{text:?}");
@@ -162,7 +162,7 @@ fn compiled(bytes: &[u8]) {
                 address: [127, 0, 0, 1].into(),
                 local_port: 80,
             };
-            let _ = rules.decide(&request, &Surroundings { now: 0 }, &mut scratch);
+            let _ = rules.decide(&request, &Surroundings::at(0), &mut scratch);
         }
         for rule in rules.rules().take(100) {
             let _ = (rule.source().to_string(), rule.target_text(), rule.identity(), rule.conditions());

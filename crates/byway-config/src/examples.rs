@@ -197,7 +197,7 @@ impl Case {
 
     /// What the rules say of it, and which rule says so.
     pub fn decide(&self, rules: &RuleSet, now: i64, scratch: &mut Scratch) -> (Expected, Option<RuleRef>) {
-        let around = Surroundings { now: self.at.unwrap_or(now) };
+        let around = Surroundings::at(self.at.unwrap_or(now));
         let decision = rules.decide(&self.request(), &around, scratch);
         (Expected::of(&decision), decision.rule)
     }

@@ -106,7 +106,7 @@ fn row(count: usize, mix: Mix) {
                 address: [127, 0, 0, 1].into(),
                 local_port: 443,
             };
-            let decision = rules.decide(black_box(&request), &Surroundings { now: 0 }, &mut scratch);
+            let decision = rules.decide(black_box(&request), &Surroundings::at(0), &mut scratch);
             hits += usize::from(matches!(decision.outcome, Outcome::Redirect(_)));
             black_box(&decision);
         }

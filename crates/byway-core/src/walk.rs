@@ -107,7 +107,7 @@ impl RuleSet {
     ///     local_port: 80,
     /// };
     /// let mut scratch = Scratch::new();
-    /// let decision = rules.decide(&request, &Surroundings { now: 0 }, &mut scratch);
+    /// let decision = rules.decide(&request, &Surroundings::at(0), &mut scratch);
     /// assert_eq!(decision.outcome, Outcome::Pass);
     /// ```
     pub fn decide<'s>(

@@ -86,7 +86,7 @@ fn use_all(rules: &RuleSet, scratch: &mut Scratch) {
             address: [127, 0, 0, 1].into(),
             local_port: 80,
         };
-        let _ = rules.decide(&request, &Surroundings { now: 0 }, scratch);
+        let _ = rules.decide(&request, &Surroundings::at(0), scratch);
     }
 }
 

@@ -312,7 +312,7 @@ impl Watch for Recorder {
 }
 
 fn decided(rules: &RuleSet, request: &Request<'_>, scratch: &mut Scratch) -> (String, Option<u32>, String) {
-    let decision = rules.decide(request, &Surroundings { now: 10 }, scratch);
+    let decision = rules.decide(request, &Surroundings::at(10), scratch);
     let rule = decision.rule.map(|rule| rules.rule(rule).number());
     (support::outcome(&decision.outcome), rule, decision.vary.to_owned())
 }
@@ -358,7 +358,7 @@ proptest! {
                 let found = decided(&case.rules, request, &mut one);
                 prop_assert_eq!(&decided(&opened, request, &mut other), &found);
                 let mut recorder = Recorder::default();
-                let watched = case.rules.decide_watched(request, &Surroundings { now: 10 }, &mut third, &mut recorder);
+                let watched = case.rules.decide_watched(request, &Surroundings::at(10), &mut third, &mut recorder);
                 prop_assert_eq!(support::outcome(&watched.outcome), found.0);
                 prop_assert_eq!(recorder.taken, watched.rule.into_iter().collect::<Vec<_>>());
                 prop_assert!(recorder.asides.iter().all(|(rule, _)| Some(*rule) != watched.rule));
@@ -408,7 +408,7 @@ proptest! {
                 fields: byway_core::NO_FIELDS, address: [192, 0, 2, 1].into(), local_port: 443,
             };
             let mut scratch = Scratch::new();
-            let decision = rules.decide(&request, &Surroundings { now: 0 }, &mut scratch);
+            let decision = rules.decide(&request, &Surroundings::at(0), &mut scratch);
             let Outcome::Redirect(redirect) = &decision.outcome else { continue };
             let location = redirect.location.as_str();
             prop_assert!(location.bytes().all(|b| (0x21..=0x7E).contains(&b)), "{location:?}");

@@ -100,7 +100,7 @@ impl Core {
             address,
             local_port: incoming.peer.local_port,
         };
-        let decision = generation.rules.decide(&request, &Surroundings { now: self.clock.second() }, &mut scratch);
+        let decision = generation.rules.decide(&request, &Surroundings::at(self.clock.second()), &mut scratch);
         let answer = Answer::of(&decision, &self.settings.unmatched, || incoming.asked());
         write(&answer);
         self.count(generation, &decision, answer.status);

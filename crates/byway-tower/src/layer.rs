@@ -77,7 +77,7 @@ impl RedirectLayer {
         let rules = self.rules();
         let Some(seen) = Seen::of(request) else { return Err(None) };
         SCRATCH.with_borrow_mut(|scratch| {
-            let around = Surroundings { now: (self.now)() };
+            let around = Surroundings::at((self.now)());
             let decision = rules.decide(&seen.request(request), &around, scratch);
             answer::response(&decision).ok_or_else(|| vary_of(&decision))
         })

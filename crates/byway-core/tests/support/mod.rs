@@ -85,7 +85,7 @@ impl Asked {
             address: self.address,
             local_port: self.local_port,
         };
-        with(Ok(rules.decide_watched(&request, &Surroundings { now: self.now }, &mut Scratch::new(), watch)))
+        with(Ok(rules.decide_watched(&request, &Surroundings::at(self.now), &mut Scratch::new(), watch)))
     }
 }
 

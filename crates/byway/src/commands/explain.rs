@@ -70,7 +70,7 @@ impl Run for Explain {
             address: self.address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
             local_port: port,
         };
-        let around = Surroundings { now: self.at.unwrap_or_else(rules::now) };
+        let around = Surroundings::at(self.at.unwrap_or_else(rules::now));
         let (mut scratch, mut watched) = (Scratch::new(), Watched::default());
         let decision = rules.decide_watched(&request, &around, &mut scratch, &mut watched);
         let explained = Explained {
