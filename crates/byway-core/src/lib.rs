@@ -28,6 +28,7 @@ pub mod status;
 pub mod surroundings;
 pub mod target;
 mod walk;
+pub mod window;
 mod wire;
 
 pub use decision::{Decision, Outcome, Redirect, Refusal, Reply};

@@ -1,23 +1,47 @@
 //! What a decision depends on beside the request and the rules: a snapshot that the edge makes.
 //!
-//! The core has no clock and draws nothing; whoever decides hands the moment in.
+//! The core has no clock, draws nothing and knows no time zone; whoever decides hands the moment in, and with it an
+//! [`Outlook`]: what is known of the windows of a rule set.
 
-/// The moment in which a request is decided.
+use crate::window::Span;
+
+/// The moment in which a request is decided, and what is known of it.
 ///
 /// ```
 /// use byway_core::Surroundings;
 /// assert_eq!(Surroundings::at(0).now, 0); // 1970-01-01T00:00:00Z
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
-pub struct Surroundings {
+pub struct Surroundings<'a> {
     /// Now, in seconds since 1970-01-01T00:00:00Z.
     pub now: i64,
+    /// A number that goes up by one with every decision of a thread: whose turn it is in a pool.
+    pub turn: u32,
+    /// What is known of the windows and pools of the rule set; `None` where nobody looked.
+    pub outlook: Option<&'a Outlook>,
 }
 
-impl Surroundings {
+impl Surroundings<'static> {
     /// This moment, in seconds since 1970-01-01T00:00:00Z, and nothing else known.
-    pub const fn at(now: i64) -> Surroundings {
-        Surroundings { now }
+    pub const fn at(now: i64) -> Surroundings<'static> {
+        Surroundings { now, turn: 0, outlook: None }
     }
+}
+
+impl<'a> Surroundings<'a> {
+    /// The same moment, seen with what is known of windows and pools.
+    pub const fn with<'b>(self, outlook: &'b Outlook) -> Surroundings<'b>
+    where
+        'a: 'b,
+    {
+        Surroundings { now: self.now, turn: self.turn, outlook: Some(outlook) }
+    }
+}
+
+/// What is known of the windows of one rule set, by their numbers there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outlook {
+    /// The spans of each window, ascending and apart; those around the moment suffice.
+    pub windows: Vec<Vec<Span>>,
 }

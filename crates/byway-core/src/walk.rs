@@ -113,7 +113,7 @@ impl RuleSet {
     pub fn decide<'s>(
         &'s self,
         request: &Request<'_>,
-        around: &Surroundings,
+        around: &Surroundings<'_>,
         scratch: &'s mut Scratch,
     ) -> Decision<'s> {
         self.decide_watched(request, around, scratch, &mut ())
@@ -123,7 +123,7 @@ impl RuleSet {
     pub fn decide_watched<'s, W: Watch>(
         &'s self,
         request: &Request<'_>,
-        around: &Surroundings,
+        around: &Surroundings<'_>,
         scratch: &'s mut Scratch,
         watch: &mut W,
     ) -> Decision<'s> {
@@ -234,7 +234,7 @@ struct Walk<'w, W> {
     request: &'w Request<'w>,
     /// The request's host in its compared form.
     host: &'w str,
-    around: &'w Surroundings,
+    around: &'w Surroundings<'w>,
     scratch: &'w mut Scratch,
     watch: &'w mut W,
     storing: Storing,
