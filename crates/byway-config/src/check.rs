@@ -104,6 +104,10 @@ pub fn check(loaded: &Loaded, files: &dyn Files, options: &CheckOptions) -> Repo
         findings.push(diagnostic.clone());
     }
     if let Some(rules) = &loaded.rules {
+        if rules.is_empty() {
+            let help = "write a `[[redirect]]` with `from` and `to`";
+            findings.push(Diagnostic::warning("no-rules", "there is no rule: every request passes").help(help));
+        }
         let mut locator = Locator::new(files, &loaded.files);
         lints::run(rules, options.now, loaded.targets, &mut locator, &mut findings);
         run_examples(loaded, &mut locator, options.now, &mut findings);

@@ -146,6 +146,7 @@ fn read_header(lines: &Lines<'_>, flavour: Flavour, list: &mut List<'_>) -> Opti
     if !is_understood {
         return headless(lines, text, flavour, header, list);
     }
+    let has_unknown = !unknown.is_empty();
     for (range, name) in unknown {
         let known = COLUMNS.iter().flat_map(|(_, names)| names.iter().copied());
         let help = match nearest(&name, known) {
@@ -157,6 +158,10 @@ fn read_header(lines: &Lines<'_>, flavour: Flavour, list: &mut List<'_>) -> Opti
     let missing = [(Column::From, "from"), (Column::To, "to")]
         .into_iter()
         .find(|(column, _)| header.places[*column as usize].is_none());
+    if missing.is_some() && has_unknown {
+        // The misspelt one is probably the missing one.
+        return None;
+    }
     if let Some((_, name)) = missing {
         list.refuse(
             lines,

@@ -234,8 +234,37 @@ fn split_scheme(text: &str) -> Result<(SchemePart, &str), InvalidSource> {
     }
 }
 
+/// The URL that `http//x`, `http:/x`, `https:x` was meant to be.
+pub(crate) fn misspelt_scheme(text: &str) -> Option<String> {
+    let end = text.find([':', '/']).filter(|&end| end > 0)?;
+    let (scheme, rest) = text.split_at(end);
+    let is_scheme = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
+    let rest = rest.trim_start_matches([':', '/']);
+    (is_scheme && !text[end..].starts_with("://") && rest.contains('.'))
+        .then(|| format!("{}://{rest}", scheme.to_ascii_lowercase()))
+}
+
+/// The text without the typographic quotes that an editor put around it; `None` where it begins with none.
+///
+/// ```
+/// assert_eq!(byway_core::source::unquoted("“/a”"), Some("/a"));
+/// assert_eq!(byway_core::source::unquoted("/a"), None);
+/// ```
+pub fn unquoted(text: &str) -> Option<&str> {
+    let is_quote = |c: char| matches!(c, '“' | '”' | '„' | '‘' | '’' | '«' | '»');
+    text.starts_with(is_quote).then(|| text.trim_matches(is_quote))
+}
+
 /// `host/path` without a scheme is taken where the first part can only be a host.
 fn without_scheme(text: &str) -> Result<(SchemePart, &str), InvalidSource> {
+    if let Some(url) = misspelt_scheme(text) {
+        let what = format!("`{text}` is no URL: the scheme is followed by `://`");
+        return invalid(0..text.len(), what, format!("write `{url}`"));
+    }
+    if let Some(bare) = unquoted(text) {
+        let what = format!("`{text}` begins with a typographic quote");
+        return invalid(0..text.len(), what, format!("write `{bare}` between straight quotes"));
+    }
     let head = &text[..text.find(['/', '?', '~']).unwrap_or(text.len())];
     let looks_like_host = head.contains(['.', ':']) || head == "localhost" || head.starts_with('[');
     match looks_like_host && head.len() < text.len() {
@@ -551,6 +580,9 @@ mod tests {
             ("/a#b", 2..4, "`#` in a source"),
             ("/:a/:a", 4..6, "`:a` is captured twice"),
             ("ftp://x/", 0..3, "the scheme `ftp` is not served"),
+            ("http//t.test/a", 0..14, "`http//t.test/a` is no URL: the scheme is followed by `://`"),
+            ("https:/t.test", 0..13, "`https:/t.test` is no URL: the scheme is followed by `://`"),
+            ("“/a”", 0..8, "`“/a”` begins with a typographic quote"),
             ("docs/old", 0..8, "`docs/old` begins neither with `/` nor with a host"),
             ("http:///x", 7..7, "the host is empty"),
             ("//t.test:99999/x", 2..14, "the port is no number from 1 to 65535"),

@@ -67,6 +67,10 @@ impl Explained<'_> {
         if let Outcome::Redirect(redirect) = &self.decision.outcome {
             _ = writeln!(text, "\n{}", meaning(redirect.status, self.request.method));
         }
+        if is_never_asked(self.request.method) {
+            let method = self.request.method;
+            _ = writeln!(text, "`byway serve` answers {method} with 405 before any rule is asked.");
+        }
         text
     }
 
@@ -108,6 +112,7 @@ impl Explained<'_> {
                 json!({ "rule": place(self.rules.rule(*rule)), "to": to })
             }).collect::<Value>(),
             "preflight": self.watched.preflight,
+            "served": !is_never_asked(self.request.method),
         })
     }
 
@@ -285,6 +290,11 @@ pub(crate) fn meaning(status: RedirectStatus, method: &str) -> String {
         _ => format!("{method} stays {method}"),
     };
     format!("{status} {how_long}: {then}.")
+}
+
+/// Methods that the server refuses itself: CONNECT asks for a tunnel, TRACE would send a stranger's fields back.
+fn is_never_asked(method: &str) -> bool {
+    matches!(method, "CONNECT" | "TRACE")
 }
 
 fn instant(seconds: i64) -> String {

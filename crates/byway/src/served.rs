@@ -2,17 +2,19 @@
 
 use std::path::{Path, PathBuf};
 
+use byway_config::check::{CheckOptions, check};
 use byway_config::diagnostic::Severity;
 use byway_config::files::MemoryFiles;
-use byway_config::load::{LoadOptions, load};
+use byway_config::load::{LoadOptions, Loaded, load};
 use byway_config::own::server::ServerSettings;
 use byway_config::render::Colour;
 use byway_core::RuleSet;
 
 use crate::demo;
+use crate::disk::Disk;
 use crate::exit::{Exit, Failure};
 use crate::map;
-use crate::rules::{self, Reading};
+use crate::rules::{self, Reading, count};
 
 /// Where the rules come from.
 #[derive(Clone, Debug)]
@@ -61,7 +63,8 @@ impl Served {
 
 fn read_files(roots: &[PathBuf], reading: &Reading, colour: Colour) -> Read {
     let mut loaded = reading.load(roots);
-    let said = rules::drawn(&loaded, Severity::Warning, colour);
+    let mut said = rules::drawn(&loaded, Severity::Warning, colour);
+    said.push_str(&findings(&loaded));
     let fresh = match loaded.rules.take() {
         Some(rules) => Ok(Fresh { rules, settings: std::mem::take(&mut loaded.settings) }),
         None => Err(rules::refusal(&loaded)),
@@ -72,6 +75,24 @@ fn read_files(roots: &[PathBuf], reading: &Reading, colour: Colour) -> Read {
     files.sort();
     files.dedup();
     Read { fresh, said, files }
+}
+
+/// Up to how many rules the lints are asked at the start: beyond it they would be waited for.
+const CHECKED: usize = 20_000;
+
+/// One line on rules that load and do not do what they should; serving them is still what the person asked for.
+fn findings(loaded: &Loaded) -> String {
+    let is_small = loaded.rules.as_ref().is_some_and(|rules| rules.len() <= CHECKED);
+    let errors = match is_small {
+        true => check(loaded, &Disk, &CheckOptions::at(rules::now())).count(Severity::Error),
+        false => 0,
+    };
+    match errors {
+        0 => String::new(),
+        errors => {
+            format!("`byway check` finds {} in these rules; they are served as they stand\n", count(errors, "error"))
+        }
+    }
 }
 
 fn read_mapped(path: &Path) -> Result<Fresh, Failure> {

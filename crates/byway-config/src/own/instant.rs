@@ -112,7 +112,12 @@ pub(crate) fn from_text(text: &str, zone: &Zone) -> Result<Instant, BadInstant> 
     let Some(local) = local(text) else {
         let help = "write `2027-03-01`, `2027-03-01T08:00` or `2027-03-01T08:00+01:00`".to_owned();
         let what = match text.parse::<civil::Time>() {
+            // The parser took it for nothing, and has said so.
+            _ if text.is_empty() => return Err(BadInstant::Said),
             Ok(_) => format!("`{text}` has no date"),
+            Err(_) if has_the_shape_of_a_date(text) => {
+                format!("`{}` is not in the calendar", super::page::shortened(text))
+            }
             Err(_) => format!("`{}` is no date and no time", super::page::shortened(text)),
         };
         return Err(BadInstant::Why(what, help));
@@ -138,6 +143,16 @@ pub(crate) fn from_text(text: &str, zone: &Zone) -> Result<Instant, BadInstant> 
 pub(crate) fn local(text: &str) -> Option<DateTime> {
     let date = text.parse::<civil::Date>().ok().filter(|_| !text.contains([':', 'T', 't', ' ']));
     date.map(|date| date.at(0, 0, 0, 0)).or_else(|| text.parse::<DateTime>().ok())
+}
+
+/// `2027-02-30` has it, whether or not there is such a day.
+fn has_the_shape_of_a_date(text: &str) -> bool {
+    let date = text.as_bytes().get(..10).unwrap_or_default();
+    date.len() == 10
+        && date
+            .iter()
+            .enumerate()
+            .all(|(at, byte)| if matches!(at, 4 | 7) { *byte == b'-' } else { byte.is_ascii_digit() })
 }
 
 fn with_time(text: &str) -> String {

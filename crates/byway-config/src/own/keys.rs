@@ -319,8 +319,16 @@ pub static STATUS_PAIR: Section = Section {
     title: "`status`",
     help: "One status for GET and HEAD, one for every other method.",
     keys: &[
-        must("get", Kind::OneOf(&[301, 302, 303, 307, 308]), "For GET and HEAD."),
-        must("other", Kind::OneOf(&[301, 302, 303, 307, 308]), "For every other method."),
+        must(
+            "get",
+            Kind::OneOf(&[301, 302, 303, 307, 308]),
+            "For GET and HEAD: write `status = { get = 301, other = 307 }`.",
+        ),
+        must(
+            "other",
+            Kind::OneOf(&[301, 302, 303, 307, 308]),
+            "For every other method: write `status = { get = 301, other = 307 }`.",
+        ),
     ],
 };
 

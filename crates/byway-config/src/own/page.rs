@@ -6,6 +6,7 @@
 
 use std::ops::Range;
 
+use byway_core::source::unquoted;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -50,12 +51,9 @@ impl<'p> Page<'p> {
         for error in errors {
             let range = error.span().unwrap_or(0..0);
             self.broken.push(self.line(range.start));
-            let message = error.message();
-            let code = if message == "duplicate key" { "duplicate-key" } else { "syntax" };
             let shown = self.text.get(range.clone()).unwrap_or_default();
-            let message = if code == "duplicate-key" { format!("`{shown}` is set twice") } else { message.to_owned() };
-            let help = (code == "duplicate-key").then(|| "keep one of the two".to_owned());
-            let diagnostic = Diagnostic::error(code, message).at(self.span(range)).maybe_help(help);
+            let Mistake { code, what, help } = mistake(error.message(), shown);
+            let diagnostic = Diagnostic::error(code, what).at(self.span(range)).maybe_help(help);
             self.push(diagnostic);
         }
         table.into_inner()
@@ -64,6 +62,11 @@ impl<'p> Page<'p> {
     fn is_broken_at(&self, at: usize) -> bool {
         let line = self.line(at);
         self.broken.iter().any(|broken| broken.abs_diff(line) <= 1)
+    }
+
+    /// Whether a value stands on a line whose syntax is broken: what the parser made of it is a guess.
+    pub(crate) fn is_guessed(&self, value: &Value<'_>) -> bool {
+        self.broken.contains(&self.line(value.span().start))
     }
 
     /// The place of some bytes of a string's value: inside its quotes where it is written without escapes, else all of it.
@@ -172,6 +175,37 @@ impl<'p> Page<'p> {
             }
         }
         texts
+    }
+}
+
+/// A mistake in the syntax, as a person is told of it.
+struct Mistake {
+    code: &'static str,
+    what: String,
+    help: Option<String>,
+}
+
+/// What people do most has words of its own; the rest is said as the parser says it.
+fn mistake(message: &str, shown: &str) -> Mistake {
+    let short = shortened(shown.trim());
+    let syntax = |what: String, help: String| Mistake { code: "syntax", what, help: Some(help) };
+    match message {
+        "duplicate key" => Mistake {
+            code: "duplicate-key",
+            what: format!("`{shown}` is set twice"),
+            help: Some("keep one of the two".to_owned()),
+        },
+        _ if message.starts_with("string values must be quoted") => match unquoted(shown.trim()) {
+            Some(bare) => syntax(
+                format!("`{short}` stands in typographic quotes"),
+                format!("write `\"{}\"`, in straight quotes", shortened(bare)),
+            ),
+            None => syntax(format!("`{short}` stands without quotes"), format!("write `\"{short}\"`")),
+        },
+        _ if message.starts_with("invalid date") || message.starts_with("invalid time") => {
+            syntax(format!("`{short}` is not in the calendar: {message}"), "write a day that there is".to_owned())
+        }
+        _ => Mistake { code: "syntax", what: message.to_owned(), help: None },
     }
 }
 

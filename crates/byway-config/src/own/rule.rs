@@ -135,7 +135,7 @@ fn parts<'t, 'p>(page: &mut Page<'p>, record: &Record<'t, 'p>, setting: &Setting
             .help(help);
         page.push(diagnostic);
     }
-    let from = record.get("from")?;
+    let from = record.get("from").filter(|value| !page.is_guessed(value))?;
     let mut source = match Source::parse(from.get_ref().as_str()?) {
         Ok(source) => source,
         Err(error) => {
@@ -176,7 +176,7 @@ fn redirect<'p>(
         Some(value) => query(page, value),
         None => Some(setting.defaults.query.clone()),
     };
-    let Some(to) = record.get("to") else { return };
+    let Some(to) = record.get("to").filter(|value| !page.is_guessed(value)) else { return };
     let Some(written) = to.get_ref().as_str() else { return };
     let Some(origin) = origin(page, record, setting, intake) else { return };
     let is_relative = written.starts_with('/') && !written.starts_with("//");

@@ -68,6 +68,8 @@ pub enum OpenError {
     Version(u32),
     /// They were written on a machine of the other byte order.
     ByteOrder,
+    /// They begin as a rule set and are shorter than its header.
+    Short(u64),
     /// They end before they should, or go on behind their end.
     Length {
         /// What the header says.
@@ -85,6 +87,7 @@ impl fmt::Display for OpenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             OpenError::Foreign => f.write_str("this is no compiled rule set"),
+            OpenError::Short(found) => write!(f, "the rule set was cut short: {found} bytes are not even its header"),
             OpenError::Version(found) => {
                 write!(
                     f,
@@ -123,7 +126,7 @@ impl RuleSet {
     /// use byway_core::ruleset::{Builder, OpenError, RuleSet};
     /// let bytes = Builder::new(7).finish().as_bytes().to_vec();
     /// assert!(RuleSet::open(bytes.clone()).is_ok());
-    /// assert_eq!(RuleSet::open(bytes[..40].to_vec()).unwrap_err(), OpenError::Foreign);
+    /// assert_eq!(RuleSet::open(bytes[..40].to_vec()).unwrap_err(), OpenError::Short(40));
     /// ```
     pub fn open(bytes: impl Into<Memory>) -> Result<RuleSet, OpenError> {
         RuleSet::of(Data::Owned(bytes.into())).and_then(RuleSet::checked)
@@ -140,8 +143,11 @@ impl RuleSet {
             Data::Owned(bytes) => bytes,
             Data::Shared(bytes) => (**bytes).as_ref(),
         };
-        if bytes.len() < HEADER || &bytes[..8] != MAGIC {
+        if !bytes.starts_with(MAGIC) {
             return Err(OpenError::Foreign);
+        }
+        if bytes.len() < HEADER {
+            return Err(OpenError::Short(bytes.len() as u64));
         }
         match (u32_at(bytes, 8), u32_at(bytes, 12)) {
             (_, order) if order == BYTE_ORDER.swap_bytes() => return Err(OpenError::ByteOrder),

@@ -8,7 +8,7 @@ use std::ops::Range;
 use super::{InvalidTarget, Landing, Part, Piece, TARGET_LIMIT, What, invalid};
 use crate::host::normalise;
 use crate::path::{is_escape, is_path_byte, is_query_byte, push_escaped};
-use crate::source::{Source, is_capture_name};
+use crate::source::{Source, is_capture_name, misspelt_scheme, unquoted};
 
 /// Reads one target.
 pub(super) struct Parser<'a, 's> {
@@ -95,7 +95,19 @@ impl<'a, 's> Parser<'a, 's> {
             let help = "a redirect goes to `http://` or `https://`".to_owned();
             return invalid(0..scheme.len(), format!("the scheme `{scheme}` is no target of a redirect"), help);
         }
+        if let Some(url) = misspelt_scheme(text) {
+            let help = format!("write `{url}`");
+            return invalid(whole, format!("`{text}` is no URL: the scheme is followed by `://`"), help);
+        }
+        if let Some(bare) = unquoted(text) {
+            let help = format!("write `{bare}` between straight quotes");
+            return invalid(whole, format!("`{text}` begins with a typographic quote"), help);
+        }
         let head = text.split(['/', '?', '#']).next().unwrap_or_default();
+        if head.starts_with('{') {
+            let help = "write the host: a target that the request chooses sends people wherever an attacker says";
+            return invalid(whole, format!("`{text}` leaves the host to the request"), help.to_owned());
+        }
         let help = match head {
             "" | "." | ".." => "write the whole path, beginning with `/`".to_owned(),
             head if head.contains('.') && !head.starts_with('.') => format!("write `https://{text}`"),

@@ -37,6 +37,10 @@ fn one(written: &str) -> Option<String> {
 fn unknown(written: &str) -> Failure {
     let redirects = RedirectStatus::ALL.map(|status| status.to_string());
     let replies = ReplyStatus::OWN.map(|status| status.number().to_string());
+    if written.parse() == Ok(304_u16) {
+        return Failure::usage("304 Not Modified is no redirect: it says that a cached answer is still good")
+            .help("304 sends nobody anywhere (RFC 9110 section 15.4.5); for a place to go write 307 or 308");
+    }
     Failure::usage(format!("`{written}` is no status that a rule gives")).help(format!(
         "there are {}, and the replies {}",
         redirects.join(", "),
