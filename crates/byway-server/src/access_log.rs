@@ -17,8 +17,9 @@ use byway_core::{Decision, Fields};
 
 use crate::answer::{Answer, push_number};
 use crate::clock::Clock;
-use crate::core::Incoming;
+use crate::core::{Incoming, Peer, Refused};
 use crate::counters::Lingered;
+use crate::head::Glimpse;
 use crate::live::Generation;
 use crate::settings::{Log, LogFormat, Queries};
 
@@ -75,6 +76,25 @@ impl LogBuffer {
         Line { text, began: incoming.began }
     }
 
+    /// A whole line for a request that was refused before anything was decided: what is known of it, and why.
+    pub(crate) fn refused(&mut self, refused: &Refused<'_>, answer: &Answer<'_>, clock: &Clock) {
+        let mut text = std::mem::take(&mut self.spare);
+        text.clear();
+        match self.format {
+            LogFormat::Json => self.json_refused(refused, answer, clock, &mut text),
+            LogFormat::Common | LogFormat::Combined => {
+                self.common_refused(refused, answer, clock, &mut text);
+                if self.format == LogFormat::Combined {
+                    text.extend_from_slice(b" \"-\" \"-\"");
+                }
+                text.extend_from_slice(b" \"");
+                escape(refused.bad.reason().as_bytes(), &mut text);
+                text.push(b'"');
+            }
+        }
+        self.finish_text(&mut text);
+    }
+
     /// Ends a line.
     pub(crate) fn finish(&mut self, line: &mut Line, how: Lingered, bytes: u64) {
         let text = &mut line.text;
@@ -87,6 +107,10 @@ impl LogBuffer {
             push_number(line.began.map_or(0, |began| began.elapsed().as_micros() as u64), text);
             text.push(b'}');
         }
+        self.finish_text(text);
+    }
+
+    fn finish_text(&mut self, text: &mut Vec<u8>) {
         text.push(b'\n');
         self.lines.extend_from_slice(text);
         self.spare = std::mem::take(text);
@@ -110,10 +134,7 @@ impl LogBuffer {
 
     /// `host - - [time] "request" status bytes`
     fn common(&self, incoming: &Incoming<'_>, answer: &Answer<'_>, clock: &Clock, out: &mut Vec<u8>) {
-        push_address(incoming, out);
-        out.extend_from_slice(b" - - [");
-        clock.write_log_stamp(out);
-        out.extend_from_slice(b"] \"");
+        begin_common(incoming.peer, clock, out);
         escape(incoming.method.as_bytes(), out);
         out.push(b' ');
         escape(incoming.effective.path, out);
@@ -134,6 +155,68 @@ impl LogBuffer {
         }
     }
 
+    /// The same for a request that was refused; `-` stands for a request line that is none.
+    fn common_refused(&self, refused: &Refused<'_>, answer: &Answer<'_>, clock: &Clock, out: &mut Vec<u8>) {
+        let Glimpse { method, version, .. } = refused.seen;
+        begin_common(refused.peer, clock, out);
+        match method {
+            "" => out.push(b'-'),
+            method => {
+                let (path, query) = self.target_of(refused);
+                escape(method.as_bytes(), out);
+                out.push(b' ');
+                escape(path, out);
+                if let Some(query) = query {
+                    out.push(b'?');
+                    escape(query, out);
+                }
+                if !version.is_empty() {
+                    out.push(b' ');
+                    escape(version.as_bytes(), out);
+                }
+            }
+        }
+        out.extend_from_slice(b"\" ");
+        push_number(u64::from(answer.status), out);
+        match answer.content.len() {
+            Some(length) if method != "HEAD" => {
+                out.push(b' ');
+                push_number(length as u64, out);
+            }
+            _ => out.extend_from_slice(b" -"),
+        }
+    }
+
+    fn json_refused(&self, refused: &Refused<'_>, answer: &Answer<'_>, clock: &Clock, out: &mut Vec<u8>) {
+        begin_json(refused.peer, clock, out);
+        let (path, query) = self.target_of(refused);
+        let Glimpse { method, version, .. } = refused.seen;
+        let known = [
+            ("method", method.as_bytes()),
+            ("host", refused.host.as_bytes()),
+            ("path", path),
+            ("query", query.unwrap_or_default()),
+            ("protocol", version.as_bytes()),
+        ];
+        for (name, value) in known {
+            if !value.is_empty() {
+                json_text(name, value, out);
+            }
+        }
+        out.extend_from_slice(b",\"status\":");
+        push_number(u64::from(answer.status), out);
+        json_text("refused", refused.bad.reason().as_bytes(), out);
+        out.push(b'}');
+    }
+
+    /// Path and query of what was refused; the query only where queries are written.
+    fn target_of<'r>(&self, refused: &Refused<'r>) -> (&'r [u8], Option<&'r [u8]>) {
+        let target = refused.seen.target;
+        let end = memchr::memchr(b'?', target).unwrap_or(target.len());
+        let query = target.get(end + 1..).filter(|_| self.queries == Queries::Shown);
+        (&target[..end], query)
+    }
+
     fn json(
         &self,
         incoming: &Incoming<'_>,
@@ -143,11 +226,7 @@ impl LogBuffer {
         clock: &Clock,
         out: &mut Vec<u8>,
     ) {
-        out.extend_from_slice(b"{\"time\":\"");
-        clock.write_iso_stamp(out);
-        out.extend_from_slice(b"\",\"address\":\"");
-        push_address(incoming, out);
-        out.push(b'"');
+        begin_json(incoming.peer, clock, out);
         json_text("method", incoming.method.as_bytes(), out);
         json_text("host", incoming.effective.host.as_bytes(), out);
         json_text("path", incoming.effective.path, out);
@@ -168,8 +247,24 @@ impl LogBuffer {
     }
 }
 
-fn push_address(incoming: &Incoming<'_>, out: &mut Vec<u8>) {
-    match incoming.peer.address {
+/// `host - - [time] "`
+fn begin_common(peer: Peer, clock: &Clock, out: &mut Vec<u8>) {
+    push_address(peer, out);
+    out.extend_from_slice(b" - - [");
+    clock.write_log_stamp(out);
+    out.extend_from_slice(b"] \"");
+}
+
+fn begin_json(peer: Peer, clock: &Clock, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"time\":\"");
+    clock.write_iso_stamp(out);
+    out.extend_from_slice(b"\",\"address\":\"");
+    push_address(peer, out);
+    out.push(b'"');
+}
+
+fn push_address(peer: Peer, out: &mut Vec<u8>) {
+    match peer.address {
         // Writing into a Vec cannot fail.
         Some(address) => drop(write!(out, "{address}")),
         None => out.extend_from_slice(b"unix"),

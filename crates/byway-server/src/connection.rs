@@ -21,9 +21,9 @@ use crate::access_log::Line;
 use crate::answer::{Answer, To};
 use crate::asked::Effective;
 use crate::body::{Body, Fed};
-use crate::core::{Core, Incoming, Lingers, Peer};
+use crate::core::{Core, Incoming, Lingers, Peer, Refused};
 use crate::counters::Lingered;
-use crate::head::{self, BadHead, Framing, Head, Persistence, Version};
+use crate::head::{self, BadHead, Framing, Glimpse, Head, Persistence, Version};
 use crate::plan::{Plan, Rest};
 use crate::settings::Settings;
 use crate::slots::{Phase, Slot};
@@ -166,7 +166,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Poll::Pending => {
                 if let State::Body(_) = self.state {
                     let (now, room) = (core.clock.tick(), core.linger_room());
-                    core.slots.linger(&self.slot, now, room, &core.settings.linger, &core.addresses);
+                    core.slots.linger(&self.slot, now, room, &core.settings.linger, &core.lingerers);
                 }
                 Poll::Pending
             }
@@ -190,7 +190,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 let core = self.core.clone();
                 let mut out = core.write_buffer.borrow_mut();
                 out.clear();
-                self.refuse(BadHead::TimedOut, "GET", &mut out);
+                let input = std::mem::take(&mut self.input);
+                self.refuse(BadHead::TimedOut, &input, &mut out);
                 self.scanned = 0;
                 self.output.extend_from_slice(&out);
             }
@@ -205,7 +206,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             let (line, bytes) = (reading.line.take(), reading.bytes);
             self.core.linger_ended(line, how, bytes);
         }
-        self.core.slots.linger_over(&self.slot, &self.core.addresses);
+        self.core.slots.linger_over(&self.slot, &self.core.lingerers);
         self.close();
     }
 
@@ -291,7 +292,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             return Some(head::empty_lines(bytes));
         }
         if self.scanned == 0 && !head::may_begin(bytes) {
-            self.refuse(BadHead::Syntax("This is no request."), "GET", out);
+            self.refuse(BadHead::Syntax("This is no request."), bytes, out);
             return Some(bytes.len());
         }
         let core = self.core.clone();
@@ -299,7 +300,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Ok(Some(length)) => length,
             Ok(None) => return None,
             Err(bad) => {
-                self.refuse(bad, "GET", out);
+                self.refuse(bad, bytes, out);
                 return Some(bytes.len());
             }
         };
@@ -309,22 +310,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let mut room = [MaybeUninit::uninit(); Settings::FIELDS_MOST];
         let taken = match head::parse(head_bytes, &mut room, &core.settings) {
             Ok(head) => self.answer(&head, rest, out),
-            Err(bad) => Err((bad, "GET")),
+            Err(bad) => Err(bad),
         };
         Some(
             length
-                + taken.unwrap_or_else(|(bad, method)| {
-                    self.refuse(bad, method, out);
+                + taken.unwrap_or_else(|bad| {
+                    self.refuse(bad, head_bytes, out);
                     rest.len()
                 }),
         )
     }
 
     /// Answers a request at the end of its head, and says how much of what follows was its body.
-    fn answer<'m>(&mut self, head: &Head<'m>, rest: &[u8], out: &mut Vec<u8>) -> Result<usize, (BadHead, &'m str)> {
+    fn answer(&mut self, head: &Head<'_>, rest: &[u8], out: &mut Vec<u8>) -> Result<usize, BadHead> {
         let core = self.core.clone();
-        let effective =
-            Effective::of(head.method, head.target, head.host, Scheme::Http).map_err(|bad| (bad, head.method))?;
+        let effective = Effective::of(head.method, head.target, head.host, Scheme::Http)?;
         let plan = Plan::of(head, rest, &core);
         let incoming = Incoming {
             method: head.method,
@@ -388,18 +388,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn body_read(&mut self) {
         let State::Body(reading) = std::mem::replace(&mut self.state, State::Head) else { return };
         self.core.linger_ended(reading.line, Lingered::Read, reading.bytes);
-        self.core.slots.linger_over(&self.slot, &self.core.addresses);
+        self.core.slots.linger_over(&self.slot, &self.core.lingerers);
         if reading.then == Persistence::Close || self.core.stopping.get() {
             self.close();
         }
     }
 
-    /// Answers a head that is refused, and ends the connection.
-    fn refuse(&mut self, bad: BadHead, method: &str, out: &mut Vec<u8>) {
-        let to = To { method, version: Version::Http11, persistence: Persistence::Close };
-        Answer::refused(bad).write(to, &self.core.clock, out);
-        self.core.counters.malformed();
-        self.core.counters.status(bad.status());
+    /// Answers a head that is refused, and ends the connection. The bytes are for the log: whatever of the head is here.
+    fn refuse(&mut self, bad: BadHead, bytes: &[u8], out: &mut Vec<u8>) {
+        let seen = Glimpse::of(bytes);
+        let to = To { method: seen.method, version: Version::Http11, persistence: Persistence::Close };
+        let answer = Answer::refused(bad);
+        answer.write(to, &self.core.clock, out);
+        self.core.refused(&Refused { peer: self.peer, seen, host: "", bad }, &answer);
         self.input.clear();
         self.close();
     }

@@ -15,9 +15,10 @@ use crate::answer::Answer;
 use crate::asked::Effective;
 use crate::clock::Clock;
 use crate::counters::{CoreCounters, Lingered};
+use crate::head::{BadHead, Glimpse};
 use crate::live::{Generation, Live, LiveCache};
 use crate::settings::{Asked, Settings};
-use crate::slots::{Addresses, Slots};
+use crate::slots::{Lingerers, Slots};
 
 /// How much is read at a time. Bodies that are thrown away go through here as well; larger brings nothing more.
 const READ: usize = 256 * 1024;
@@ -27,7 +28,7 @@ pub(crate) struct Core {
     pub(crate) settings: Arc<Settings>,
     pub(crate) clock: Clock,
     pub(crate) slots: Slots,
-    pub(crate) addresses: Addresses,
+    pub(crate) lingerers: Lingerers,
     pub(crate) counters: Arc<CoreCounters>,
     pub(crate) stopping: Cell<bool>,
     pub(crate) read_buffer: RefCell<Box<[u8]>>,
@@ -59,13 +60,22 @@ pub(crate) struct Incoming<'a> {
     pub(crate) began: Option<Instant>,
 }
 
+/// A request that is refused before anything is decided, as far as it could be read.
+pub(crate) struct Refused<'a> {
+    pub(crate) peer: Peer,
+    pub(crate) seen: Glimpse<'a>,
+    /// As sent; empty where it is not known.
+    pub(crate) host: &'a str,
+    pub(crate) bad: BadHead,
+}
+
 impl Core {
     pub(crate) fn new(number: usize, settings: Arc<Settings>, live: &Live, shared: Shared) -> Core {
         Core {
             settings,
             clock: Clock::new(),
             slots: Slots::default(),
-            addresses: shared.addresses,
+            lingerers: shared.lingerers,
             counters: shared.counters,
             stopping: Cell::new(false),
             read_buffer: RefCell::new(vec![0; READ].into_boxed_slice()),
@@ -113,6 +123,15 @@ impl Core {
         None
     }
 
+    /// Counts and logs a request that was refused.
+    pub(crate) fn refused(&self, refused: &Refused<'_>, answer: &Answer<'_>) {
+        self.counters.malformed();
+        self.counters.status(answer.status);
+        if let Some(log) = &self.log {
+            log.borrow_mut().refused(refused, answer, &self.clock);
+        }
+    }
+
     fn count(&self, generation: &Generation, decision: &Decision<'_>, status: u16) {
         if let Some(rule) = decision.rule {
             generation.hit(self.number, rule);
@@ -136,9 +155,9 @@ impl Core {
         self.log.as_ref().map(|_| Instant::now())
     }
 
-    /// How many of this thread's connections may linger.
+    /// How many may linger, over all threads.
     pub(crate) fn linger_room(&self) -> usize {
-        (self.room() / self.settings.linger.slots_one_in.max(1)).max(1)
+        (self.settings.connections / self.settings.linger.slots_one_in.max(1)).max(1)
     }
 
     /// This thread's share of the connections.
@@ -159,7 +178,7 @@ impl Core {
 
 /// What a thread is given that others hold as well.
 pub(crate) struct Shared {
-    pub(crate) addresses: Addresses,
+    pub(crate) lingerers: Lingerers,
     pub(crate) counters: Arc<CoreCounters>,
     pub(crate) log: Option<LogBuffer>,
 }

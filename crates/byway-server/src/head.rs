@@ -182,6 +182,36 @@ pub(crate) fn may_begin(bytes: &[u8]) -> bool {
     }
 }
 
+/// What can be told of a request line that is refused, for the log: as far as it is one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Glimpse<'a> {
+    pub(crate) method: &'a str,
+    pub(crate) target: &'a [u8],
+    pub(crate) version: &'a str,
+}
+
+/// The longest target that a log writes of a request that was refused.
+const GLIMPSE: usize = 1_024;
+
+impl<'a> Glimpse<'a> {
+    /// Looks at the first line of what arrived, which may be anything. What does not look like a method shows nothing.
+    pub(crate) fn of(bytes: &'a [u8]) -> Glimpse<'a> {
+        let line = bytes.split(|&byte| byte == b'\r' || byte == b'\n').next().unwrap_or_default();
+        let mut parts = line.splitn(3, |&byte| byte == b' ');
+        let (method, target, version) = (parts.next(), parts.next(), parts.next());
+        let is_method = |method: &&[u8]| {
+            method.len() <= 32 && method.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-')
+        };
+        let (Some(method), Some(target)) = (method.filter(is_method), target) else { return Glimpse::default() };
+        let version = version.filter(|version| version.len() == 8 && version.starts_with(b"HTTP/"));
+        Glimpse {
+            method: str::from_utf8(method).unwrap_or_default(),
+            target: &target[..target.len().min(GLIMPSE)],
+            version: version.and_then(|version| str::from_utf8(version).ok()).unwrap_or_default(),
+        }
+    }
+}
+
 /// The fields that say how the message is framed and where it is for, collected in one pass.
 #[derive(Default)]
 struct Seen<'a> {
@@ -337,6 +367,21 @@ mod tests {
             assert!(matches!(framing(bad), Err(BadHead::Syntax(_))), "{bad:?}");
         }
         assert_eq!(framing("Transfer-Encoding: gzip, chunked\r\n"), Err(BadHead::UnknownCoding));
+    }
+
+    #[test]
+    fn of_what_is_refused_the_line_is_seen_as_far_as_it_is_one() {
+        let of = |text: &'static [u8]| {
+            let Glimpse { method, target, version } = Glimpse::of(text);
+            (method, str::from_utf8(target).unwrap_or("?"), version)
+        };
+        assert_eq!(of(b"GET /a?b HTTP/1.1\r\nHost: a\r\n\r\n"), ("GET", "/a?b", "HTTP/1.1"));
+        assert_eq!(of(b"GET /a b HTTP/1.1\r\n"), ("GET", "/a", ""));
+        assert_eq!(of(b"GET /a\n"), ("GET", "/a", ""));
+        assert_eq!(of(b"\x16\x03\x01 x y"), ("", "", ""));
+        assert_eq!(of(b""), ("", "", ""));
+        let long = [b"GET /".as_slice(), &[b'a'; 5_000]].concat();
+        assert_eq!(Glimpse::of(&long).target.len(), GLIMPSE);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use bytes::Bytes;
 use byway_core::{Fields, Scheme};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full};
+use http_body_util::Full;
 use hyper::body::{Body, Incoming as OpenBody};
 use hyper::server::conn::http2;
 use hyper_util::rt::TokioIo;
@@ -26,13 +26,16 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use crate::access_log::Line;
 use crate::answer::Answer;
 use crate::asked::Effective;
-use crate::core::{Core, Incoming, Lingers, Peer};
+use crate::core::{Core, Incoming, Lingers, Peer, Refused};
 use crate::counters::Lingered;
-use crate::head::BadHead;
+use crate::head::{BadHead, Glimpse};
 use crate::slots::{Phase, Slot};
 
 /// Resets that a client may have waiting before it is told to calm down (CVE-2023-44487 and its kin).
 const RESETS: usize = 64;
+
+/// As logs write it.
+const VERSION: &str = "HTTP/2.0";
 
 /// Serves a connection whose first bytes were read already, to its end.
 pub(crate) async fn serve<S>(stream: S, read: Vec<u8>, core: Rc<Core>, slot: Rc<Slot>, peer: Peer)
@@ -86,15 +89,16 @@ const STALL: Duration = Duration::from_secs(1);
 async fn discard(mut body: OpenBody, line: Option<Line>, core: Rc<Core>, slot: Rc<Slot>) {
     let linger = &core.settings.linger;
     let (mut bytes, mut window_bytes, mut window_end) = (0, 0, core.clock.after(linger.window));
+    let place = Place { slot: Slot::of_stream(slot.address()), core: core.clone() };
     let how = loop {
-        match tokio::time::timeout(linger.window.min(STALL), body.frame()).await {
-            Ok(None) => break Lingered::Read,
-            Ok(Some(Err(_))) => break Lingered::Broken,
-            Ok(Some(Ok(frame))) => {
-                let length = frame.data_ref().map_or(0, |data| data.len() as u64);
+        match tokio::time::timeout(linger.window.min(STALL), place.frame_of(&mut body)).await {
+            Ok(Came::Nothing) => break Lingered::Read,
+            Ok(Came::Error) => break Lingered::Broken,
+            Ok(Came::Bytes(length)) => {
+                place.slot.lingered(length);
                 (bytes, window_bytes) = (bytes + length, window_bytes + length);
             }
-            Err(_) => break Lingered::Cut,
+            Ok(Came::Cut) | Err(_) => break Lingered::Cut,
         }
         let over = core.clock.tick() >= window_end;
         if bytes > linger.body || over && window_bytes < linger.window_bytes {
@@ -110,6 +114,52 @@ async fn discard(mut body: OpenBody, line: Option<Line>, core: Rc<Core>, slot: R
     core.linger_ended(line, how, bytes);
 }
 
+/// The place of one lingering stream among all that linger; it is given back however the stream ends.
+struct Place {
+    slot: Rc<Slot>,
+    core: Rc<Core>,
+}
+
+/// What came of waiting for a body.
+enum Came {
+    Bytes(u64),
+    Nothing,
+    Error,
+    /// Others needed the place more.
+    Cut,
+}
+
+impl Place {
+    /// The next frame of a body. The place is taken when one has to be waited for.
+    async fn frame_of(&self, body: &mut OpenBody) -> Came {
+        poll_fn(|cx| {
+            self.slot.keep_waker(cx.waker());
+            if self.slot.take_due() {
+                return Poll::Ready(Came::Cut);
+            }
+            match Pin::new(&mut *body).poll_frame(cx) {
+                Poll::Ready(None) => Poll::Ready(Came::Nothing),
+                Poll::Ready(Some(Err(_))) => Poll::Ready(Came::Error),
+                Poll::Ready(Some(Ok(frame))) => {
+                    Poll::Ready(Came::Bytes(frame.data_ref().map_or(0, |data| data.len() as u64)))
+                }
+                Poll::Pending => {
+                    let Core { slots, settings, clock, lingerers, .. } = &*self.core;
+                    slots.linger(&self.slot, clock.tick(), self.core.linger_room(), &settings.linger, lingerers);
+                    Poll::Pending
+                }
+            }
+        })
+        .await
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.core.slots.linger_over(&self.slot, &self.core.lingerers);
+    }
+}
+
 type Answered = (Response<Full<Bytes>>, Option<Line>);
 
 fn respond(request: &Request<OpenBody>, core: &Core, peer: Peer) -> Answered {
@@ -117,17 +167,17 @@ fn respond(request: &Request<OpenBody>, core: &Core, peer: Peer) -> Answered {
     let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
     let host = match one_host(request) {
         Ok(host) => host,
-        Err(bad) => return (refuse(bad, core, head_only), None),
+        Err(bad) => return (refuse(bad, request, peer, core), None),
     };
     let effective = match Effective::of(request.method().as_str(), target, host, Scheme::Http) {
         Ok(effective) => effective,
-        Err(bad) => return (refuse(bad, core, head_only), None),
+        Err(bad) => return (refuse(bad, request, peer, core), None),
     };
     let fields = MapFields(request.headers());
     let length = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     let incoming = Incoming {
         method: request.method().as_str(),
-        version: "HTTP/2.0",
+        version: VERSION,
         effective,
         fields: &fields,
         peer,
@@ -157,10 +207,13 @@ fn one_host(request: &Request<OpenBody>) -> Result<Option<&str>, BadHead> {
     }
 }
 
-fn refuse(bad: BadHead, core: &Core, head_only: bool) -> Response<Full<Bytes>> {
-    core.counters.malformed();
-    core.counters.status(bad.status());
-    build(&Answer::refused(bad), core, head_only)
+fn refuse(bad: BadHead, request: &Request<OpenBody>, peer: Peer, core: &Core) -> Response<Full<Bytes>> {
+    let answer = Answer::refused(bad);
+    let target = request.uri().path_and_query().map_or("", |target| target.as_str());
+    let seen = Glimpse { method: request.method().as_str(), target: target.as_bytes(), version: VERSION };
+    let host = request.uri().authority().map_or("", |authority| authority.as_str());
+    core.refused(&Refused { peer, seen, host, bad }, &answer);
+    build(&answer, core, request.method() == http::Method::HEAD)
 }
 
 fn build(answer: &Answer<'_>, core: &Core, head_only: bool) -> Response<Full<Bytes>> {

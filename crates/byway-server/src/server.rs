@@ -23,7 +23,7 @@ use crate::http2;
 use crate::listen::{ListenAddr, Listener};
 use crate::live::Live;
 use crate::settings::Settings;
-use crate::slots::{Addresses, Slot};
+use crate::slots::{Lingerers, Slot};
 
 /// Starts servers.
 #[derive(Debug)]
@@ -62,14 +62,14 @@ impl Server {
     pub fn start(settings: Settings, live: Live, listeners: Vec<Listener>) -> io::Result<Handle> {
         let threads = settings.threads();
         let log = settings.log.as_ref().map(LogWriter::start).transpose()?;
-        let (settings, addresses) = (Arc::new(settings), Addresses::default());
+        let (settings, lingerers) = (Arc::new(settings), Lingerers::default());
         let (stop, stopping) = watch::channel(Running::Yes);
         let mut shares = shares(listeners, threads);
         let counters: Vec<_> = (0..threads).map(|_| Arc::new(CoreCounters::new())).collect();
         let mut joins = Vec::with_capacity(threads);
         for (number, counters) in counters.iter().enumerate() {
             let shared = Shared {
-                addresses: addresses.clone(),
+                lingerers: lingerers.clone(),
                 counters: counters.clone(),
                 log: log.as_ref().map(LogWriter::buffer),
             };
@@ -261,7 +261,7 @@ struct Guard {
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        self.core.slots.leave(&self.slot, &self.core.addresses);
+        self.core.slots.leave(&self.slot, &self.core.lingerers);
         self.core.counters.closed();
         self.room.notify_one();
     }

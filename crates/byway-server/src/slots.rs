@@ -2,12 +2,14 @@
 //!
 //! No timer is registered per request. A connection writes its deadline into its slot, and the thread's tick goes over all slots
 //! and wakes those that are due: a few microseconds a tick, and nothing per request. The same slots hold the meters of lingering
-//! connections, so that the slowest can be cut when there are too many.
+//! connections, so that the slowest can be cut when there are too many. How many linger is counted for the whole server
+//! ([`Lingerers`]), and touched only when lingering begins or ends; who is cut is sought among this thread's own.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Waker;
 
@@ -56,6 +58,30 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
+    /// A slot for something that lingers inside of a connection: a stream of HTTP/2. It has no deadline and takes no room among
+    /// the connections.
+    pub(crate) fn of_stream(address: Option<IpAddr>) -> Rc<Slot> {
+        Rc::new(Slot::new(address, Tick::MAX, usize::MAX))
+    }
+
+    fn new(address: Option<IpAddr>, deadline: Tick, at: usize) -> Slot {
+        Slot {
+            phase: Cell::new(Phase::Busy),
+            deadline: Cell::new(deadline),
+            due: Cell::new(false),
+            waker: RefCell::new(None),
+            meter: Cell::default(),
+            address,
+            at: Cell::new(at),
+            lingers_at: Cell::new(None),
+        }
+    }
+
+    /// The address that it lingers for.
+    pub(crate) fn address(&self) -> Option<IpAddr> {
+        self.address
+    }
+
     /// Says what is waited for, and until when.
     pub(crate) fn wait(&self, phase: Phase, deadline: Tick) {
         self.phase.set(phase);
@@ -122,22 +148,13 @@ pub(crate) struct Slots {
 impl Slots {
     pub(crate) fn enter(&self, address: Option<IpAddr>, deadline: Tick) -> Rc<Slot> {
         let mut open = self.open.borrow_mut();
-        let slot = Rc::new(Slot {
-            phase: Cell::new(Phase::Busy),
-            deadline: Cell::new(deadline),
-            due: Cell::new(false),
-            waker: RefCell::new(None),
-            meter: Cell::default(),
-            address,
-            at: Cell::new(open.len()),
-            lingers_at: Cell::new(None),
-        });
+        let slot = Rc::new(Slot::new(address, deadline, open.len()));
         open.push(slot.clone());
         slot
     }
 
-    pub(crate) fn leave(&self, slot: &Slot, addresses: &Addresses) {
-        self.linger_over(slot, addresses);
+    pub(crate) fn leave(&self, slot: &Slot, lingerers: &Lingerers) {
+        self.linger_over(slot, lingerers);
         let mut open = self.open.borrow_mut();
         open.swap_remove(slot.at.get());
         if let Some(moved) = open.get(slot.at.get()) {
@@ -176,12 +193,13 @@ impl Slots {
         }
     }
 
-    /// Lets a connection linger; where that makes too many, the slowest is cut, which may be this one.
-    pub(crate) fn linger(&self, slot: &Rc<Slot>, now: Tick, room: usize, budget: &Linger, addresses: &Addresses) {
+    /// Lets a connection or a stream linger; where that makes too many, the slowest is cut, which may be this one.
+    pub(crate) fn linger(&self, slot: &Rc<Slot>, now: Tick, room: usize, budget: &Linger, lingerers: &Lingerers) {
         if slot.lingers_at.get().is_some() {
             return;
         }
-        let crowded = addresses.enter(slot.address) > budget.per_address;
+        let (all, of_address) = lingerers.enter(slot.address);
+        let crowded = of_address > budget.per_address;
         slot.meter.set(Meter { began: now, window_began: now, ..slot.meter.get() });
         slot.wait(Phase::Linger, Tick::MAX);
         let mut lingering = self.lingering.borrow_mut();
@@ -190,16 +208,16 @@ impl Slots {
         }
         slot.lingers_at.set(Some(lingering.len()));
         lingering.push(slot.clone());
-        if lingering.len() > room {
+        if all > room {
             cut_slowest(lingering.iter(), now);
         }
     }
 
     /// The body is over, or its budget is.
-    pub(crate) fn linger_over(&self, slot: &Slot, addresses: &Addresses) {
+    pub(crate) fn linger_over(&self, slot: &Slot, lingerers: &Lingerers) {
         slot.meter.set(Meter::default());
         let Some(at) = slot.lingers_at.take() else { return };
-        addresses.leave(slot.address);
+        lingerers.leave(slot.address);
         let mut lingering = self.lingering.borrow_mut();
         lingering.swap_remove(at);
         if let Some(moved) = lingering.get(at) {
@@ -215,22 +233,31 @@ fn cut_slowest<'s>(slots: impl Iterator<Item = &'s Rc<Slot>>, now: Tick) {
     }
 }
 
-/// How many connections of each address linger, over all threads. Touched when a body has to be waited for, never otherwise.
+/// How many linger, in all and for each address, over all threads. Touched when a body has to be waited for, never otherwise.
 #[derive(Clone, Default)]
-pub(crate) struct Addresses(Arc<Mutex<HashMap<IpAddr, usize>>>);
+pub(crate) struct Lingerers(Arc<Counted>);
 
-impl Addresses {
-    fn enter(&self, address: Option<IpAddr>) -> usize {
-        let Some(address) = address else { return 0 };
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+#[derive(Default)]
+struct Counted {
+    all: AtomicUsize,
+    addresses: Mutex<HashMap<IpAddr, usize>>,
+}
+
+impl Lingerers {
+    /// One more; how many there are now, in all and of this address.
+    fn enter(&self, address: Option<IpAddr>) -> (usize, usize) {
+        let all = self.0.all.fetch_add(1, Relaxed) + 1;
+        let Some(address) = address else { return (all, 0) };
+        let mut counts = self.0.addresses.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.entry(address).or_insert(0);
         *count += 1;
-        *count
+        (all, *count)
     }
 
     fn leave(&self, address: Option<IpAddr>) {
+        self.0.all.fetch_sub(1, Relaxed);
         let Some(address) = address else { return };
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = self.0.addresses.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = counts.get_mut(&address) {
             *count -= 1;
             if *count == 0 {
@@ -244,35 +271,47 @@ impl Addresses {
 mod tests {
     use super::*;
 
-    fn lingering(slots: &Slots, addresses: &Addresses, address: [u8; 4], room: usize) -> Rc<Slot> {
+    fn lingering(slots: &Slots, lingerers: &Lingerers, address: [u8; 4], room: usize) -> Rc<Slot> {
         let slot = slots.enter(Some(address.into()), 0);
         let budget = Linger { per_address: 2, ..Linger::default() };
-        slots.linger(&slot, 0, room, &budget, addresses);
+        slots.linger(&slot, 0, room, &budget, lingerers);
         slot
     }
 
     #[test]
     fn the_slowest_of_a_crowded_address_is_cut() {
-        let (slots, addresses) = (Slots::default(), Addresses::default());
-        let first = lingering(&slots, &addresses, [127, 0, 0, 1], 100);
+        let (slots, lingerers) = (Slots::default(), Lingerers::default());
+        let first = lingering(&slots, &lingerers, [127, 0, 0, 1], 100);
         first.lingered(10);
-        let second = lingering(&slots, &addresses, [127, 0, 0, 1], 100);
+        let second = lingering(&slots, &lingerers, [127, 0, 0, 1], 100);
         second.lingered(5);
-        let other = lingering(&slots, &addresses, [127, 0, 0, 2], 100);
-        let third = lingering(&slots, &addresses, [127, 0, 0, 1], 100);
+        let other = lingering(&slots, &lingerers, [127, 0, 0, 2], 100);
+        let third = lingering(&slots, &lingerers, [127, 0, 0, 1], 100);
         assert_eq!([&first, &second, &other, &third].map(|slot| slot.take_due()), [false, false, false, true]);
         for slot in [first, second, other, third] {
-            slots.leave(&slot, &addresses);
+            slots.leave(&slot, &lingerers);
         }
-        assert_eq!((slots.len(), addresses.0.lock().map(|counts| counts.len()).ok()), (0, Some(0)));
+        assert_eq!((slots.len(), lingerers.0.addresses.lock().map(|counts| counts.len()).ok()), (0, Some(0)));
     }
 
     #[test]
     fn the_slowest_of_all_is_cut_when_slots_run_out() {
-        let (slots, addresses) = (Slots::default(), Addresses::default());
-        let fast = lingering(&slots, &addresses, [127, 0, 0, 1], 1);
+        let (slots, lingerers) = (Slots::default(), Lingerers::default());
+        let fast = lingering(&slots, &lingerers, [127, 0, 0, 1], 1);
         fast.lingered(1_000_000);
-        let slow = lingering(&slots, &addresses, [127, 0, 0, 2], 1);
+        let slow = lingering(&slots, &lingerers, [127, 0, 0, 2], 1);
         assert_eq!((fast.take_due(), slow.take_due()), (false, true));
+    }
+
+    #[test]
+    fn all_threads_and_all_streams_share_the_slots() {
+        let (here, there, lingerers) = (Slots::default(), Slots::default(), Lingerers::default());
+        let fast = lingering(&here, &lingerers, [127, 0, 0, 1], 1);
+        let stream = Slot::of_stream(Some([127, 0, 0, 2].into()));
+        there.linger(&stream, 0, 1, &Linger::default(), &lingerers);
+        assert_eq!((fast.take_due(), stream.take_due()), (false, true));
+        there.linger_over(&stream, &lingerers);
+        here.leave(&fast, &lingerers);
+        assert_eq!(lingerers.0.all.load(Relaxed), 0);
     }
 }

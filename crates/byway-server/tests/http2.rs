@@ -6,7 +6,9 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use common::{Running, start};
+use byway_server::settings::{Log, LogFormat, Queries};
+use byway_server::{Linger, Settings};
+use common::{Running, quick, start, start_with};
 
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
@@ -191,4 +193,40 @@ fn two_hosts_are_refused() {
         frames.ask(stream, END_STREAM, &post(&[("host", host)]));
         assert_eq!(status(&frames.until(stream, |frame| frame.flags & END_STREAM != 0)[0]), expected, "{host}");
     }
+}
+
+#[test]
+fn what_is_refused_is_logged() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("access.log");
+    let log = Some(Log { path: path.clone(), format: LogFormat::Json, queries: Queries::Hidden });
+    let server = start_with(Settings { log, ..quick() });
+    let mut frames = Frames::to(&server);
+    frames.ask(1, END_STREAM, &post(&[("host", "other.test")]));
+    assert_eq!(status(&frames.until(1, |frame| frame.flags & END_STREAM != 0)[0]), 400);
+    drop((frames, server));
+    let text = std::fs::read_to_string(&path).expect("written before the end");
+    let expected = r#","address":"127.0.0.1","method":"POST","host":"t.test","path":"/old","protocol":"HTTP/2.0","status":400,"refused":"The host field and the authority differ."}"#;
+    assert!(text.trim_end().ends_with(expected), "{text}");
+}
+
+#[test]
+fn lingering_streams_take_the_slots_of_all_that_linger() {
+    // One place for each address: the second stream, of which nothing is known, goes to the first.
+    let linger = Linger { per_address: 1, window: Duration::from_secs(60), ..quick().linger };
+    let server = start_with(Settings { linger, ..quick() });
+    let mut frames = Frames::to(&server);
+    frames.ask(1, 0, &post(&[]));
+    frames.until(1, |frame| frame.flags & END_STREAM != 0);
+    frames.ask(3, 0, &post(&[]));
+    let began = std::time::Instant::now();
+    let reset = loop {
+        let frame = frames.next();
+        if frame.kind == RST_STREAM {
+            break frame;
+        }
+    };
+    assert_eq!((reset.stream, &reset.payload[..]), (1, &[0, 0, 0, 0][..]), "as slow as the other, and here before it");
+    assert!(began.elapsed() < Duration::from_millis(900), "not because it stalled");
+    assert_eq!(server.handle.counts().lingered[2], 1);
 }
