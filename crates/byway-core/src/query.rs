@@ -36,12 +36,17 @@ pub fn decoded(text: &[u8]) -> Vec<u8> {
     out
 }
 
+/// Whether decoding would change nothing.
+pub(crate) fn is_plain(text: &[u8]) -> bool {
+    memchr::memchr2(b'%', b'+', text).is_none()
+}
+
 /// Whether a name or value as sent, decoded, is `plain`.
 pub(crate) fn is_same(sent: &[u8], plain: &[u8]) -> bool {
-    if sent == plain && !sent.iter().any(|&b| b == b'%' || b == b'+') {
-        return true;
+    match is_plain(sent) {
+        true => sent == plain,
+        false => decoded(sent) == plain,
     }
-    sent.iter().any(|&b| b == b'%' || b == b'+') && decoded(sent) == plain
 }
 
 /// Appends query bytes, escaping what no URI may hold; a lone `%` becomes `%25`.

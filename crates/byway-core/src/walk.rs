@@ -10,6 +10,7 @@ mod candidates;
 mod conditions;
 mod matching;
 mod order;
+mod pairs;
 
 pub(crate) use candidates::{cell_hash, key_hash};
 
@@ -74,6 +75,8 @@ pub struct Scratch {
     spans: Vec<Span>,
     condition_groups: Vec<Vec<u8>>,
     candidates: Vec<u32>,
+    pairs: Vec<pairs::SentPair>,
+    ranked_exact: Vec<(std::cmp::Reverse<u16>, u32)>,
     location: Vec<u8>,
     vary: String,
     working: Option<Vec<u8>>,

@@ -9,6 +9,8 @@
 mod support;
 
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use byway_core::condition::{Condition, Subject, Test};
 use byway_core::dialect::{LetterCase, QueryPolicy, TrailingSlash};
@@ -113,6 +115,43 @@ fn asked_url() -> impl Strategy<Value = (&'static str, &'static str, String)> {
     (scheme, host, path, query).prop_map(|(scheme, host, (parts, slash), query)| {
         (scheme, host, format!("/{}{}{query}", parts.join("/"), if slash { "/" } else { "" }))
     })
+}
+
+/// The most combinations of values that one query of the test below gave the names `a`, `b` and `c`.
+static MOST_COMBINATIONS: AtomicUsize = AtomicUsize::new(0);
+
+fn pair(values: u8) -> impl Strategy<Value = String> {
+    (prop::sample::select(vec!["a", "b", "c", "%61"]), 0..values, any::<bool>())
+        .prop_map(|(name, value, escaped)| format!("{name}={}{value:x}", if escaped { "%78" } else { "x" }))
+}
+
+/// A source that asks for up to four pairs, of which several may have the same name.
+fn asking() -> impl Strategy<Value = String> {
+    prop::collection::vec(pair(14), 0..5)
+        .prop_map(|pairs| if pairs.is_empty() { "/p".to_owned() } else { format!("/p?{}", pairs.join("&")) })
+}
+
+fn combinations(query: &[String]) -> usize {
+    let decoded = |pair: &String| pair.replace("%61", "a").replace("%78", "x");
+    let pairs: BTreeSet<String> = query.iter().map(decoded).collect();
+    ["a", "b", "c"].map(|name| pairs.iter().filter(|pair| pair.starts_with(name)).count().max(1)).iter().product()
+}
+
+#[test]
+fn many_more_combinations_are_tried_than_anybody_would_list() {
+    rules_with_pairs_are_found_among_names_that_repeat();
+    assert!(MOST_COMBINATIONS.load(Ordering::Relaxed) > 500);
+}
+
+#[test]
+fn a_query_of_a_thousand_pairs_finds_the_one_rule_for_two_of_them() {
+    let of = |source: String| Made { source, slash: false, case: false, header: None, priority: 0, until: false };
+    let grid = (0..1_600).map(|n| of(format!("/p?a={}&b={}&c=never", n / 40, n % 40)));
+    let list: Vec<Made> = grid.chain([of("/p?a=499&b=0".into()), of("/p".into())]).collect();
+    let case = build(&list, Order::Specific);
+    let query: Vec<String> = (0..500).flat_map(|n| [format!("a={n}"), format!("b={n}")]).collect();
+    let url = ("http", "h.test", format!("/p?{}", query.join("&")));
+    request(&url, false, |request, _| assert_eq!(decided(&case.rules, request, &mut Scratch::new()).1, Some(1_600)));
 }
 
 struct Case {
@@ -338,6 +377,31 @@ proptest! {
                     Ok(())
                 })?;
             }
+        }
+    }
+
+    fn rules_with_pairs_are_found_among_names_that_repeat(
+        sources in prop::collection::vec(asking(), 1..40),
+        queries in prop::collection::vec(prop::collection::vec(pair(14), 0..60), 12),
+    ) {
+        let list: Vec<Made> = sources
+            .into_iter()
+            .map(|source| Made { source, slash: false, case: false, header: None, priority: 0, until: false })
+            .collect();
+        let case = build(&list, Order::Specific);
+        let mut sorted: Vec<usize> = (0..case.sources.len()).collect();
+        sorted.sort_by_key(|&at| (rank(&case.sources[at].0, &case.sources[at].1), at));
+        let mut scratch = Scratch::new();
+        for query in queries {
+            MOST_COMBINATIONS.fetch_max(combinations(&query), Ordering::Relaxed);
+            let url = ("http", "h.test", format!("/p?{}", query.join("&")));
+            request(&url, false, |request, wanted| {
+                let expected =
+                    sorted.iter().copied().find(|&at| matches(&case.sources[at].0, &case.sources[at].1, wanted));
+                let (found, rule, _) = decided(&case.rules, request, &mut scratch);
+                prop_assert_eq!(rule, expected.map(|at| at as u32), "{:?}: {}", url, found);
+                Ok(())
+            })?;
         }
     }
 

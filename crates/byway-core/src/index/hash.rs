@@ -121,6 +121,11 @@ impl<'s> HashTable<'s> {
         self.bytes.len() == self.total as usize * BUCKET && self.buckets <= self.total
     }
 
+    /// How many entries fit at most.
+    pub(crate) fn slots(&self) -> usize {
+        self.bytes.len() / BUCKET * SLOTS
+    }
+
     /// The references of entries that may have this hash, in order.
     #[inline]
     pub(crate) fn probe(&self, hash: u64) -> Probe<'s> {

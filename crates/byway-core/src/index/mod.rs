@@ -5,4 +5,5 @@
 
 pub(crate) mod grams;
 pub(crate) mod hash;
+pub(crate) mod pairs;
 pub(crate) mod trie;

@@ -16,6 +16,7 @@ use crate::dialect::{DIALECTS, LetterCase, TrailingSlash, View};
 use crate::host::HostPattern;
 use crate::index::grams::{self, Filed};
 use crate::index::hash::{self, Entry};
+use crate::index::pairs;
 use crate::index::trie::{NONE, TrieBuilder};
 use crate::rule::{Action, FileId, Rule, Then};
 use crate::source::{PathPattern, Source};
@@ -73,8 +74,8 @@ struct CellBuilding {
     root: Option<u32>,
     depths: u64,
     always: Vec<u32>,
+    has_pairs: bool,
     byte_lengths: Vec<u32>,
-    query_sets: Vec<u32>,
 }
 
 /// Builds a rule set.
@@ -125,8 +126,7 @@ pub struct Builder {
     prefix: Vec<Entry>,
     trie: TrieBuilder,
     regexes: Vec<Filed>,
-    query_sets: Vec<u8>,
-    query_set_of: HashMap<Vec<String>, u32>,
+    rows: pairs::Rows,
 }
 
 impl fmt::Debug for Builder {
@@ -163,8 +163,7 @@ impl Builder {
             prefix: Vec::new(),
             trie: TrieBuilder::default(),
             regexes: Vec::new(),
-            query_sets: Vec::new(),
-            query_set_of: HashMap::new(),
+            rows: pairs::Rows::default(),
         }
     }
 
@@ -265,8 +264,15 @@ impl Builder {
         if !rule.cache_control.is_none_or(shape::is_field_value) {
             return refused("`Cache-Control` holds a character that no header field may hold", None);
         }
-        if rule.source.query.len() > 16 {
-            return refused("a source asks for at most 16 query pairs", Some("ask for the others in conditions"));
+        if rule.source.query.len() > pairs::LIMIT {
+            let what = format!("a source asks for at most {} query pairs", pairs::LIMIT);
+            return refused(what, Some("ask for the others in conditions"));
+        }
+        if let PathPattern::Exact(path) = &rule.source.path
+            && !rule.source.query.is_empty()
+            && path.contains(&b'?')
+        {
+            return refused("a path that holds `?` cannot ask for query pairs", Some("ask for them in conditions"));
         }
         if rule.conditions.len() > 1_000 {
             return refused("a rule has at most 1,000 conditions", None);
@@ -367,13 +373,17 @@ impl Builder {
         let hash = |text: &[u8]| rapidhash_v3_seeded(text, &self.secrets);
         let building = &mut self.cells[cell as usize];
         match &source.path {
-            PathPattern::Exact(_) => {
+            PathPattern::Exact(_) if source.query.is_empty() => {
                 self.exact.push(Entry::new(key_hash(hash(key), cell, Kind::Exact), reference));
-                if source.query.is_empty() {
-                    building.has_exact = true;
-                } else {
-                    self.note_query_set(source, cell);
-                }
+                building.has_exact = true;
+            }
+            PathPattern::Exact(_) => {
+                let path = &key[..memchr::memchr(b'?', key).unwrap_or(key.len())];
+                let asked = source.query.iter();
+                let asked = asked.map(|pair| pairs::pair(hash(pair.name.as_bytes()), hash(pair.value.as_bytes())));
+                let filed = self.rows.note(pairs::beginning(hash(path), cell), asked);
+                self.exact.push(Entry::new(filed, reference));
+                building.has_pairs = true;
             }
             PathPattern::Prefix(_) => {
                 self.prefix.push(Entry::new(key_hash(hash(key), cell, Kind::Prefix), reference));
@@ -399,24 +409,6 @@ impl Builder {
             PathPattern::Regex(pattern) => {
                 self.regexes.push(Filed { rule: reference, cell, literal: pattern.required_literal(source.case) });
             }
-        }
-    }
-
-    fn note_query_set(&mut self, source: &Source<'_>, cell: u32) {
-        let names: Vec<String> = source.query.iter().map(|pair| pair.name.to_string()).collect();
-        let set = match self.query_set_of.get(&names) {
-            Some(&set) => set,
-            None => {
-                let set = self.query_sets.len() as u32;
-                self.query_sets.put_u16(names.len() as u16);
-                names.iter().for_each(|name| self.query_sets.put_bytes(name.as_bytes()));
-                self.query_set_of.insert(names, set);
-                set
-            }
-        };
-        let sets = &mut self.cells[cell as usize].query_sets;
-        if !sets.contains(&set) {
-            sets.push(set);
         }
     }
 
@@ -446,7 +438,10 @@ impl Builder {
         for (cell, rule) in always {
             self.cells[cell as usize].always.push(rule);
         }
+        let mut beginnings = Vec::new();
+        std::mem::take(&mut self.rows).freeze(&mut beginnings);
         file.add(Section::Exact, exact);
+        file.add(Section::Beginnings, beginnings);
         file.add(Section::Prefix, prefix);
         file.add(Section::Nodes, nodes);
         file.add(Section::Edges, edges);
@@ -497,14 +492,13 @@ impl Builder {
             cells.put_u32(cell.host.0);
             cells.put_u16(cell.host.1);
             cells.put_u8(cell.kind);
-            cells.put_u8(u8::from(cell.has_exact) | u8::from(cell.has_grams) << 1);
+            cells.put_u8(u8::from(cell.has_exact) | u8::from(cell.has_grams) << 1 | u8::from(cell.has_pairs) << 2);
             cells.put_u16(cell.plane);
             cells.put_u16(0);
             cells.put_u32(cell.root.unwrap_or(NONE));
             cells.put_u64(cell.depths);
             list(&mut cell.always, &mut cells);
             list(&mut cell.byte_lengths, &mut cells);
-            list(&mut cell.query_sets, &mut cells);
             cells.resize((id + 1) * CELL, 0);
         }
         let mut table = Vec::new();
@@ -567,7 +561,6 @@ impl Builder {
         self.files.iter().for_each(|name| files.put_bytes(name.as_bytes()));
         file.add(Section::Files, files);
         file.add(Section::Texts, self.texts);
-        file.add(Section::QuerySets, self.query_sets);
     }
 }
 

@@ -12,6 +12,7 @@ use super::shape::{self, Does, Kind, Shape};
 use super::{After, Data, Memory, Order, RuleRef, RuleSet, TableId};
 use crate::dialect::{BYWAY, DIALECTS, Dialect, LetterCase, TrailingSlash, View};
 use crate::index::hash::HashTable;
+use crate::index::pairs::Beginnings;
 use crate::index::trie::{NONE, Trie};
 use crate::wire::{slice, u16_at, u32_at, u64_at};
 
@@ -49,11 +50,11 @@ pub(super) enum Section {
     Roots,
     Files,
     Texts,
-    QuerySets,
+    Beginnings,
 }
 
 impl Section {
-    pub(super) const COUNT: usize = Section::QuerySets as usize + 1;
+    pub(super) const COUNT: usize = Section::Beginnings as usize + 1;
 }
 
 /// Where each section is.
@@ -227,12 +228,13 @@ pub(crate) struct Cell<'s> {
     pub(crate) host: &'s str,
     pub(crate) plane: u16,
     pub(crate) has_exact: bool,
+    /// Whether exact sources in it ask for query pairs.
+    pub(crate) has_pairs: bool,
     pub(crate) has_grams: bool,
     pub(crate) root: Option<u32>,
     pub(crate) depths: u64,
     pub(crate) always: (u32, u32),
     pub(crate) byte_lengths: (u32, u32),
-    pub(crate) query_sets: (u32, u32),
 }
 
 impl Cell<'_> {
@@ -240,7 +242,7 @@ impl Cell<'_> {
     #[inline]
     pub(crate) fn holds(&self, kind: Kind) -> bool {
         match kind {
-            Kind::Exact => self.has_exact || self.query_sets.1 != 0,
+            Kind::Exact => self.has_exact || self.has_pairs,
             Kind::Prefix => self.depths != 0,
             Kind::BytePrefix => self.byte_lengths.1 != 0,
             Kind::Segments => self.root.is_some(),
@@ -354,12 +356,8 @@ impl<'s> Sections<'s> {
         postings.chunks_exact(4).map(|bytes| u32_at(bytes, 0))
     }
 
-    /// The names of a set of query pairs, sorted.
-    pub(crate) fn query_set(&self, at: u32) -> impl Iterator<Item = &'s str> + use<'s> {
-        let mut cursor =
-            crate::wire::Cursor::new(self.section(Section::QuerySets).get(at as usize..).unwrap_or_default());
-        let names = cursor.u16();
-        (0..names).map_while(move |_| cursor.is_sound().then(|| cursor.str()))
+    pub(crate) fn beginnings(&self) -> Beginnings<'s> {
+        Beginnings(HashTable::new(self.section(Section::Beginnings)))
     }
 
     pub(crate) fn table(&self, table: TableId) -> Table<'s> {
@@ -423,11 +421,11 @@ impl<'s> Sections<'s> {
             plane: u16_at(record, 8),
             has_exact: byte(7) & 1 != 0,
             has_grams: byte(7) & 2 != 0,
+            has_pairs: byte(7) & 4 != 0,
             root: Some(u32_at(record, 12)).filter(|&root| root != NONE),
             depths: u64_at(record, 16),
             always: pair(24),
             byte_lengths: pair(32),
-            query_sets: pair(40),
         }
     }
 
@@ -439,7 +437,8 @@ impl<'s> Sections<'s> {
 
     fn check(&self) -> Result<(), OpenError> {
         let broken = |what| Err(OpenError::Broken(what));
-        let tables = [Section::Exact, Section::Prefix, Section::Hosts, Section::Grams, Section::Edges];
+        let tables =
+            [Section::Exact, Section::Prefix, Section::Hosts, Section::Grams, Section::Edges, Section::Beginnings];
         if !tables.iter().all(|&section| HashTable::new(self.section(section)).is_sound()) {
             return broken("a hash table does not fit its section");
         }
@@ -455,7 +454,7 @@ impl<'s> Sections<'s> {
         for id in 0..cells as u32 {
             let cell = self.cell(id);
             let sound = usize::from(cell.plane) < planes && cell.root.is_none_or(|root| (root as usize) < nodes);
-            if !sound || !fits(cell.always) || !fits(cell.byte_lengths) || !fits(cell.query_sets) {
+            if !sound || !fits(cell.always) || !fits(cell.byte_lengths) {
                 return broken("a host leads nowhere");
             }
         }

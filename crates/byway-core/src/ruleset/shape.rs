@@ -22,6 +22,7 @@ const FINAL: u8 = 4;
 const IGNORES_CASE: u8 = 8;
 const EITHER_SLASH: u8 = 16;
 const CACHES: u8 = 32;
+const KEY_HOLDS_PAIRS: u8 = 64;
 
 /// The kind of a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +67,7 @@ pub(crate) fn encode(rule: &Rule<'_>, table: TableId, out: &mut Vec<u8>) -> u16 
     flags |= if source.case == LetterCase::Ignored { IGNORES_CASE } else { 0 };
     flags |= if source.slash == TrailingSlash::Either { EITHER_SLASH } else { 0 };
     flags |= if rule.cache_control.is_some() { CACHES } else { 0 };
+    flags |= if exact && !source.query.is_empty() { KEY_HOLDS_PAIRS } else { 0 };
 
     out.put_u8(does as u8);
     out.put_u8(kind as u8);
@@ -303,6 +305,14 @@ impl<'s> Shape<'s> {
 
     pub(crate) fn is_gated(self) -> bool {
         self.flag(GATED)
+    }
+
+    /// The path of a key, and the query pairs behind it, where the source is exact.
+    pub(crate) fn split_key(self, key: &[u8]) -> (&[u8], Option<&[u8]>) {
+        match memchr::memchr(b'?', key).filter(|_| self.flag(KEY_HOLDS_PAIRS)) {
+            Some(mark) => (&key[..mark], Some(&key[mark + 1..])),
+            None => (key, None),
+        }
     }
 
     pub(crate) fn is_final(self) -> bool {

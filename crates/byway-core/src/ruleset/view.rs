@@ -61,10 +61,10 @@ impl<'s> RuleView<'s> {
         let shape = self.shape();
         let key = self.blob.key;
         let (path, query) = match shape.kind() {
-            Kind::Exact => match memchr::memchr(b'?', key) {
-                Some(mark) => (&key[..mark], pairs_of_key(&key[mark + 1..])),
-                None => (key, Vec::new()),
-            },
+            Kind::Exact => {
+                let (path, pairs) = shape.split_key(key);
+                (path, pairs.map(pairs_of_key).unwrap_or_default())
+            }
             _ => {
                 (key, shape.pairs().map(|(name, value)| QueryPair { name: name.into(), value: value.into() }).collect())
             }

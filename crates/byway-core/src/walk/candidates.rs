@@ -6,7 +6,6 @@ use super::{Flow, Walk, Watch};
 use crate::dialect::View;
 use crate::index::grams;
 use crate::path;
-use crate::query;
 use crate::ruleset::shape::Kind;
 use crate::ruleset::{Cell, HostKind, Plane, RuleRef};
 
@@ -57,7 +56,7 @@ impl<'w, W: Watch> Walk<'w, W> {
 
     /// Tries the candidates of one kind in the order of specificity.
     pub(super) fn candidates(&mut self, cell: &Cell<'_>, plane: &Plane, kind: Kind) -> Flow {
-        if kind == Kind::Exact && cell.query_sets.1 == 0 {
+        if kind == Kind::Exact && (!cell.has_pairs || self.query().is_none_or(<[u8]>::is_empty)) {
             return if cell.has_exact { self.plain_exact(cell) } else { Flow::On };
         }
         if !cell.holds(kind) {
@@ -115,32 +114,13 @@ impl<'w, W: Watch> Walk<'w, W> {
         self.scratch.text = text;
     }
 
-    fn propose_key(&self, cell: &Cell<'_>, kind: Kind, key: &[u8], out: &mut Vec<u32>) {
+    pub(super) fn propose_key(&self, cell: &Cell<'_>, kind: Kind, key: &[u8], out: &mut Vec<u32>) {
         let table = if kind == Kind::Exact { self.rules.exact() } else { self.rules.prefix() };
         let hash = key_hash(self.rules.hash(key), cell.id, kind);
         out.extend(table.probe(hash).filter(|&rule| {
             let blob = self.rules.blob(RuleRef(rule));
             blob.cell == cell.id && blob.key == key
         }));
-    }
-
-    fn propose_exact(&mut self, cell: &Cell<'_>, text: &[u8], out: &mut Vec<u32>) {
-        let query = self.query().map(<[u8]>::to_vec).unwrap_or_default();
-        if cell.query_sets.1 != 0 && !query.is_empty() {
-            for set in self.rules.postings(cell.query_sets) {
-                let names: Vec<&str> = self.rules.query_set(set).collect();
-                each_key(text, &names, &query, &mut |key| self.propose_key(cell, Kind::Exact, key, out));
-            }
-        }
-        if cell.has_exact {
-            self.propose_key(cell, Kind::Exact, text, out);
-        }
-        // Keys with other pairs were asked one after the other: what asks more comes first, then the order given.
-        if cell.query_sets.1 != 0 && out.len() > 1 {
-            let rules = self.rules;
-            out.sort_unstable_by_key(|&rule| (Reverse(rules.shape(rules.blob(RuleRef(rule)).shape).weight()), rule));
-            out.dedup();
-        }
     }
 
     fn propose_prefixes(&mut self, cell: &Cell<'_>, text: &[u8], out: &mut Vec<u32>) {
@@ -221,37 +201,4 @@ pub(crate) fn key_hash(text: u64, cell: u32, kind: Kind) -> u64 {
 pub(crate) fn cell_hash(host: u64, plane: u16, kind: u8) -> u64 {
     let salt = (u64::from(plane) << 8 | u64::from(kind)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     (host ^ salt).wrapping_mul(0xD6E8_FEB8_6659_FD93).rotate_left(32)
-}
-
-/// The most keys that one request is looked up under for one set of pair names, where names repeat in its query.
-const KEY_LIMIT: usize = 1_024;
-
-/// Calls `visit` with each key that a path, with pairs of these names from the query, may be filed under.
-fn each_key(path: &[u8], names: &[&str], query: &[u8], visit: &mut impl FnMut(&[u8])) {
-    let values: Vec<Vec<String>> = names.iter().map(|name| values_of(name, query)).collect();
-    let total = values.iter().map(Vec::len).fold(1usize, usize::saturating_mul);
-    let mut key = Vec::with_capacity(path.len() + 32);
-    for turn in 0..total.min(KEY_LIMIT) {
-        key.clear();
-        key.extend_from_slice(path);
-        let mut rest = turn;
-        for (index, (name, values)) in names.iter().zip(&values).enumerate() {
-            key.push(if index == 0 { b'?' } else { b'&' });
-            let value = values[rest % values.len()].as_str();
-            rest /= values.len();
-            crate::source::push_pair(&crate::source::QueryPair { name: (*name).into(), value: value.into() }, &mut key);
-        }
-        visit(&key);
-    }
-}
-
-/// The values that a query gives a name, decoded, each once; what is not UTF-8 is no value of a rule.
-fn values_of(name: &str, query: &[u8]) -> Vec<String> {
-    let mut values: Vec<String> = query::pairs(query)
-        .filter(|(_, key, _)| query::is_same(key, name.as_bytes()))
-        .filter_map(|(_, _, value)| String::from_utf8(query::decoded(value)).ok())
-        .collect();
-    values.sort_unstable();
-    values.dedup();
-    values
 }

@@ -79,8 +79,7 @@ impl<'w, W: Watch> Walk<'w, W> {
         let matched = match shape.kind() {
             Kind::Exact => {
                 spans.clear();
-                let path = &blob.key[..memchr::memchr(b'?', blob.key).unwrap_or(blob.key.len())];
-                path == text
+                shape.split_key(blob.key).0 == text
             }
             Kind::Prefix => match_prefix(blob.key, &text, &mut spans),
             Kind::BytePrefix => {
