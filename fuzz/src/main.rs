@@ -8,7 +8,8 @@
 use std::sync::LazyLock;
 
 use byway_config::files::MemoryFiles;
-use byway_config::load::{Format, LoadOptions, load};
+use byway_config::formats::Format;
+use byway_config::load::{LoadOptions, load};
 use byway_core::dialect::{MergeWinner, QueryPolicy};
 use byway_core::path::{TargetForm, request_target};
 use byway_core::ruleset::TableSpec;
@@ -20,9 +21,9 @@ use libfuzzer_sys::fuzz_target;
 
 /// The targets, by the name that selects them.
 const TARGETS: &[(&str, fn(&[u8]))] = &[
-    ("toml", |bytes| read_rules("byway.toml", Format::Toml, bytes)),
-    ("csv", |bytes| read_rules("moves.csv", Format::Csv, bytes)),
-    ("redirects", |bytes| read_rules("_redirects", Format::Redirects, bytes)),
+    ("toml", |bytes| read_rules("byway.toml", "toml", bytes)),
+    ("csv", |bytes| read_rules("moves.csv", "csv", bytes)),
+    ("redirects", |bytes| read_rules("_redirects", "redirects", bytes)),
     ("cases", cases),
     ("url", url_parts),
     ("location", location),
@@ -44,10 +45,10 @@ static SELECTED: LazyLock<fn(&[u8])> = LazyLock::new(|| {
 
 fuzz_target!(|bytes: &[u8]| SELECTED(bytes));
 
-fn read_rules(name: &str, format: Format, bytes: &[u8]) {
+fn read_rules(name: &str, format: &str, bytes: &[u8]) {
     let status = StatusByMethod::always(RedirectStatus::PermanentRedirect);
     let files = MemoryFiles::new([(name, bytes.to_vec())]);
-    let options = LoadOptions { status: Some(status), format: Some(format), ..LoadOptions::default() };
+    let options = LoadOptions { status: Some(status), format: Format::named(format), ..LoadOptions::default() };
     let loaded = load(&files, &[name.as_ref()], &options);
     let Some(rules) = loaded.rules else {
         assert!(loaded.errors > 0, "no rules and no error");

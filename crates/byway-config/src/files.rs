@@ -44,6 +44,9 @@ pub trait Files {
 
     /// What stands in a folder, in any order.
     fn list(&self, folder: &Path) -> io::Result<Vec<Entry>>;
+
+    /// Whether a path is a file or a folder, links followed. It fails where nothing is there.
+    fn kind(&self, path: &Path) -> io::Result<EntryKind>;
 }
 
 /// The files that a pattern names, sorted. `*` and `?` stay inside one component, `**` crosses folders; hidden names are
@@ -223,11 +226,24 @@ impl Files for MemoryFiles {
         }
         if entries.is_empty() { Err(missing()) } else { Ok(entries) }
     }
+
+    fn kind(&self, path: &Path) -> io::Result<EntryKind> {
+        let path = self.canonical(path)?;
+        Ok(if self.files.contains_key(&path) { EntryKind::File } else { EntryKind::Folder })
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn files_and_folders_are_told_apart() {
+        let files = MemoryFiles::new([("a/x.csv", "")]);
+        assert_eq!(files.kind(Path::new("a")).ok(), Some(EntryKind::Folder));
+        assert_eq!(files.kind(Path::new("a/x.csv")).ok(), Some(EntryKind::File));
+        assert!(files.kind(Path::new("b")).is_err());
+    }
 
     #[test]
     fn two_stars_cross_folders() {

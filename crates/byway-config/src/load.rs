@@ -7,65 +7,22 @@
 use std::io::{self, Read, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use byway_core::ruleset::{MAGIC, Memory, Order, RuleSet, TableId, TableSpec};
+use byway_core::ruleset::{Memory, RuleSet, TableId, TableSpec};
 use byway_core::status::StatusByMethod;
 
-use crate::csv::{self, Flavour};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::examples::Example;
-use crate::files::{BadPattern, Files, expand, is_pattern, tidy_path};
+use crate::files::{BadPattern, EntryKind, Files, expand, is_pattern, tidy_path};
+use crate::foreign::{ForeignOptions, Reading, Workshop};
+use crate::formats::{self, Doubt, Folders, Format, Reader};
 use crate::intake::Intake;
 use crate::lints::Targets;
 use crate::list::{List, latin_help};
 use crate::own::include::{Include, ListOptions};
 use crate::own::server::ServerSettings;
 use crate::own::{self, Standing};
-use crate::redirects;
+use crate::remarks::{Beyond, Remarks};
 use crate::span::{FileId, FileTable, LineIndex, Span};
-
-/// A format that is read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// `byway.toml`
-    Toml,
-    /// CSV with a header.
-    Csv,
-    /// Cloudflare's bulk redirects.
-    Cloudflare,
-    /// `_redirects`
-    Redirects,
-    /// What `byway compile` wrote.
-    Compiled,
-}
-
-impl Format {
-    /// The format with this name, as `format` takes it.
-    pub fn named(name: &str) -> Option<Format> {
-        match name {
-            "toml" => Some(Format::Toml),
-            "csv" => Some(Format::Csv),
-            "cloudflare" => Some(Format::Cloudflare),
-            "redirects" => Some(Format::Redirects),
-            "compiled" => Some(Format::Compiled),
-            _ => None,
-        }
-    }
-
-    /// The format that name and first bytes say, if they leave no doubt.
-    fn guess(path: &Path, head: &[u8]) -> Option<Format> {
-        let extension = path.extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase());
-        let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
-        if head.starts_with(MAGIC) {
-            return Some(Format::Compiled);
-        }
-        match extension.as_deref() {
-            Some("toml") => Some(Format::Toml),
-            Some("csv" | "tsv") => Some(Format::Csv),
-            _ if name.ends_with("_redirects") => Some(Format::Redirects),
-            _ => None,
-        }
-    }
-}
 
 /// Where includes may lead.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -83,9 +40,11 @@ pub struct LoadOptions {
     /// The status of list rows that name none.
     pub status: Option<StatusByMethod>,
     /// The format of the named files, where name and content leave doubt.
-    pub format: Option<Format>,
+    pub format: Option<&'static Format>,
     /// Where includes may lead.
     pub reach: Reach,
+    /// How configurations of other servers are read.
+    pub foreign: ForeignOptions,
     /// The seed of the rule set's hashes.
     pub seed: u64,
 }
@@ -107,6 +66,10 @@ pub struct Loaded {
     pub examples: Vec<Example>,
     /// The files that were read, by number.
     pub files: FileTable,
+    /// What was said of each rule of another server's configuration.
+    pub remarks: Remarks,
+    /// What those configurations do beside redirecting.
+    pub beyond: Beyond,
 }
 
 /// Loads rule files.
@@ -142,6 +105,8 @@ struct Loader<'l> {
     done: Vec<PathBuf>,
     server: Option<(ServerSettings, Span)>,
     compiled: Option<RuleSet>,
+    remarks: Remarks,
+    beyond: Beyond,
 }
 
 /// What an included file is read under.
@@ -152,7 +117,7 @@ struct Under {
     own: TableId,
 }
 
-type Opened<'l> = (Format, Content<'l>);
+type Opened<'l> = (&'static Format, Content<'l>);
 
 /// A file being read, with its length where the reader knows it.
 struct Content<'l> {
@@ -178,12 +143,17 @@ impl<'l> Loader<'l> {
             done: Vec::new(),
             server: None,
             compiled: None,
+            remarks: Remarks::default(),
+            beyond: Beyond::default(),
         }
     }
 
     /// Takes the policy of a root file before any rule is read; what is wrong with it is said when the file itself is read.
     fn read_policy(&mut self, path: &Path) {
-        let Ok((Some(Format::Toml), mut reader)) = self.open(path, self.options.format) else { return };
+        let Ok((Ok(format), mut reader)) = self.open(path, self.options.format) else { return };
+        if !matches!(format.reader, Reader::Own) {
+            return;
+        }
         let mut bytes = Vec::new();
         if reader.read_to_end(&mut bytes).is_ok()
             && let Some(policy) = own::policy_of(&String::from_utf8_lossy(&bytes))
@@ -194,9 +164,12 @@ impl<'l> Loader<'l> {
 
     fn root(&mut self, path: &Path, count: usize) {
         self.done.clear();
+        if matches!(self.files.kind(path), Ok(EntryKind::Folder)) {
+            return self.folder(path);
+        }
         let Some((format, mut reader)) = self.open_or_say(path, self.options.format, None) else { return };
-        match format {
-            Format::Toml => {
+        match format.reader {
+            Reader::Own => {
                 let own = self.intake.builder.table(&TableSpec::OWN);
                 self.intake.builder.root(own);
                 let folder = self
@@ -207,38 +180,80 @@ impl<'l> Loader<'l> {
                     .unwrap_or_default();
                 self.own_file(path, &mut reader, Standing::Root, &Under { folder, own });
             }
-            Format::Compiled if count == 1 => self.open_compiled(path, &mut reader),
-            Format::Compiled => {
+            Reader::Compiled if count == 1 => self.open_compiled(path, &mut reader),
+            Reader::Compiled => {
                 let message = format!("{} is compiled and holds a whole rule set", path.display());
                 let help = "name it alone, or compile the others with it";
                 self.diagnostics.push(Diagnostic::error("compiled-alone", message).help(help));
             }
-            _ => {
+            Reader::List(..) => {
                 let how = ListOptions { status: self.options.status, ..ListOptions::default() };
                 self.list(path, format, &mut reader, &how);
+            }
+            Reader::Foreign(read) => self.foreign(path, format, read, EntryKind::File, None),
+        }
+    }
+
+    /// A folder that was named: a document root, for formats whose files lie in one.
+    fn folder(&mut self, path: &Path) {
+        let format = self.options.format.or_else(formats::of_folder);
+        match format.map(|format| (format, format.reader, format.folders)) {
+            Some((format, Reader::Foreign(read), Folders::DocumentRoot)) => {
+                self.foreign(path, format, read, EntryKind::Folder, None);
+            }
+            _ => {
+                let message = format!("{} cannot be read: it is a folder", path.display());
+                self.diagnostics.push(Diagnostic::error("unreadable", message).help("name the files in it"));
             }
         }
     }
 
-    /// Opens a file and guesses its format.
-    fn open(&self, path: &Path, format: Option<Format>) -> io::Result<(Option<Format>, Content<'l>)> {
+    /// Reads another server's configuration; `folder` is that of the root file, where it was included.
+    fn foreign(
+        &mut self,
+        path: &Path,
+        format: &'static Format,
+        read: fn(&mut Reading<'_>),
+        kind: EntryKind,
+        folder: Option<&Path>,
+    ) {
+        let with = Workshop {
+            files: self.files,
+            intake: &mut self.intake,
+            diagnostics: &mut self.diagnostics,
+            table: &mut self.table,
+            remarks: &mut self.remarks,
+            beyond: &mut self.beyond,
+            options: &self.options.foreign,
+        };
+        read(&mut Reading::new(with, format, path, kind, folder));
+    }
+
+    /// Opens a file and recognises its format.
+    fn open(
+        &self,
+        path: &Path,
+        format: Option<&'static Format>,
+    ) -> io::Result<(Result<&'static Format, Doubt>, Content<'l>)> {
         let mut reader = self.files.open(path)?;
         // A pipe has no length; it is read all the same.
         let len = reader.seek(SeekFrom::End(0)).and_then(|len| reader.rewind().map(|()| len)).unwrap_or(0);
         let mut head = Vec::new();
-        (&mut reader).take(MAGIC.len() as u64).read_to_end(&mut head)?;
-        let format = format.or_else(|| Format::guess(path, &head));
+        (&mut reader).take(formats::HEAD as u64).read_to_end(&mut head)?;
+        let format = format.map_or_else(|| formats::recognise(path, &head), Ok);
         Ok((format, Content { reader: Box::new(io::Cursor::new(head).chain(reader)), len }))
     }
 
-    fn open_or_say(&mut self, path: &Path, format: Option<Format>, from: Option<&Span>) -> Option<Opened<'l>> {
+    fn open_or_say(&mut self, path: &Path, format: Option<&'static Format>, from: Option<&Span>) -> Option<Opened<'l>> {
         let diagnostic = match self.open(path, format) {
-            Ok((Some(format), reader)) => return Some((format, reader)),
-            Ok((None, _)) => {
-                let how = if from.is_some() { "`format = \"csv\"`" } else { "`--format csv`" };
-                let help = format!("say {how}, or `toml`, `redirects`, `cloudflare`");
-                Diagnostic::error("unknown-format", format!("the name of {} does not say its format", path.display()))
-                    .help(help)
+            Ok((Ok(format), reader)) => return Some((format, reader)),
+            Ok((Err(doubt), _)) => {
+                let key = |name: &str| match from {
+                    Some(_) => format!("`format = \"{name}\"`"),
+                    None => format!("`--from {name}`"),
+                };
+                let (message, help) = doubt.message(path, key);
+                Diagnostic::error("unknown-format", message).help(help)
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let diagnostic = Diagnostic::error("no-file", format!("{} is not there", path.display()));
@@ -257,14 +272,14 @@ impl<'l> Loader<'l> {
         None
     }
 
-    fn add_file(&mut self, path: &Path) -> FileId {
-        let file = self.table.add(path);
+    fn add_file(&mut self, path: &Path, format: &'static Format) -> FileId {
+        let file = self.table.add_of(path, Some(format));
         self.intake.builder.file(self.table.name(file));
         file
     }
 
     fn own_file(&mut self, path: &Path, reader: &mut dyn Read, standing: Standing, under: &Under) {
-        let file = self.add_file(path);
+        let file = self.add_file(path, formats::OWN);
         let Some(text) = self.read_text(path, file, reader) else { return };
         let said = own::read(&text, file, standing, under.own, &mut self.intake, &mut self.diagnostics);
         if let Some((settings, span)) = said.server {
@@ -365,14 +380,19 @@ impl<'l> Loader<'l> {
         let Some((format, mut reader)) = self.open_or_say(path, include.how.format, Some(&include.span)) else {
             return;
         };
-        match format {
-            Format::Toml => self.own_file(path, &mut reader, Standing::Included, under),
-            Format::Compiled => {
+        match format.reader {
+            Reader::Own => self.own_file(path, &mut reader, Standing::Included, under),
+            Reader::Compiled => {
                 let message = format!("{} is compiled and holds a whole rule set", path.display());
                 let help = "include the text that it was compiled from";
                 self.diagnostics.push(Diagnostic::error("compiled-alone", message).at(include.span.clone()).help(help));
             }
-            _ => {
+            Reader::Foreign(read) => {
+                self.done.extend(canonical);
+                let folder = (self.options.reach == Reach::RootFolder).then_some(under.folder.as_path());
+                self.foreign(path, format, read, EntryKind::File, folder);
+            }
+            Reader::List(..) => {
                 self.done.extend(canonical);
                 let how = ListOptions { status: include.how.status.or(self.options.status), ..include.how.clone() };
                 self.list(path, format, &mut reader, &how);
@@ -402,22 +422,17 @@ impl<'l> Loader<'l> {
     }
 
     /// Reads a list into a table of its own.
-    fn list(&mut self, path: &Path, format: Format, reader: &mut Content<'_>, how: &ListOptions) {
+    fn list(&mut self, path: &Path, format: &'static Format, reader: &mut Content<'_>, how: &ListOptions) {
         // A row takes its text and some twenty bytes; what is not written costs nothing.
         self.intake.builder.reserve(usize::try_from(reader.len + reader.len / 2).unwrap_or(0));
-        let file = self.add_file(path);
-        let order = if format == Format::Redirects { Order::Listed } else { Order::Specific };
+        let Reader::List(order, read) = format.reader else { return };
+        let file = self.add_file(path, format);
         let table = self.intake.builder.table(&TableSpec { order, ..TableSpec::OWN });
         self.intake.builder.root(table);
         let name = self.table.name(file).to_owned();
         let mut list =
             List { file, name: &name, table, how, intake: &mut self.intake, diagnostics: &mut self.diagnostics };
-        let read = match format {
-            Format::Redirects => redirects::read(reader, &mut list),
-            Format::Cloudflare => csv::read(reader, Flavour::Bulk, &mut list),
-            _ => csv::read(reader, Flavour::Own, &mut list),
-        };
-        if let Err(error) = read {
+        if let Err(error) = read(reader, &mut list) {
             let message = format!("{name} cannot be read to its end: {error}");
             self.diagnostics.push(Diagnostic::error("unreadable", message));
         }
@@ -461,6 +476,8 @@ impl<'l> Loader<'l> {
             errors,
             examples: self.intake.examples,
             files: table,
+            remarks: self.remarks,
+            beyond: self.beyond,
         }
     }
 }

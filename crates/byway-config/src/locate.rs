@@ -10,8 +10,9 @@ use std::ops::Range;
 use byway_core::ruleset::RuleView;
 use toml::de::{DeTable, DeValue};
 
-use crate::csv::{RowPlaces, cell_places};
 use crate::files::Files;
+use crate::formats::Format;
+use crate::formats::csv::{RowPlaces, cell_places};
 use crate::span::{FileId, FileTable, LineIndex, Span, column};
 
 /// Every how many lines the place of one is kept.
@@ -40,8 +41,8 @@ pub(crate) struct Locator<'l> {
 enum Known {
     /// Text of our own: the parts of its rules.
     Own(Vec<(u32, Parts)>),
-    /// A list: where every so many lines begin, and its first line.
-    List { starts: Vec<u64>, header: String },
+    /// A list, or another server's configuration: where every so many lines begin, and its first line.
+    Lines { starts: Vec<u64>, header: String },
     /// It cannot be read.
     Gone,
 }
@@ -70,7 +71,7 @@ impl<'l> Locator<'l> {
             Some(Known::Own(rules)) => {
                 rules.iter().find(|(line, _)| *line == place.line).map(|(_, parts)| parts.clone()).unwrap_or_default()
             }
-            Some(Known::List { starts, header }) => {
+            Some(Known::Lines { starts, header }) => {
                 self.of_list(place.file, place.line, starts, header).unwrap_or_default()
             }
             _ => Parts::default(),
@@ -105,7 +106,7 @@ impl<'l> Locator<'l> {
             }
             at += count as u64;
         }
-        Some(Known::List {
+        Some(Known::Lines {
             starts,
             header: String::from_utf8_lossy(&header).trim_start_matches('\u{FEFF}').trim_end().to_owned(),
         })
@@ -117,17 +118,23 @@ impl<'l> Locator<'l> {
         let mut reader = self.files.open(&self.table.get(file)?.path).ok()?;
         reader.seek(SeekFrom::Start(start)).ok()?;
         let (place, row) = nth_line(&mut reader, start, index % STRIDE)?;
-        let name = self.table.name(file);
-        let RowPlaces { from, to, status } = match name.ends_with(".csv") || name.ends_with(".tsv") {
-            true => cell_places(header, &row)?,
-            false => words(&row)?,
-        };
+        let source = self.table.get(file)?;
         let span = |range: Range<usize>| Span {
             file,
             line,
             column: column(&row.as_bytes()[..range.start]),
             start: place + range.start,
             end: place + range.end,
+        };
+        if source.format.is_some_and(Format::is_foreign) {
+            // Which of its words are source and target only its reader knows: nothing is offered to be edited there.
+            let start = row.len() - row.trim_start().len();
+            return Some(Parts { source: Some(span(start..row.trim_end().len().max(start))), ..Parts::default() });
+        }
+        let name = &source.name;
+        let RowPlaces { from, to, status } = match name.ends_with(".csv") || name.ends_with(".tsv") {
+            true => cell_places(header, &row)?,
+            false => words(&row)?,
         };
         Some(Parts { source: Some(span(from)), target: Some(span(to)), status: status.map(span), is_toml: false })
     }

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 
 pub use byway_core::rule::FileId;
 
+use crate::formats::Format;
+
 /// A place in a file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Span {
@@ -37,6 +39,8 @@ pub struct SourceFile {
     pub name: String,
     /// As it is opened.
     pub path: PathBuf,
+    /// What it is read as, where that is known.
+    pub format: Option<&'static Format>,
 }
 
 /// The files of one load, by number.
@@ -48,8 +52,13 @@ pub struct FileTable {
 impl FileTable {
     /// Adds a file; the number is the same that [`byway_core::Builder::file`] gives when both see the same files.
     pub fn add(&mut self, path: &Path) -> FileId {
+        self.add_of(path, None)
+    }
+
+    /// Adds a file of a format.
+    pub fn add_of(&mut self, path: &Path, format: Option<&'static Format>) -> FileId {
         let number = u16::try_from(self.files.len()).unwrap_or(u16::MAX);
-        self.files.push(SourceFile { name: path.display().to_string(), path: path.to_owned() });
+        self.files.push(SourceFile { name: path.display().to_string(), path: path.to_owned(), format });
         FileId(number)
     }
 
@@ -85,7 +94,12 @@ pub struct LineIndex {
 impl LineIndex {
     /// Finds the line starts.
     pub fn new(text: &str) -> LineIndex {
-        let after = memchr::memchr_iter(b'\n', text.as_bytes()).map(|at| at + 1);
+        LineIndex::of_bytes(text.as_bytes())
+    }
+
+    /// Finds the line starts of a text of any encoding.
+    pub fn of_bytes(text: &[u8]) -> LineIndex {
+        let after = memchr::memchr_iter(b'\n', text).map(|at| at + 1);
         LineIndex { starts: std::iter::once(0).chain(after).collect() }
     }
 
@@ -102,12 +116,17 @@ impl LineIndex {
 
     /// The place of some bytes of the text that this index was made of.
     pub fn span(&self, file: FileId, text: &str, range: Range<usize>) -> Span {
+        self.span_of_bytes(file, text.as_bytes(), range)
+    }
+
+    /// The place of some bytes of a text of any encoding.
+    pub fn span_of_bytes(&self, file: FileId, text: &[u8], range: Range<usize>) -> Span {
         let start = range.start.min(text.len());
         let line = self.line(start);
         Span {
             file,
             line,
-            column: column(&text.as_bytes()[self.start(line)..start]),
+            column: column(&text[self.start(line).min(start)..start]),
             start,
             end: range.end.clamp(start, text.len()),
         }

@@ -5,7 +5,8 @@ use std::path::Path;
 use byway_config::diagnostic::Diagnostic;
 use byway_config::examples::{Case, Expected};
 use byway_config::files::MemoryFiles;
-use byway_config::load::{Format, LoadOptions, Loaded, Reach, load};
+use byway_config::formats::Format;
+use byway_config::load::{LoadOptions, Loaded, Reach, load};
 use byway_core::Scratch;
 use byway_core::status::{RedirectStatus, StatusByMethod};
 
@@ -76,7 +77,7 @@ fn a_policy_holds_for_files_named_before_it() {
 fn the_loader_can_be_told_status_and_format() {
     let files = MemoryFiles::new([("moves", "from,to\n/x,/y\n")]);
     assert_eq!(codes(&named(&files, &["moves"], &LoadOptions::default())), ["unknown-format"]);
-    let csv = LoadOptions { format: Some(Format::Csv), ..LoadOptions::default() };
+    let csv = LoadOptions { format: Format::named("csv"), ..LoadOptions::default() };
     assert_eq!(codes(&named(&files, &["moves"], &csv)), ["missing-status"]);
     let status = Some(StatusByMethod::always(RedirectStatus::PermanentRedirect));
     let loaded = named(&files, &["moves"], &LoadOptions { status, ..csv });

@@ -37,4 +37,9 @@ impl Files for Disk {
         }
         Ok(entries)
     }
+
+    fn kind(&self, path: &Path) -> io::Result<EntryKind> {
+        let is_folder = fs::metadata(if path.as_os_str().is_empty() { Path::new(".") } else { path })?.is_dir();
+        Ok(if is_folder { EntryKind::Folder } else { EntryKind::File })
+    }
 }

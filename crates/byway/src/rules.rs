@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use byway_config::diagnostic::{Diagnostic, Severity, grouped};
-use byway_config::load::{Format, LoadOptions, Loaded, Reach, load};
+use byway_config::foreign::{ForeignOptions, Strictness};
+use byway_config::formats::{Format, NAMES};
+use byway_config::load::{LoadOptions, Loaded, Reach, load};
 use byway_config::render::{Colour, render};
 use byway_core::RuleSet;
 use byway_core::status::{RedirectStatus, StatusByMethod};
@@ -20,12 +22,24 @@ pub(crate) struct Reading {
     /// The status of list rows that name none: 301, 302, 303, 307, 308, or `get=301,other=307`
     #[arg(long, value_name = "STATUS", value_parser = parse_status)]
     status: Option<StatusByMethod>,
-    /// The format of the files, where their names do not say it: toml, csv, redirects, cloudflare
-    #[arg(long, value_name = "FORMAT", value_parser = parse_format)]
-    format: Option<Format>,
+    /// The format of the files, where name and content leave doubt; `byway formats` names all
+    #[arg(long, visible_alias = "format", value_name = "FORMAT", value_parser = parse_format)]
+    from: Option<&'static Format>,
     /// Let includes lead out of the folder of the root file
     #[arg(long)]
     allow_outside: bool,
+    /// Let another server's configuration include files below this folder, repeatable
+    #[arg(long, value_name = "DIR")]
+    allow_include: Vec<PathBuf>,
+    /// The document root that another server's rules ask for files
+    #[arg(long, value_name = "DIR")]
+    root: Option<PathBuf>,
+    /// A name that is defined for another server's configuration, as Apache's -D, repeatable
+    #[arg(long, value_name = "NAME[=VALUE]", value_parser = parse_define)]
+    define: Vec<(String, String)>,
+    /// Make what is passed over in another server's configuration an error
+    #[arg(long)]
+    strict: bool,
 }
 
 impl Reading {
@@ -33,7 +47,13 @@ impl Reading {
     pub(crate) fn options(&self) -> LoadOptions {
         LoadOptions {
             status: self.status,
-            format: self.format,
+            format: self.from,
+            foreign: ForeignOptions {
+                root: self.root.clone(),
+                defines: self.define.clone(),
+                allowed: self.allow_include.clone(),
+                strictness: if self.strict { Strictness::Strict } else { Strictness::Lenient },
+            },
             reach: if self.allow_outside { Reach::Anywhere } else { Reach::RootFolder },
             seed: seed(),
         }
@@ -111,8 +131,16 @@ fn seed() -> u64 {
     RandomState::new().hash_one(0_u64)
 }
 
-fn parse_format(text: &str) -> Result<Format, String> {
-    Format::named(text).ok_or_else(|| "there are toml, csv, redirects, cloudflare and compiled".to_owned())
+fn parse_format(text: &str) -> Result<&'static Format, String> {
+    Format::named(text).ok_or_else(|| format!("there are {}", NAMES.join(", ")))
+}
+
+fn parse_define(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').unwrap_or((text, ""));
+    match name.is_empty() || name.contains(char::is_whitespace) {
+        true => Err("write a name, or a name, `=` and its value".to_owned()),
+        false => Ok((name.to_owned(), value.to_owned())),
+    }
 }
 
 /// `307`, or `get=301,other=307`.

@@ -8,7 +8,7 @@ use super::keys::INCLUDE;
 use super::page::{Page, Value, found};
 use super::{rule, status};
 use crate::diagnostic::Diagnostic;
-use crate::load::Format;
+use crate::formats::Format;
 use crate::span::Span;
 
 /// One entry of `include`.
@@ -25,7 +25,7 @@ pub(crate) struct Include {
 /// How a file is read where it does not say itself.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ListOptions {
-    pub(crate) format: Option<Format>,
+    pub(crate) format: Option<&'static Format>,
     pub(crate) status: Option<StatusByMethod>,
     pub(crate) query: Option<QueryPolicy>,
     pub(crate) slash: Option<TrailingSlash>,

@@ -96,7 +96,7 @@ pub const CASE_WORDS: &[&str] = &["exact", "ignore"];
 /// The values of `location`.
 pub const LOCATION_WORDS: &[&str] = &["relative", "absolute"];
 /// The names of formats, as `format` takes them.
-pub const FORMAT_WORDS: &[&str] = &["toml", "csv", "cloudflare", "redirects", "compiled"];
+pub const FORMAT_WORDS: &[&str] = &crate::formats::NAMES;
 
 const FROM: Key =
     must("from", Kind::Source, "What the rule is for: `[scheme://][host[:port]]/path[?query]`, or `~` and a regex.");

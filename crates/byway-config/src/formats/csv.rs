@@ -8,14 +8,34 @@ use std::io::{self, Read};
 use std::ops::Range;
 
 use byway_core::dialect::{LetterCase, MergeWinner, QueryPolicy, TrailingSlash};
+use byway_core::ruleset::Order;
 use byway_core::status::{RedirectStatus, StatusByMethod};
 
-use crate::bulk;
+use super::cloudflare;
+use super::{Folders, Format, Reader, Says, has_extension, never};
 use crate::cells::Cells;
 use crate::lines::Lines;
 use crate::list::{Cell, Draft, List};
 use crate::own::suggest::nearest;
 use crate::own::{instant, status};
+
+pub(super) const ROW: Format = Format {
+    name: "csv",
+    title: "CSV with a header",
+    files: &["*.csv", "*.tsv"],
+    says: Says {
+        statuses: "301 302 303 307 308, a pair by method",
+        default: "none: a column says it, or whoever names the file",
+        sources: "exact, prefix, pattern, regex; scheme, host, port, query pairs",
+        conditions: "time",
+        query: "keep, drop, replace, merge",
+    },
+    is_named: |path| has_extension(path, &["csv", "tsv"]),
+    is_like: never,
+    folders: Folders::No,
+    reader: Reader::List(Order::Specific, |reader, list| read(reader, Flavour::Own, list)),
+    write: None,
+};
 
 /// A column that is understood.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -247,7 +267,7 @@ fn row(lines: &mut Lines<'_>, header: &Header, cells: &mut Cells, list: &mut Lis
     if record.has_fitting_width(lines, list) {
         match header.flavour {
             Flavour::Own => record.own(lines, list),
-            Flavour::Bulk => bulk::row(&record, lines, list),
+            Flavour::Bulk => cloudflare::row(&record, lines, list),
         }
     }
     Ok(())

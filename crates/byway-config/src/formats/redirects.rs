@@ -9,16 +9,36 @@ use std::io::{self, Read};
 
 use byway_core::condition::{Condition, Subject, Test};
 use byway_core::dialect::{LetterCase, QueryPolicy, TrailingSlash};
+use byway_core::ruleset::Order;
 use byway_core::status::{RedirectStatus, StatusByMethod};
 
+use super::{Folders, Format, Reader, Says, file_name, never};
 use crate::diagnostic::Severity;
 use crate::lines::Lines;
 use crate::list::{Cell, Draft, List};
 use crate::own::page::shortened;
 use crate::own::status;
 
+pub(super) const ROW: Format = Format {
+    name: "redirects",
+    title: "_redirects lines",
+    files: &["_redirects"],
+    says: Says {
+        statuses: "301 302 303 307 308",
+        default: "301",
+        sources: "exact, prefix, pattern; host, query pairs; the last slash never counts",
+        conditions: "language, one cookie",
+        query: "passed on where the target has none",
+    },
+    is_named: |path| file_name(path).ends_with("_redirects"),
+    is_like: never,
+    folders: Folders::No,
+    reader: Reader::List(Order::Listed, read),
+    write: None,
+};
+
 /// Reads a file of lines.
-pub(crate) fn read(reader: &mut dyn Read, list: &mut List<'_>) -> io::Result<()> {
+fn read(reader: &mut dyn Read, list: &mut List<'_>) -> io::Result<()> {
     let mut lines = Lines::new(reader);
     while lines.advance()? {
         let Some(text) = list.utf8(&lines) else { continue };

@@ -5,11 +5,31 @@
 //! none is written: that is the format's own default.
 
 use byway_core::dialect::{LetterCase, QueryPolicy, TrailingSlash};
+use byway_core::ruleset::Order;
 use byway_core::status::RedirectStatus;
 
-use crate::csv::{Column, Record};
+use super::csv::{self, Column, Flavour, Record};
+use super::{Folders, Format, Reader, Says, never};
 use crate::lines::Lines;
 use crate::list::{Cell, Draft, List};
+
+pub(super) const ROW: Format = Format {
+    name: "cloudflare",
+    title: "Cloudflare bulk redirects",
+    files: &[],
+    says: Says {
+        statuses: "301 302 307 308",
+        default: "301",
+        sources: "a URL, its subdomains, all below its path",
+        conditions: "none",
+        query: "keep, drop",
+    },
+    is_named: |_| false,
+    is_like: never,
+    folders: Folders::No,
+    reader: Reader::List(Order::Specific, |reader, list| csv::read(reader, Flavour::Bulk, list)),
+    write: None,
+};
 
 /// The flags of a row.
 struct Flags {

@@ -1,0 +1,392 @@
+//! What the reader of another server's configuration works with: confined files, tables to fill, and words for every rule.
+//!
+//! A reader never touches [`Files`] itself. It opens what lies below the first file's folder, or below a folder that was allowed,
+//! with links resolved; everything that is quoted anywhere was opened this way. Environment, programs and network do not exist
+//! here.
+
+use std::borrow::Cow;
+use std::io::{self, Read};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use byway_core::rule::{Place, Rule};
+use byway_core::ruleset::{After, TableId, TableSpec};
+
+use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
+use crate::files::{BadPattern, Entry, EntryKind, Files, ReadSeek, expand, is_pattern, tidy_path};
+use crate::formats::Format;
+use crate::intake::Intake;
+use crate::remarks::{Beyond, Remarks, Verdict};
+use crate::span::{FileId, FileTable, LineIndex, Span};
+use crate::template;
+
+/// Whether what is passed over is an error.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Strictness {
+    /// Unknown directives and refused rules are warnings.
+    #[default]
+    Lenient,
+    /// They are errors.
+    Strict,
+}
+
+/// How configurations of other servers are read.
+#[derive(Clone, Debug, Default)]
+pub struct ForeignOptions {
+    /// The document root, where the configuration's own is not to be asked (`--root`).
+    pub root: Option<PathBuf>,
+    /// Names that are defined (`--define NAME[=VALUE]`), as Apache's `-D`.
+    pub defines: Vec<(String, String)>,
+    /// Folders in which included files may lie beside the first file's own (`--allow-include`).
+    pub allowed: Vec<PathBuf>,
+    /// Whether what is passed over is an error (`--strict`).
+    pub strictness: Strictness,
+}
+
+/// The most bytes of configuration that one load reads, lists of maps aside.
+pub const TEXT_LIMIT: u64 = 256 * 1024 * 1024;
+/// The most files of one load: their numbers have 16 bits.
+pub const FILE_LIMIT: usize = 65_000;
+/// The most entries of a document root that are looked at.
+pub const TREE_LIMIT: usize = 1_000_000;
+
+/// A text that was opened, with its places.
+#[derive(Debug)]
+pub struct Text {
+    /// Its number.
+    pub file: FileId,
+    /// As it was opened.
+    pub path: PathBuf,
+    /// The bytes, whatever their encoding.
+    pub bytes: Vec<u8>,
+    lines: LineIndex,
+}
+
+impl Text {
+    /// The place of some bytes.
+    pub fn span(&self, range: Range<usize>) -> Span {
+        self.lines.span_of_bytes(self.file, &self.bytes, range)
+    }
+}
+
+/// Where things are put together while one configuration is read.
+pub(crate) struct Workshop<'r> {
+    pub(crate) files: &'r dyn Files,
+    pub(crate) intake: &'r mut Intake,
+    pub(crate) diagnostics: &'r mut Diagnostics,
+    pub(crate) table: &'r mut FileTable,
+    pub(crate) remarks: &'r mut Remarks,
+    pub(crate) beyond: &'r mut Beyond,
+    pub(crate) options: &'r ForeignOptions,
+}
+
+/// One configuration being read.
+pub struct Reading<'r> {
+    with: Workshop<'r>,
+    format: &'static Format,
+    named: PathBuf,
+    kind: EntryKind,
+    /// The folders in which files may lie, in the one spelling.
+    reach: Vec<PathBuf>,
+    bytes_left: u64,
+}
+
+impl<'r> Reading<'r> {
+    /// A reading of a file or folder; `folder` is that below which all files must lie, where it is not the file's own.
+    pub(crate) fn new(
+        with: Workshop<'r>,
+        format: &'static Format,
+        named: &Path,
+        kind: EntryKind,
+        folder: Option<&Path>,
+    ) -> Reading<'r> {
+        let own = with.files.canonical(named).ok().and_then(|path| match kind {
+            EntryKind::Folder => Some(path),
+            EntryKind::File => path.parent().map(Path::to_owned),
+        });
+        let allowed = with.options.allowed.iter().filter_map(|folder| with.files.canonical(folder).ok());
+        let reach = folder.map(Path::to_owned).or(own).into_iter().chain(allowed).collect();
+        Reading { with, format, named: named.to_owned(), kind, reach, bytes_left: TEXT_LIMIT }
+    }
+
+    /// The format that it is read as: two formats may share a reader.
+    pub fn format(&self) -> &'static Format {
+        self.format
+    }
+
+    /// What the person named, or an include led to.
+    pub fn named(&self) -> &Path {
+        &self.named
+    }
+
+    /// Whether that is a file, or a folder that is a document root.
+    pub fn kind(&self) -> EntryKind {
+        self.kind
+    }
+
+    /// Whether what is passed over is an error.
+    pub fn is_strict(&self) -> bool {
+        self.with.options.strictness == Strictness::Strict
+    }
+
+    /// The names that are defined, and their values.
+    pub fn defines(&self) -> &'r [(String, String)] {
+        &self.with.options.defines
+    }
+
+    // Files
+
+    /// Opens a text: the named file, an include, a list. What hinders it is said, at the place that asked for it.
+    pub fn open(&mut self, path: &Path, from: Option<&Span>) -> Option<Text> {
+        let (file, mut reader) = self.open_stream(path, from)?;
+        let path = tidy_path(path);
+        let mut bytes = Vec::new();
+        if let Err(error) = (&mut reader).take(self.bytes_left + 1).read_to_end(&mut bytes) {
+            self.hindered("unreadable", format!("{} cannot be read: {error}", path.display()), from);
+            return None;
+        }
+        drop(reader);
+        if bytes.len() as u64 > self.bytes_left {
+            let message = format!("the configuration is longer than {} MiB", TEXT_LIMIT / 1024 / 1024);
+            self.hindered("too-long", message, from);
+            return None;
+        }
+        self.bytes_left -= bytes.len() as u64;
+        let lines = LineIndex::of_bytes(&bytes);
+        let text = Text { file, path, bytes, lines };
+        match template::recognise(&text.path, &text.bytes) {
+            Some(found) => {
+                let message = format!("{} is {}", text.path.display(), found.kind);
+                let diagnostic = Diagnostic::error("template", message).help(found.help);
+                self.say(if found.at.is_empty() { diagnostic } else { diagnostic.at(text.span(found.at)) });
+                None
+            }
+            None => Some(text),
+        }
+    }
+
+    /// Opens a long list (a map file) to be read as it comes; its bytes are not counted against [`TEXT_LIMIT`].
+    pub fn open_stream(&mut self, path: &Path, from: Option<&Span>) -> Option<(FileId, Box<dyn ReadSeek + 'r>)> {
+        let path = tidy_path(path);
+        if let Err(why) = self.confined(&path) {
+            match why {
+                Unreachable::Missing => self.hindered("no-file", format!("{} is not there", path.display()), from),
+                Unreachable::Outside => {
+                    let message = format!("{} is outside of the first file's folder", path.display());
+                    let help = "move it below that folder, or allow its folder with `--allow-include DIR`";
+                    let diagnostic = Diagnostic::error("include-outside", message).help(help);
+                    self.say(at(diagnostic, from));
+                }
+            }
+            return None;
+        }
+        if self.with.table.iter().count() >= FILE_LIMIT {
+            self.hindered("too-many-files", format!("there are more than {FILE_LIMIT} files"), from);
+            return None;
+        }
+        let files = self.with.files;
+        match files.open(&path) {
+            Ok(reader) => Some((self.add_file(&path), reader)),
+            Err(error) => {
+                self.hindered("unreadable", format!("{} cannot be read: {error}", path.display()), from);
+                None
+            }
+        }
+    }
+
+    fn add_file(&mut self, path: &Path) -> FileId {
+        let file = self.with.table.add_of(path, Some(self.format));
+        self.with.intake.builder.file(self.with.table.name(file));
+        file
+    }
+
+    fn hindered(&mut self, code: &'static str, message: String, from: Option<&Span>) {
+        self.say(at(Diagnostic::error(code, message), from));
+    }
+
+    /// Whether a file lies where files may lie, links resolved.
+    fn confined(&self, path: &Path) -> Result<(), Unreachable> {
+        let canonical = self.with.files.canonical(path).map_err(|_| Unreachable::Missing)?;
+        match self.reach.iter().any(|folder| canonical.starts_with(folder)) {
+            true => Ok(()),
+            false => Err(Unreachable::Outside),
+        }
+    }
+
+    /// Whether something is there, among the files that may be read: a configuration learns nothing of others.
+    pub fn is_there(&self, path: &Path) -> bool {
+        self.confined(path).is_ok()
+    }
+
+    /// The files that an include names, sorted: one, or all that fit a pattern. Files that lie outside are named here, and said
+    /// when they are opened.
+    pub fn expand(&mut self, folder: &Path, pattern: &str, from: &Span) -> Vec<PathBuf> {
+        let path = tidy_path(&folder.join(pattern));
+        if !is_pattern(pattern) {
+            return vec![path];
+        }
+        // A pattern that leads outside would list folders that are not ours to list.
+        let fixed: PathBuf =
+            path.components().take_while(|part| !is_pattern(&part.as_os_str().to_string_lossy())).collect();
+        if let Err(Unreachable::Outside) = self.confined(&fixed) {
+            let message = format!("{} is outside of the first file's folder", path.display());
+            let help = "move it below that folder, or allow its folder with `--allow-include DIR`";
+            self.say(Diagnostic::error("include-outside", message).at(from.clone()).help(help));
+            return Vec::new();
+        }
+        match expand(self.with.files, folder, pattern) {
+            Ok(paths) => paths,
+            Err(BadPattern::Syntax(error)) => {
+                self.hindered("bad-include", format!("`{pattern}` is no pattern: {error}"), Some(from));
+                Vec::new()
+            }
+            Err(BadPattern::Folder(folder, error)) => {
+                self.hindered("bad-include", format!("{} cannot be listed: {error}", folder.display()), Some(from));
+                Vec::new()
+            }
+        }
+    }
+
+    /// What stands in a folder that may be read, sorted.
+    pub fn list(&self, folder: &Path) -> io::Result<Vec<Entry>> {
+        if self.confined(folder).is_err() {
+            return Err(io::Error::new(io::ErrorKind::NotFound, "outside of the first file's folder"));
+        }
+        let mut entries = self.with.files.list(folder)?;
+        entries.sort();
+        Ok(entries)
+    }
+
+    /// The document root that is asked for the names of files: `--root`, else the one that the configuration names, if that is
+    /// a folder here.
+    pub fn document_root(&self, configured: Option<&Path>) -> Option<PathBuf> {
+        let named = self.with.options.root.as_deref();
+        let root = named.or(configured).or((self.kind == EntryKind::Folder).then_some(self.named.as_path()))?;
+        (self.with.files.kind(root).ok()? == EntryKind::Folder).then(|| root.to_owned())
+    }
+
+    /// What is in a document root at a path, if anything: names and kinds only, never contents.
+    pub fn kind_of(&self, path: &Path) -> Option<EntryKind> {
+        self.with.files.kind(path).ok()
+    }
+
+    /// All that is below a document root, as paths below it, sorted; `None` where it cannot be listed or has more than
+    /// [`TREE_LIMIT`] entries. Links to folders are not entered.
+    pub fn tree(&self, root: &Path) -> Option<Vec<(PathBuf, EntryKind)>> {
+        let mut found = Vec::new();
+        let mut open = vec![PathBuf::new()];
+        while let Some(folder) = open.pop() {
+            let here = self.with.files.canonical(&root.join(&folder)).ok()?;
+            for entry in self.with.files.list(&root.join(&folder)).ok()? {
+                let path = folder.join(&entry.name);
+                let is_own =
+                    || self.with.files.canonical(&root.join(&path)).is_ok_and(|whole| whole.starts_with(&here));
+                if entry.kind == EntryKind::Folder && is_own() {
+                    open.push(path.clone());
+                }
+                found.push((path, entry.kind));
+                if found.len() > TREE_LIMIT {
+                    return None;
+                }
+            }
+        }
+        found.sort();
+        Some(found)
+    }
+
+    // Rules
+
+    /// Makes a table; [`Reading::root`] makes it one that is tried.
+    pub fn table(&mut self, spec: &TableSpec<'_>) -> TableId {
+        self.with.intake.builder.table(spec)
+    }
+
+    /// Sets what comes after a table.
+    pub fn set_after(&mut self, table: TableId, after: After) {
+        self.with.intake.builder.set_after(table, after);
+    }
+
+    /// Adds a table to those that are tried.
+    pub fn root(&mut self, table: TableId) {
+        self.with.intake.builder.root(table);
+    }
+
+    /// Takes a rule, at the place where it is written. What hinders it (the policy, a limit) is said there.
+    pub fn push(&mut self, table: TableId, rule: &Rule<'_>, span: &Span) -> bool {
+        let rule = Rule { place: Place { file: span.file, line: span.line }, ..rule.clone() };
+        match self.with.intake.push(table, &rule) {
+            Ok(()) => true,
+            Err(refused) => {
+                self.say_often(span, Severity::Error, refused.code, || (refused.what, refused.help));
+                false
+            }
+        }
+    }
+
+    // Words
+
+    /// Says something.
+    pub fn say(&mut self, diagnostic: Diagnostic) {
+        self.with.diagnostics.push(diagnostic);
+    }
+
+    /// Says something that a file may give cause for a thousand times: it is kept a few times and counted.
+    pub fn say_often(
+        &mut self,
+        span: &Span,
+        severity: Severity,
+        code: &'static str,
+        what: impl FnOnce() -> (String, Option<String>),
+    ) {
+        self.with.diagnostics.push_of_list(span.file, code, severity, || {
+            let (message, help) = what();
+            Diagnostic::new(severity, code, message).at(span.clone()).maybe_help(help)
+        });
+    }
+
+    /// Says that a directive is not known and was passed over: a warning, or an error with `--strict`.
+    pub fn unknown(&mut self, span: &Span, directive: &str) {
+        let severity = if self.is_strict() { Severity::Error } else { Severity::Warning };
+        self.say_often(span, severity, "unknown-directive", || {
+            (format!("`{directive}` is not known and was passed over"), None)
+        });
+    }
+
+    /// Says that a rule of the text decides here as it does there.
+    pub fn exact(&mut self, span: &Span, rule: &str) {
+        self.with.remarks.push(Some(span.clone()), rule, Verdict::Exact);
+    }
+
+    /// Says that a rule of the text decides nearly the same here. Reasons are grouped: no detail of the one rule belongs in.
+    pub fn approximated(&mut self, span: &Span, rule: &str, why: impl Into<Cow<'static, str>>) {
+        let why = why.into();
+        self.say_often(span, Severity::Note, "approximated", || (format!("this rule is approximated: {why}"), None));
+        self.with.remarks.push(Some(span.clone()), rule, Verdict::Approximated(why));
+    }
+
+    /// Says that a rule of the text cannot be said here, and is left out: a warning, or an error with `--strict`.
+    pub fn refused(&mut self, span: &Span, rule: &str, why: impl Into<Cow<'static, str>>) {
+        let why = why.into();
+        let severity = if self.is_strict() { Severity::Error } else { Severity::Warning };
+        self.say_often(span, severity, "refused", || (format!("this rule is left out: {why}"), None));
+        self.with.remarks.push(Some(span.clone()), rule, Verdict::Refused(why));
+    }
+
+    /// Notes something that is not a redirect: `serve` counts these and wants `--redirects-only`.
+    pub fn beyond(&mut self, span: &Span, what: &str) {
+        self.with.beyond.push(span.clone(), what);
+    }
+}
+
+/// Why a file is not opened.
+enum Unreachable {
+    Missing,
+    Outside,
+}
+
+fn at(diagnostic: Diagnostic, from: Option<&Span>) -> Diagnostic {
+    match from {
+        Some(span) => diagnostic.at(span.clone()),
+        None => diagnostic,
+    }
+}

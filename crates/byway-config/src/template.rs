@@ -1,0 +1,126 @@
+//! Templates told from configurations: what a template becomes cannot be known, so it is named and never guessed.
+//!
+//! A file is a template by its extension (`nginx.conf.j2`) or by the marks in it. A Kubernetes manifest that carries a
+//! configuration is no template, but no configuration either.
+
+use std::ops::Range;
+use std::path::Path;
+
+/// What a text turned out to be, instead of a configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Template {
+    /// What people call it.
+    pub kind: &'static str,
+    /// Its first mark; empty where the name gave it away.
+    pub at: Range<usize>,
+    /// What to do.
+    pub help: &'static str,
+}
+
+const RENDER: &str = "render it first, and name the file that comes out";
+const UNPACK: &str = "write the configuration in it to a file of its own, and name that";
+
+/// Extensions of templates.
+const EXTENSIONS: &[(&str, &str)] = &[
+    ("erb", "an ERB template"),
+    ("epp", "an EPP template"),
+    ("j2", "a Jinja template"),
+    ("jinja", "a Jinja template"),
+    ("jinja2", "a Jinja template"),
+    ("njk", "a Nunjucks template"),
+    ("tmpl", "a template"),
+    ("tpl", "a template"),
+    ("gotmpl", "a Go template"),
+    ("mustache", "a Mustache template"),
+    ("hbs", "a Handlebars template"),
+    ("ctmpl", "a Consul template"),
+];
+
+/// Marks of templates: how one opens, how it closes, and whose it is. They count only with both on one line.
+const MARKS: &[(&[u8], &[u8], &str)] = &[
+    (b"<%", b"%>", "an ERB template"),
+    (b"{%", b"%}", "a Jinja or Nunjucks template"),
+    (b"{{", b"}}", "a template (Jinja, Nunjucks, Go or Helm)"),
+];
+
+/// What a text is, if it is no configuration.
+///
+/// ```
+/// use byway_config::template::recognise;
+/// let found = recognise("nginx.conf".as_ref(), b"server_name {{ host }};").unwrap();
+/// assert_eq!(found.at, 12..14);
+/// assert!(recognise("nginx.conf".as_ref(), b"rewrite ^/a{2}$ /b;").is_none());
+/// ```
+pub fn recognise(path: &Path, text: &[u8]) -> Option<Template> {
+    let extension = path.extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase());
+    if let Some((_, kind)) = EXTENSIONS.iter().find(|(known, _)| extension.as_deref() == Some(*known)) {
+        return Some(Template { kind, at: 0..0, help: RENDER });
+    }
+    let marked = MARKS.iter().filter_map(|(open, close, kind)| {
+        let at = mark(text, open, close)?;
+        Some(Template { kind, at: at..at + open.len(), help: RENDER })
+    });
+    marked.min_by_key(|template| template.at.start).or_else(|| manifest(text))
+}
+
+/// The first place where a mark opens, with something a template would say, and closes on the same line.
+fn mark(text: &[u8], open: &[u8], close: &[u8]) -> Option<usize> {
+    memchr::memmem::find_iter(text, open).find(|&at| {
+        let inside = &text[at + open.len()..];
+        let line = &inside[..memchr::memchr(b'\n', inside).unwrap_or(inside.len())];
+        let speaks = line.first().is_some_and(|byte| byte.is_ascii_alphabetic() || b" \t-+=_.$#>\"'".contains(byte));
+        speaks && !is_comment(text, at) && memchr::memmem::find(line, close).is_some()
+    })
+}
+
+/// Whether a place is in a line that `#` begins, in any of these configurations.
+fn is_comment(text: &[u8], at: usize) -> bool {
+    let start = memchr::memrchr(b'\n', &text[..at]).map_or(0, |end| end + 1);
+    text[start..at].trim_ascii_start().first() == Some(&b'#')
+}
+
+/// A manifest of Kubernetes: `apiVersion:` and `kind:` at the beginning of lines.
+fn manifest(text: &[u8]) -> Option<Template> {
+    let begins =
+        |key: &[u8]| memchr::memmem::find_iter(text, key).find(|&at| at == 0 || text.get(at - 1) == Some(&b'\n'));
+    let at = begins(b"kind:")?;
+    begins(b"apiVersion:")?;
+    let line = &text[at..at + memchr::memchr(b'\n', &text[at..]).unwrap_or(text.len() - at)];
+    let kind = match memchr::memmem::find(line, b"ConfigMap") {
+        Some(_) => "a ConfigMap of Kubernetes",
+        None => "a manifest of Kubernetes",
+    };
+    Some(Template { kind, at: at..at + line.len(), help: UNPACK })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kind(path: &str, text: &str) -> Option<&'static str> {
+        recognise(Path::new(path), text.as_bytes()).map(|template| template.kind)
+    }
+
+    #[test]
+    fn templates_are_told_apart() {
+        assert_eq!(kind("nginx.conf.erb", "server {}"), Some("an ERB template"));
+        assert_eq!(kind("a.conf", "listen <%= @port %>;"), Some("an ERB template"));
+        assert_eq!(kind("a.conf", "{% if tls %}\nlisten 443;\n{% endif %}"), Some("a Jinja or Nunjucks template"));
+        assert_eq!(kind("a.conf", "listen {{ .Values.port }};"), Some("a template (Jinja, Nunjucks, Go or Helm)"));
+        assert_eq!(kind("a.yaml", "apiVersion: v1\nkind: ConfigMap\ndata:\n"), Some("a ConfigMap of Kubernetes"));
+    }
+
+    #[test]
+    fn configurations_are_not_templates() {
+        for text in [
+            "RewriteRule ^ https://%{HTTP_HOST}%{REQUEST_URI} [R=307,L]",
+            "RewriteRule ^(.*)$ ${map:${lc:%{HTTP_HOST}}} [R]",
+            "location ~ ^/[a-z]{2}/{3}$ { return 307 /x; }",
+            "location / { location /a { return 307 /x; }}",
+            "# written from {{ template }}\nserver {}",
+            "log_format json '{\"a\":{\"b\":\"$uri\"}}';",
+        ] {
+            assert_eq!(kind("a.conf", text), None, "{text}");
+        }
+    }
+}
