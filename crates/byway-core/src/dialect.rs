@@ -19,11 +19,28 @@ pub enum View {
     PathAndQuery = 4,
     /// `scheme://host[:port]/path?query` as sent.
     Url = 5,
+    /// The path decoded, with `.` and `..` resolved and slashes as they came, as nginx sees it with `merge_slashes off`.
+    Apart = 6,
+    /// The text that a rule handed over ([`crate::Action::Call`]).
+    Given = 7,
 }
 
 impl View {
-    pub(crate) const ALL: [View; 6] =
-        [View::Raw, View::Unreserved, View::Decoded, View::Normalised, View::PathAndQuery, View::Url];
+    pub(crate) const ALL: [View; 8] = [
+        View::Raw,
+        View::Unreserved,
+        View::Decoded,
+        View::Normalised,
+        View::PathAndQuery,
+        View::Url,
+        View::Apart,
+        View::Given,
+    ];
+
+    /// Whether the path is decoded before anything looks at it, so that some are refused.
+    pub(crate) const fn is_normalised(self) -> bool {
+        matches!(self, View::Normalised | View::Apart)
+    }
 }
 
 /// Whether upper and lower case differ.
@@ -54,7 +71,7 @@ pub enum CaptureForm {
     Raw = 0,
     /// The decoded bytes, written as they are (nginx `return`); what a Location must not hold is escaped.
     Decoded = 1,
-    /// Decoded bytes re-escaped as nginx `rewrite` does: space, `#`, `%`, `?`, controls and bytes above 0x7E in the path.
+    /// Decoded bytes re-escaped as nginx `rewrite` does with its captures; other variables are written as they are.
     NginxRewrite = 2,
     /// Decoded bytes re-escaped as Apache's `escape_uri` does.
     Apache = 3,
@@ -76,6 +93,8 @@ pub enum RelativeForm {
     HostAndListenerPort = 1,
     /// Made absolute with scheme, the request's host and the port of the Host field, else the listener's, as Apache does.
     HostAndItsPort = 2,
+    /// Made absolute with scheme and the request's host, as nginx does with `port_in_redirect off`.
+    Host = 3,
 }
 
 /// What becomes of `%2F` in a path that is decoded before patterns see it.
@@ -197,6 +216,33 @@ pub const NGINX_RETURN_RELATIVE: Dialect = Dialect { relative: RelativeForm::AsW
 /// nginx `rewrite` with `absolute_redirect off`.
 pub const NGINX_REWRITE_RELATIVE: Dialect = Dialect { relative: RelativeForm::AsWritten, ..NGINX_REWRITE };
 
+/// nginx `return` with `port_in_redirect off`.
+pub const NGINX_RETURN_NO_PORT: Dialect = Dialect { relative: RelativeForm::Host, ..NGINX_RETURN };
+
+/// nginx `rewrite` with `port_in_redirect off`.
+pub const NGINX_REWRITE_NO_PORT: Dialect = Dialect { relative: RelativeForm::Host, ..NGINX_REWRITE };
+
+/// nginx `return` with `merge_slashes off`.
+pub const NGINX_RETURN_APART: Dialect = Dialect { view: View::Apart, ..NGINX_RETURN };
+
+/// nginx `rewrite` with `merge_slashes off`.
+pub const NGINX_REWRITE_APART: Dialect = Dialect { view: View::Apart, ..NGINX_REWRITE };
+
+/// nginx `return` with `merge_slashes` and `absolute_redirect off`.
+pub const NGINX_RETURN_RELATIVE_APART: Dialect = Dialect { view: View::Apart, ..NGINX_RETURN_RELATIVE };
+
+/// nginx `rewrite` with `merge_slashes` and `absolute_redirect off`.
+pub const NGINX_REWRITE_RELATIVE_APART: Dialect = Dialect { view: View::Apart, ..NGINX_REWRITE_RELATIVE };
+
+/// nginx `return` with `merge_slashes` and `port_in_redirect off`.
+pub const NGINX_RETURN_NO_PORT_APART: Dialect = Dialect { view: View::Apart, ..NGINX_RETURN_NO_PORT };
+
+/// nginx `rewrite` with `merge_slashes` and `port_in_redirect off`.
+pub const NGINX_REWRITE_NO_PORT_APART: Dialect = Dialect { view: View::Apart, ..NGINX_REWRITE_NO_PORT };
+
+/// The entries of an nginx `map`: what is compared is the text that was handed over.
+pub const NGINX_MAP: Dialect = Dialect { view: View::Given, ..NGINX_RETURN };
+
 /// Apache's mod_alias and mod_rewrite.
 pub const APACHE: Dialect = Dialect {
     name: "apache",
@@ -219,7 +265,7 @@ pub const APACHE_B: Dialect = Dialect { captures: CaptureForm::ApacheEscapedTwic
 pub const APACHE_B_NE: Dialect = Dialect { captures: CaptureForm::ApacheEscaped, ..APACHE };
 
 /// All rows, in the order of their numbers in a compiled file: new ones are added at the end.
-pub(crate) const DIALECTS: [&Dialect; 10] = [
+pub(crate) const DIALECTS: [&Dialect; 19] = [
     &BYWAY,
     &NGINX_RETURN,
     &NGINX_REWRITE,
@@ -230,4 +276,13 @@ pub(crate) const DIALECTS: [&Dialect; 10] = [
     &APACHE_NE,
     &APACHE_B,
     &APACHE_B_NE,
+    &NGINX_RETURN_NO_PORT,
+    &NGINX_REWRITE_NO_PORT,
+    &NGINX_RETURN_APART,
+    &NGINX_REWRITE_APART,
+    &NGINX_RETURN_RELATIVE_APART,
+    &NGINX_REWRITE_RELATIVE_APART,
+    &NGINX_RETURN_NO_PORT_APART,
+    &NGINX_REWRITE_NO_PORT_APART,
+    &NGINX_MAP,
 ];

@@ -4,12 +4,14 @@
 //! with one `/` or with `http://` or `https://` and a host, and carries no user name. Text of the request lands escaped for its
 //! place and cannot end that place: a capture in the path opens no query, one in the query opens no second pair, and only a
 //! piece that the target puts into the host can touch the host.
+//!
+//! Long because how every kind of text is escaped for every place stands side by side, so that no pair is forgotten.
 
 use std::borrow::Cow;
 use std::fmt;
 
 use crate::decision::Refusal;
-use crate::dialect::{CaptureForm, EncodedSlash, QueryPolicy, RelativeForm};
+use crate::dialect::{CaptureForm, Dialect, QueryPolicy, RelativeForm, View};
 use crate::path::{is_escape, is_path_byte, is_query_byte, push_escaped, push_escaped_lower, raw_offset};
 use crate::query::{self, push_by_policy, push_query};
 use crate::regex::Span;
@@ -85,7 +87,7 @@ pub(crate) struct Expansion<'e> {
     pub(crate) query: Option<&'e [u8]>,
     pub(crate) form: CaptureForm,
     pub(crate) relative: RelativeForm,
-    pub(crate) encoded_slash: EncodedSlash,
+    pub(crate) dialect: &'e Dialect,
 }
 
 /// The bytes of a target in a rule set.
@@ -156,6 +158,7 @@ fn make_absolute(with: &Expansion<'_>, out: &mut Vec<u8>) {
         RelativeForm::HostAndListenerPort => request.local_port,
         RelativeForm::HostAndItsPort => written_port(request).unwrap_or(request.local_port),
         RelativeForm::AsWritten => request.port,
+        RelativeForm::Host => request.scheme.default_port(),
     };
     let mut head = format!("{}://{}", request.scheme.as_str(), with.host);
     if port != request.scheme.default_port() {
@@ -274,7 +277,7 @@ impl Writer<'_, '_> {
         let with = self.with;
         match &piece.what {
             What::Literal(_) => {}
-            What::Capture(index) => self.text_of(capture(with, *index, false), piece.place, with.form)?,
+            What::Capture(index) => self.capture(capture(with, *index, false), piece.place)?,
             What::Tail(index) => self.text_of(capture(with, *index, true), piece.place, with.form)?,
             What::TailText(index) => {
                 let tail = capture(with, *index, true);
@@ -282,7 +285,7 @@ impl Writer<'_, '_> {
             }
             What::ConditionCapture(index) => {
                 let group = with.condition_groups.get(usize::from(*index)).map(Vec::as_slice).unwrap_or_default();
-                self.text_of(group, piece.place, with.form)?;
+                self.capture(group, piece.place)?;
             }
             What::Part(part) => self.part(*part, piece.place)?,
             What::QueryValue(name) => {
@@ -305,11 +308,26 @@ impl Writer<'_, '_> {
                     }
                     value.extend_from_slice(line);
                 });
-                self.text_of(&value, piece.place, with.form)?;
+                self.variable(&value, piece.place)?;
             }
             What::Slot(slot) => {
                 let kept = with.slots.get(usize::from(*slot)).map(Vec::as_slice).unwrap_or_default();
-                self.text_of(kept, piece.place, with.form)?;
+                self.slot(kept, piece.place)?;
+            }
+            What::Argument(name) => {
+                let found = query::argument(with.query.unwrap_or_default(), name.as_bytes());
+                self.variable(found, piece.place)?;
+            }
+            What::Cookie(name) => {
+                let mut value = Vec::new();
+                let mut is_found = false;
+                with.request.fields.for_each("cookie", &mut |line| {
+                    if let Some(found) = query::cookie(line, name.as_bytes()).filter(|_| !is_found) {
+                        value.extend_from_slice(found);
+                        is_found = true;
+                    }
+                });
+                self.variable(&value, piece.place)?;
             }
             What::PortElse(port) => {
                 let port = written_port(with.request).unwrap_or(*port);
@@ -361,12 +379,19 @@ impl Writer<'_, '_> {
             Part::WorkingPath => {
                 let path = match with.working {
                     Some(path) => path.into(),
-                    None => normalised(with.request.path, with.encoded_slash),
+                    None => normalised(with.request.path, with.dialect),
                 };
-                self.text_of(&path, place, with.form)?;
+                self.variable(&path, place)?;
             }
             Part::WorkingQuery => self.query_text(with.query.unwrap_or_default()),
-            Part::Method => self.text_of(with.request.method.as_bytes(), place, with.form)?,
+            Part::Method => self.variable(with.request.method.as_bytes(), place)?,
+            Part::LocalPort => self.out.extend_from_slice(with.request.local_port.to_string().as_bytes()),
+            Part::Address => self.variable(with.request.address.to_string().as_bytes(), place)?,
+            Part::QueryMark => {
+                if with.query.is_some_and(|query| !query.is_empty()) {
+                    self.out.push(b'?');
+                }
+            }
             Part::HostField => {
                 let field = host_field(with.request);
                 match std::str::from_utf8(&field).map(crate::host::split_authority) {
@@ -381,6 +406,48 @@ impl Writer<'_, '_> {
             }
         }
         Ok(())
+    }
+
+    /// A text that a rule kept; in the place of the host it may bring a port along, as the value of a `map` does.
+    fn slot(&mut self, text: &[u8], place: Landing) -> Result<(), Refusal> {
+        let colon = text.iter().rposition(|&b| b == b':');
+        match colon {
+            Some(at)
+                if place == Landing::Host
+                    && self.with.form != CaptureForm::Verbatim
+                    && (1..=5).contains(&(text.len() - at - 1))
+                    && text[at + 1..].iter().all(u8::is_ascii_digit) =>
+            {
+                self.text_of(&text[..at], place, self.with.form)?;
+                self.out.extend_from_slice(&text[at..]);
+                Ok(())
+            }
+            _ => self.variable(text, place),
+        }
+    }
+
+    /// A group of a pattern. In the query of a path that goes on inside nginx, it is escaped as in a redirect.
+    fn capture(&mut self, text: &[u8], place: Landing) -> Result<(), Refusal> {
+        let inside = self.with.form == CaptureForm::Verbatim && self.with.dialect.captures == CaptureForm::NginxRewrite;
+        match (inside, place) {
+            (true, Landing::Query) if self.with.request.path.iter().any(|&b| b == b'%' || b == b'+') => {
+                push_if(text, |b| (0x21..=0x7E).contains(&b) && !b"%#&+;?\"<>".contains(&b), push_escaped, self.out);
+                Ok(())
+            }
+            _ => self.text_of(text, place, self.with.form),
+        }
+    }
+
+    /// A text that is no capture: nginx's `rewrite` escapes captures alone.
+    fn variable(&mut self, text: &[u8], place: Landing) -> Result<(), Refusal> {
+        match (self.with.form, place) {
+            (CaptureForm::NginxRewrite, Landing::Path) => {
+                push_redirected(text, self.out);
+                Ok(())
+            }
+            (CaptureForm::NginxRewrite, place) => self.text_of(text, place, CaptureForm::Decoded),
+            (form, place) => self.text_of(text, place, form),
+        }
     }
 
     /// The form of what is sent on as it came.
@@ -409,13 +476,20 @@ impl Writer<'_, '_> {
             (Landing::Path, CaptureForm::Raw) => push_raw(text, is_path_byte, self.out),
             (_, CaptureForm::Raw) => push_raw(text, |b| is_query_byte(b) && !b"&=+".contains(&b), self.out),
             (_, CaptureForm::Decoded) => push_if(text, |b| (0x21..=0x7E).contains(&b), push_escaped, self.out),
-            (Landing::Path, CaptureForm::NginxRewrite) => {
-                push_if(text, |b| (0x21..=0x7E).contains(&b) && !b"%#\"".contains(&b), push_escaped, self.out);
-            }
             (_, CaptureForm::NginxRewrite) => {
+                // What nginx undoes of its escaping, it undoes up to the first `?`, even one that a capture brought.
+                let path = self.path.unwrap_or(self.out.len());
+                let mut is_query = place != Landing::Path || self.out[path..].contains(&b'?');
                 let quoted = self.with.request.path.iter().any(|&b| b == b'%' || b == b'+');
-                let kept = |b: u8| (0x21..=0x7E).contains(&b) && !(quoted && b"%#&+;?\"<>".contains(&b));
-                push_if(text, kept, push_escaped, self.out);
+                for &byte in text {
+                    let kept = match (0x21..=0x7E).contains(&byte) {
+                        true if is_query => !quoted || !b"%#&+;?\"<>".contains(&byte),
+                        true => !b"%#\"".contains(&byte),
+                        false => false,
+                    };
+                    is_query |= byte == b'?';
+                    if kept { self.out.push(byte) } else { push_escaped(byte, self.out) }
+                }
             }
             (_, CaptureForm::Apache) => {
                 let kept = |b: u8| b.is_ascii_alphanumeric() || b"$-_.+!*'(),:;@&=/~".contains(&b);
@@ -443,9 +517,12 @@ impl Writer<'_, '_> {
 }
 
 /// A path decoded and normalised.
-fn normalised(path: &[u8], slash: EncodedSlash) -> Cow<'_, [u8]> {
+fn normalised<'p>(path: &'p [u8], dialect: &Dialect) -> Cow<'p, [u8]> {
     let mut out = Vec::with_capacity(path.len());
-    crate::path::push_normalised(path, slash, &mut out);
+    match dialect.view {
+        View::Apart => crate::path::push_apart(path, &mut out),
+        _ => crate::path::push_normalised(path, dialect.encoded_slash, &mut out),
+    }
     Cow::Owned(out)
 }
 
@@ -477,6 +554,32 @@ fn push_raw(text: &[u8], fits: impl Fn(u8) -> bool, out: &mut Vec<u8>) {
             push_escaped(byte, out);
             at += 1;
         }
+    }
+}
+
+/// Appends a variable to the path of a redirect of nginx's `rewrite`: escapes of what needs none are undone up to the first
+/// `?`, which is where nginx stops (`NGX_UNESCAPE_REDIRECT`); what a Location must not hold is escaped.
+fn push_redirected(text: &[u8], out: &mut Vec<u8>) {
+    let mut at = 0;
+    let mut is_path = true;
+    while at < text.len() {
+        let undone = match is_path && is_escape(text, at) {
+            true => std::str::from_utf8(&text[at + 1..at + 3]).ok().and_then(|hex| u8::from_str_radix(hex, 16).ok()),
+            false => None,
+        };
+        let byte = match undone {
+            Some(byte) if (b'&'..0x7F).contains(&byte) => {
+                at += 2;
+                byte
+            }
+            _ => text[at],
+        };
+        is_path &= byte != b'?';
+        match byte {
+            0x21..=0x7E => out.push(byte),
+            byte => push_escaped(byte, out),
+        }
+        at += 1;
     }
 }
 

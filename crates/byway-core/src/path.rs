@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use crate::decision::Refusal;
-use crate::dialect::EncodedSlash;
+use crate::dialect::{Dialect, EncodedSlash, View};
 use crate::request::Scheme;
 
 const UNRESERVED: u8 = 1;
@@ -324,7 +324,9 @@ pub(crate) fn push_decoded(path: &[u8], out: &mut Vec<u8>) {
 }
 
 /// Why a server that decodes paths refuses one, if it does.
-pub(crate) fn refused_when_normalised(path: &[u8], slash: EncodedSlash) -> Option<Refusal> {
+pub(crate) fn refused_when_normalised(path: &[u8], dialect: &Dialect) -> Option<Refusal> {
+    let slash = dialect.encoded_slash;
+    let merges = dialect.view != View::Apart;
     let coded =
         |wanted: u8, at: usize| is_escape(path, at) && hex_value(path[at + 1]) << 4 | hex_value(path[at + 2]) == wanted;
     if memchr::memchr(b'%', path).is_some() {
@@ -342,8 +344,9 @@ pub(crate) fn refused_when_normalised(path: &[u8], slash: EncodedSlash) -> Optio
     let mut depth = 0i32;
     for segment in decoded.split(|&b| b == b'/') {
         match segment {
-            b"" | b"." => {}
-            b".." if depth == 0 => return Some(Refusal::InvalidPath),
+            b"" if merges => {}
+            b"." => {}
+            b".." if depth == i32::from(!merges) => return Some(Refusal::InvalidPath),
             b".." => depth -= 1,
             _ => depth += 1,
         }
@@ -387,6 +390,35 @@ pub(crate) fn push_normalised(path: &[u8], slash: EncodedSlash, out: &mut Vec<u8
                 if out.last() != Some(&b'/') || out.len() == start {
                     out.push(b'/');
                 }
+                out.extend_from_slice(segment);
+            }
+        }
+    }
+    if out.len() == start {
+        out.push(b'/');
+    }
+}
+
+/// Appends `path` decoded, with `.` and `..` resolved and every slash kept.
+pub(crate) fn push_apart(path: &[u8], out: &mut Vec<u8>) {
+    let start = out.len();
+    let mut decoded = Vec::with_capacity(path.len());
+    push_decoded(path, &mut decoded);
+    let mut segments = decoded.strip_prefix(b"/").unwrap_or(&decoded).split(|&b| b == b'/').peekable();
+    while let Some(segment) = segments.next() {
+        let last = segments.peek().is_none();
+        match segment {
+            b"." if !last => {}
+            b"." => out.push(b'/'),
+            b".." => {
+                let parent = out[start..].iter().rposition(|&b| b == b'/').unwrap_or(0);
+                out.truncate(start + parent);
+                if last {
+                    out.push(b'/');
+                }
+            }
+            segment => {
+                out.push(b'/');
                 out.extend_from_slice(segment);
             }
         }

@@ -49,6 +49,28 @@ pub(crate) fn is_same(sent: &[u8], plain: &[u8]) -> bool {
     }
 }
 
+/// The value of the first argument of this name as nginx finds it: letters without case, nothing decoded, a `=` required.
+pub(crate) fn argument<'q>(query: &'q [u8], name: &[u8]) -> &'q [u8] {
+    let named = |pair: &&'q [u8]| pair.get(name.len()) == Some(&b'=') && pair[..name.len()].eq_ignore_ascii_case(name);
+    query.split(|&b| b == b'&').find(named).map_or(&[], |pair| &pair[name.len() + 1..])
+}
+
+/// The value of the first cookie of this name in one `Cookie` field as nginx finds it: letters without case.
+pub(crate) fn cookie<'c>(field: &'c [u8], name: &[u8]) -> Option<&'c [u8]> {
+    let mut rest = field.trim_ascii_start();
+    while !rest.is_empty() {
+        if rest.get(..name.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(name))
+            && let Some(value) = rest[name.len()..].trim_ascii_start().strip_prefix(b"=")
+        {
+            let value = value.trim_ascii_start();
+            return Some(&value[..memchr::memchr(b';', value).unwrap_or(value.len())]);
+        }
+        let next = memchr::memchr2(b';', b',', rest).map_or(rest.len(), |at| at + 1);
+        rest = rest[next..].trim_ascii_start();
+    }
+    None
+}
+
 /// Appends query bytes, escaping what no URI may hold; a lone `%` becomes `%25`.
 pub(crate) fn push_query(query: &[u8], out: &mut Vec<u8>) {
     let mut from = 0;

@@ -107,11 +107,20 @@ pub enum Action<'a> {
     /// Imported rules only: keep a text for later, and go on (nginx's `set` and `map`, and captures that outlive their rule).
     Set {
         /// The slot in which it is kept, empty before; read by [`crate::target::What::Slot`].
-        slot: u8,
+        slot: u16,
         /// The text.
         text: Target<'a>,
         /// Where to go on.
         then: Then,
+    },
+    /// Imported rules only: go through that table and those after it, and come back to the rule behind this one, unless one of
+    /// them decides or goes on elsewhere. Rules of a table that is called with a text are compared with that text, not with the
+    /// path, and [`Then::End`] ends the look-up (nginx's `map`).
+    Call {
+        /// The table.
+        table: TableId,
+        /// What its rules are compared with, where that is not the path.
+        text: Option<Target<'a>>,
     },
 }
 

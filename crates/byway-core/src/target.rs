@@ -85,9 +85,13 @@ pub enum What<'a> {
     /// Imported rules only: the value of a header field.
     Field(Cow<'a, str>),
     /// Imported rules only: a text kept by [`crate::Action::Set`].
-    Slot(u8),
+    Slot(u16),
     /// Imported rules only: the port of the Host field, else this one (Apache's, with a port in `ServerName`).
     PortElse(u16),
+    /// Imported rules only: the first value of this name, whatever its case, in the working query, as sent (nginx's `$arg_x`).
+    Argument(Cow<'a, str>),
+    /// Imported rules only: the value of the first cookie of this name, whatever its case (nginx's `$cookie_x`).
+    Cookie(Cow<'a, str>),
 }
 
 /// A part of the request that a target may use.
@@ -114,10 +118,16 @@ pub enum Part {
     WorkingQuery = 8,
     /// Imported rules only: the method (nginx's `$request_method`).
     Method = 9,
+    /// Imported rules only: the port that the connection came in on (nginx's `$server_port`).
+    LocalPort = 10,
+    /// Imported rules only: the client's address (nginx's `$remote_addr`).
+    Address = 11,
+    /// Imported rules only: `?` where the working query is not empty (nginx's `$is_args`).
+    QueryMark = 12,
 }
 
 impl Part {
-    pub(crate) const ALL: [Part; 10] = [
+    pub(crate) const ALL: [Part; 13] = [
         Part::Scheme,
         Part::Host,
         Part::Port,
@@ -128,6 +138,9 @@ impl Part {
         Part::HostField,
         Part::WorkingQuery,
         Part::Method,
+        Part::LocalPort,
+        Part::Address,
+        Part::QueryMark,
     ];
 
     const NAMED: [(&'static str, Part); 5] = [
@@ -150,6 +163,9 @@ impl Part {
             Part::HostField => "host-field",
             Part::WorkingQuery => "working-query",
             Part::Method => "method",
+            Part::LocalPort => "local-port",
+            Part::Address => "address",
+            Part::QueryMark => "query-mark",
         }
     }
 }
@@ -400,6 +416,8 @@ impl Target<'_> {
                 What::Field(name) => out.push_str(&format!("{{field.{name}}}")),
                 What::Slot(slot) => out.push_str(&format!("{{slot.{slot}}}")),
                 What::PortElse(port) => out.push_str(&format!(":{{port-or-{port}}}")),
+                What::Argument(name) => out.push_str(&format!("{{argument.{name}}}")),
+                What::Cookie(name) => out.push_str(&format!("{{cookie.{name}}}")),
             }
         }
         out
@@ -426,6 +444,8 @@ impl Piece<'_> {
             What::Part(part) => What::Part(part),
             What::Slot(slot) => What::Slot(slot),
             What::PortElse(port) => What::PortElse(port),
+            What::Argument(name) => What::Argument(Cow::Owned(name.into_owned())),
+            What::Cookie(name) => What::Cookie(Cow::Owned(name.into_owned())),
         };
         Piece { place: self.place, what }
     }

@@ -82,6 +82,7 @@ pub struct Scratch {
     working: Option<Vec<u8>>,
     working_query: Option<Option<Vec<u8>>>,
     slots: Vec<Vec<u8>>,
+    given: Option<Vec<u8>>,
     matchers: MatcherCache,
 }
 
@@ -137,6 +138,7 @@ impl RuleSet {
         scratch.working = None;
         scratch.working_query = None;
         scratch.slots.clear();
+        scratch.given = None;
         if !crate::host::push_normalised(request.host, &mut scratch.host) {
             return Decision {
                 outcome: Outcome::Refuse(Refusal::InvalidLocation),
@@ -157,6 +159,7 @@ impl RuleSet {
             storing: Storing::Allowed,
             rewrites: 0,
             tables: 0,
+            calls: 0,
             pattern_failed: false,
         };
         let verdict = walk.run();
@@ -194,6 +197,8 @@ enum What {
 
 /// The most tables that one request is led through: rules written by hand come nowhere near, and a walk ends.
 const TABLE_LIMIT: u32 = 10_000;
+/// How deep calls go: each is a frame of the stack.
+const CALL_LIMIT: u32 = 32;
 const PERMANENT_CACHE: &str = "max-age=3600";
 const TEMPORARY_CACHE: &str = "no-store";
 
@@ -243,6 +248,7 @@ struct Walk<'w, W> {
     storing: Storing,
     rewrites: u8,
     tables: u32,
+    calls: u32,
     pattern_failed: bool,
 }
 
@@ -273,9 +279,9 @@ impl<'w, W: Watch> Walk<'w, W> {
         if self.tables > TABLE_LIMIT {
             return Flow::Done(Verdict { rule: None, what: What::Refuse(Refusal::RewriteLimit) });
         }
-        if table.dialect.view == View::Normalised
+        if table.dialect.view.is_normalised()
             && self.scratch.working.is_none()
-            && let Some(why) = path::refused_when_normalised(self.request.path, table.dialect.encoded_slash)
+            && let Some(why) = path::refused_when_normalised(self.request.path, table.dialect)
         {
             return Flow::Done(Verdict { rule: None, what: What::Refuse(why) });
         }
@@ -325,6 +331,7 @@ impl<'w, W: Watch> Walk<'w, W> {
             Does::Enter => Flow::Goto(shape.table_argument()),
             Does::Rewrite => self.rewrite(rule, &blob, shape),
             Does::Set => self.set(rule, &blob, shape),
+            Does::Call => self.call(rule, &blob, shape),
         }
     }
 
@@ -364,7 +371,8 @@ impl<'w, W: Watch> Walk<'w, W> {
     fn expand(&mut self, blob: &Blob<'_>, shape: Shape<'_>, dialect: &Dialect) -> Result<(), Refusal> {
         let mut out = std::mem::take(&mut self.scratch.location);
         let target = target_bytes(blob, shape);
-        let result = location::write(target, &self.expansion(dialect), &shape.query_policy(), &mut out);
+        let with = self.expansion(dialect, dialect.captures);
+        let result = location::write(target, &with, &shape.query_policy(), &mut out);
         self.scratch.location = out;
         if *dialect != BYWAY {
             self.note_fields(target);
@@ -372,7 +380,7 @@ impl<'w, W: Watch> Walk<'w, W> {
         result
     }
 
-    fn expansion<'e>(&'e self, dialect: &Dialect) -> Expansion<'e> {
+    fn expansion<'e>(&'e self, dialect: &'e Dialect, form: CaptureForm) -> Expansion<'e> {
         let raw = self.raw_path();
         let text = &self.scratch.text;
         Expansion {
@@ -386,9 +394,9 @@ impl<'w, W: Watch> Walk<'w, W> {
             working: self.scratch.working.as_deref(),
             slots: &self.scratch.slots,
             query: self.query(),
-            form: dialect.captures,
+            form,
             relative: dialect.relative,
-            encoded_slash: dialect.encoded_slash,
+            dialect,
         }
     }
 
@@ -429,6 +437,52 @@ impl<'w, W: Watch> Walk<'w, W> {
         go_on(rule, shape.then())
     }
 
+    fn call(&mut self, rule: RuleRef, blob: &Blob<'_>, shape: Shape<'_>) -> Flow {
+        if self.calls == CALL_LIMIT {
+            return Flow::Done(Verdict::refuse(rule, Refusal::RewriteLimit));
+        }
+        let mut text = None;
+        if shape.has_text() {
+            let dialect = self.rules.table(shape.table()).dialect;
+            let mut written = Vec::new();
+            if let Err(why) = self.write_text(target_bytes(blob, shape), dialect, &QueryPolicy::Drop, &mut written) {
+                return Flow::Done(Verdict::refuse(rule, why));
+            }
+            text = Some(written);
+        }
+        let is_lookup = text.is_some();
+        let outer = match is_lookup {
+            true => std::mem::replace(&mut self.scratch.given, text),
+            false => None,
+        };
+        self.scratch.text_of = None;
+        self.calls += 1;
+        let mut at = Some(shape.table_argument());
+        let mut flow = Flow::Next(rule);
+        while let Some(table) = at {
+            match self.table(table) {
+                Flow::Done(Verdict { what: What::Pass, .. }) if is_lookup => break,
+                Flow::Goto(next) if is_lookup => at = Some(next),
+                end @ (Flow::Done(_) | Flow::Goto(_)) => {
+                    flow = end;
+                    break;
+                }
+                _ => {
+                    at = match self.rules.table(table).after {
+                        After::Table(next) => Some(next),
+                        After::NextRoot => None,
+                    }
+                }
+            }
+        }
+        self.calls -= 1;
+        self.scratch.text_of = None;
+        if is_lookup {
+            self.scratch.given = outer;
+        }
+        flow
+    }
+
     /// Writes a text that no client sees, byte for byte.
     fn write_text(
         &mut self,
@@ -438,16 +492,20 @@ impl<'w, W: Watch> Walk<'w, W> {
         out: &mut Vec<u8>,
     ) -> Result<Option<usize>, Refusal> {
         self.note_fields(text);
-        let plain = Dialect { captures: CaptureForm::Verbatim, ..*dialect };
-        location::write_parts(text, &self.expansion(&plain), policy, out)
+        location::write_parts(text, &self.expansion(dialect, CaptureForm::Verbatim), policy, out)
     }
 
     /// What a text takes from header fields, the answer varies with.
     fn note_fields(&mut self, text: TargetBytes<'_>) {
         let TargetBytes::Template(bytes) = text else { return };
         for piece in shape::pieces(bytes) {
-            if let crate::target::What::Field(name) = &piece.what {
-                self.note_dependence(Depends::OnNamedField, name);
+            match &piece.what {
+                crate::target::What::Field(name) => self.note_dependence(Depends::OnNamedField, name),
+                crate::target::What::Cookie(_) => self.note_dependence(Depends::OnField("cookie"), ""),
+                crate::target::What::Part(crate::target::Part::Address) => {
+                    self.note_dependence(Depends::OnClient, "");
+                }
+                _ => {}
             }
         }
     }

@@ -349,7 +349,7 @@ pub(crate) fn rewrite(text: &'static str, query: QueryPolicy, then: Then) -> Act
     Action::Rewrite { target: Target::of_pieces(pieces(text)), query, then }
 }
 
-pub(crate) fn keep(slot: u8, text: &'static str) -> Action<'static> {
+pub(crate) fn keep(slot: u16, text: &'static str) -> Action<'static> {
     Action::Set { slot, text: Target::of_pieces(texts(text)), then: Then::Next }
 }
 
@@ -439,7 +439,7 @@ fn insert(name: &'static str) -> What<'static> {
         _ => match name.split_at(1) {
             ("=", text) => What::Literal(text.into()),
             ("%", group) => What::ConditionCapture(number(group)),
-            ("s", slot) => What::Slot(number(slot)),
+            ("s", slot) => What::Slot(u16::from(number(slot))),
             ("f", field) => What::Field(field[1..].into()),
             ("a", name) => What::QueryValue(name[1..].into()),
             ("e", port) => What::PortElse(port[4..].parse().expect("a port")),

@@ -247,6 +247,8 @@ fn in_short(view: RuleView<'_>) -> String {
         Action::Enter(_) => "another table".to_owned(),
         Action::Rewrite { .. } => format!("rewrite to {}", view.target_text()),
         Action::Set { .. } => format!("keep `{}`", view.target_text()),
+        Action::Call { text: Some(_), .. } => format!("look `{}` up", view.target_text()),
+        Action::Call { text: None, .. } => "through another table and back".to_owned(),
     };
     shown(format!("{} -> {does}", view.source()).as_bytes())
 }

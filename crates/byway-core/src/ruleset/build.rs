@@ -282,8 +282,11 @@ impl Builder {
         }
         match &rule.action {
             // Tables are entered downwards only, so that a walk ends.
-            Action::Enter(next) if next.0 <= table.0 => {
+            Action::Enter(next) | Action::Call { table: next, .. } if next.0 <= table.0 => {
                 refused("a table is entered from one made before it only", None)
+            }
+            Action::Enter(next) | Action::Call { table: next, .. } if usize::from(next.0) >= self.tables.len() => {
+                refused("there is no such table", None)
             }
             Action::Rewrite { then: Then::Table(next), .. } | Action::Set { then: Then::Table(next), .. }
                 if usize::from(next.0) >= self.tables.len() =>

@@ -45,6 +45,7 @@ pub(crate) enum Does {
     Enter = 3,
     Rewrite = 4,
     Set = 5,
+    Call = 6,
 }
 
 /// Writes the shape of a rule; `weight` is how much more it asks than its source alone.
@@ -155,7 +156,10 @@ fn action_parts<'r, 'a>(action: &'r Action<'a>) -> Parts<'r, 'a> {
         }
         Action::Set { slot, text, then } => {
             let table = if let Then::Table(table) = then { u32::from(table.0) } else { 0 };
-            (Does::Set, (u16::from(*slot), 0), Some(text), Some(&QueryPolicy::Drop), table)
+            (Does::Set, (*slot, 0), Some(text), Some(&QueryPolicy::Drop), table)
+        }
+        Action::Call { table, text } => {
+            (Does::Call, (u16::from(text.is_some()), 0), text.as_ref(), Some(&QueryPolicy::Drop), u32::from(table.0))
         }
     }
 }
@@ -285,6 +289,7 @@ impl<'s> Shape<'s> {
             3 => Does::Enter,
             4 => Does::Rewrite,
             5 => Does::Set,
+            6 => Does::Call,
             _ => Does::Pass,
         }
     }
@@ -348,8 +353,13 @@ impl<'s> Shape<'s> {
         ReplyStatus::from_number(u16_at(self.0, 6)).unwrap_or(ReplyStatus::NotFound)
     }
 
-    pub(crate) fn slot(self) -> u8 {
-        u16_at(self.0, 6) as u8
+    /// Whether a table is called with a text.
+    pub(crate) fn has_text(self) -> bool {
+        u16_at(self.0, 6) != 0
+    }
+
+    pub(crate) fn slot(self) -> u16 {
+        u16_at(self.0, 6)
     }
 
     pub(crate) fn query_policy(self) -> QueryPolicy {
@@ -506,10 +516,21 @@ fn encode_pieces(pieces: &[Piece<'_>], out: &mut Vec<u8>) {
                 out.put_u8(7);
                 out.put_bytes(name.as_bytes());
             }
-            What::Slot(slot) => out.extend_from_slice(&[8, *slot]),
+            What::Slot(slot) => {
+                out.put_u8(8);
+                out.put_u16(*slot);
+            }
             What::PortElse(port) => {
                 out.put_u8(9);
                 out.put_u16(*port);
+            }
+            What::Argument(name) => {
+                out.put_u8(10);
+                out.put_bytes(name.as_bytes());
+            }
+            What::Cookie(name) => {
+                out.put_u8(11);
+                out.put_bytes(name.as_bytes());
             }
         }
     }
@@ -538,8 +559,10 @@ pub(crate) fn pieces(bytes: &[u8]) -> impl Iterator<Item = Piece<'_>> {
             5 => What::Part(*Part::ALL.get(usize::from(cursor.u8()))?),
             6 => What::QueryValue(cursor.str().into()),
             7 => What::Field(cursor.str().into()),
-            8 => What::Slot(cursor.u8()),
+            8 => What::Slot(cursor.u16()),
             9 => What::PortElse(cursor.u16()),
+            10 => What::Argument(cursor.str().into()),
+            11 => What::Cookie(cursor.str().into()),
             _ => return None,
         };
         Some(Piece { place: *Landing::ALL.get(usize::from(place))?, what })

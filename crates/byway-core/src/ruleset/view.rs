@@ -116,6 +116,7 @@ impl<'s> RuleView<'s> {
             Does::Enter => Action::Enter(shape.table_argument()),
             Does::Rewrite => Action::Rewrite { target: target(), query: shape.query_policy(), then: shape.then() },
             Does::Set => Action::Set { slot: shape.slot(), text: target(), then: shape.then() },
+            Does::Call => Action::Call { table: shape.table_argument(), text: shape.has_text().then(target) },
         }
     }
 
@@ -219,9 +220,10 @@ impl<'s> RuleView<'s> {
     /// ```
     pub fn target_text(&self) -> String {
         match self.action() {
-            Action::Redirect { target, .. } | Action::Rewrite { target, .. } | Action::Set { text: target, .. } => {
-                target.text(&self.source().capture_names())
-            }
+            Action::Redirect { target, .. }
+            | Action::Rewrite { target, .. }
+            | Action::Set { text: target, .. }
+            | Action::Call { text: Some(target), .. } => target.text(&self.source().capture_names()),
             _ => String::new(),
         }
     }

@@ -14,8 +14,10 @@ pub(super) fn write_blob(rule: &Rule<'_>, head: [u32; 4], out: &mut Vec<u8>) -> 
     out.put_u32(0);
     write_key(&rule.source, out);
     let key_len = out.len() - BLOB_HEAD;
-    if let Action::Redirect { target, .. } | Action::Rewrite { target, .. } | Action::Set { text: target, .. } =
-        &rule.action
+    if let Action::Redirect { target, .. }
+    | Action::Rewrite { target, .. }
+    | Action::Set { text: target, .. }
+    | Action::Call { text: Some(target), .. } = &rule.action
     {
         shape::encode_target(target, out);
     }

@@ -43,6 +43,9 @@ impl<'w, W: Watch> Walk<'w, W> {
     }
 
     fn write_view(&self, view: View, slash: EncodedSlash, out: &mut Vec<u8>) {
+        if view == View::Given {
+            return out.extend_from_slice(self.scratch.given.as_deref().unwrap_or_default());
+        }
         let raw = self.raw_path();
         let is_working = self.scratch.working.is_some();
         match view {
@@ -52,6 +55,8 @@ impl<'w, W: Watch> Walk<'w, W> {
             View::Unreserved => path::push_unreserved_quickly(raw, out),
             View::Decoded => path::push_decoded(raw, out),
             View::Normalised => path::push_normalised(raw, slash, out),
+            View::Apart => path::push_apart(raw, out),
+            View::Given => {}
             View::PathAndQuery | View::Url => {
                 if view == View::Url {
                     out.extend_from_slice(self.request.scheme.as_str().as_bytes());
