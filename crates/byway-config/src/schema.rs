@@ -67,6 +67,8 @@ fn kind(kind: &Kind) -> Value {
             json!({ "anyOf": [{ "type": "string", "pattern": "^\\d+ ?(B|KiB|MiB|GiB|kB|MB|GB)?$" }, { "type": "integer", "minimum": 0 }] })
         }
         Kind::Includes => json!({ "type": "array", "items": { "anyOf": [{ "type": "string" }, section(&INCLUDE)] } }),
+        Kind::TableOrFalse(table) => json!({ "anyOf": [section(table), { "const": false }] }),
+        Kind::Flag => json!({ "type": "boolean" }),
         Kind::Table(table) => section(table),
         Kind::Tables(table) => json!({ "type": "array", "items": section(table) }),
     }

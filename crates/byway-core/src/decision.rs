@@ -19,6 +19,30 @@ pub struct Decision<'s> {
     pub vary: &'s str,
     /// Whether a cache may keep the answer for other visitors.
     pub storing: Storing,
+    /// Further fields of the answer; on a pass, of whatever answer it gets.
+    pub fields: FieldLines<'s>,
+}
+
+/// Header fields as they are sent: whole lines of HTTP/1.1, each with its CR and LF. Only the core makes them, of names that are
+/// tokens and values without controls.
+///
+/// ```
+/// use byway_core::decision::FieldLines;
+/// assert_eq!(FieldLines::default().iter().count(), 0);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FieldLines<'s>(pub(crate) &'s str);
+
+impl<'s> FieldLines<'s> {
+    /// The lines, as HTTP/1.1 sends them.
+    pub fn as_str(self) -> &'s str {
+        self.0
+    }
+
+    /// Names and values.
+    pub fn iter(self) -> impl Iterator<Item = (&'s str, &'s str)> {
+        self.0.split_terminator("\r\n").filter_map(|line| line.split_once(": "))
+    }
 }
 
 /// Whether what was consulted can be said in `Vary`.

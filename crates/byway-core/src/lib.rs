@@ -11,6 +11,7 @@ pub mod codes;
 pub mod condition;
 pub mod decision;
 pub mod dialect;
+pub mod extras;
 pub mod follow;
 pub mod host;
 pub mod identity;

@@ -5,6 +5,7 @@
 
 use crate::condition::Condition;
 use crate::dialect::QueryPolicy;
+use crate::extras::Extras;
 use crate::ruleset::TableId;
 use crate::source::Source;
 use crate::status::{ReplyStatus, StatusByMethod};
@@ -27,6 +28,8 @@ pub struct Rule<'a> {
     pub until: Option<i64>,
     /// The `Cache-Control` of its answer; `None` is the default of its status.
     pub cache_control: Option<&'a str>,
+    /// What its answer says beside status, location and `Cache-Control`.
+    pub extras: Option<&'a Extras>,
     /// The name a person gave it.
     pub id: Option<&'a str>,
     /// The group it is counted with in logs.
@@ -50,6 +53,7 @@ impl<'a> Rule<'a> {
             since: None,
             until: None,
             cache_control: None,
+            extras: None,
             id: None,
             group: None,
             owner: None,

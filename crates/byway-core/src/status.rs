@@ -164,6 +164,8 @@ impl StatusByMethod {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u16)]
 pub enum ReplyStatus {
+    /// 204, only as the answer to a CORS preflight.
+    NoContent = 204,
     /// 403, only for rules read from another server's file (Apache's `[F]`).
     Forbidden = 403,
     /// 404
@@ -188,6 +190,7 @@ impl ReplyStatus {
     /// The reply with this number, if a rule may give it.
     pub const fn from_number(number: u16) -> Option<ReplyStatus> {
         match number {
+            204 => Some(ReplyStatus::NoContent),
             403 => Some(ReplyStatus::Forbidden),
             404 => Some(ReplyStatus::NotFound),
             410 => Some(ReplyStatus::Gone),
@@ -205,6 +208,7 @@ impl ReplyStatus {
     /// The reason phrase.
     pub const fn reason(self) -> &'static str {
         match self {
+            ReplyStatus::NoContent => "No Content",
             ReplyStatus::Forbidden => "Forbidden",
             ReplyStatus::NotFound => "Not Found",
             ReplyStatus::Gone => "Gone",

@@ -5,12 +5,13 @@
 //! against their source, asks their conditions, and carries out the first that holds.
 
 use crate::condition::Depends;
-use crate::decision::{Decision, Outcome, Redirect, Refusal, Reply, Storing};
+use crate::decision::{Decision, FieldLines, Outcome, Redirect, Refusal, Reply, Storing};
 mod candidates;
 mod conditions;
 mod matching;
 mod order;
 mod pairs;
+mod preflight;
 
 pub(crate) use candidates::{cell_hash, key_hash};
 
@@ -23,7 +24,7 @@ use crate::regex::{MatcherCache, Span};
 use crate::request::Request;
 use crate::rule::Then;
 use crate::ruleset::shape::{self, Does, Shape};
-use crate::ruleset::{After, Blob, Order, RuleRef, RuleSet, Sections, TableId};
+use crate::ruleset::{After, Blob, Order, RuleRef, RuleSet, Sections, Table, TableId};
 use crate::status::{RedirectStatus, ReplyStatus};
 use crate::surroundings::Surroundings;
 
@@ -79,6 +80,7 @@ pub struct Scratch {
     ranked_exact: Vec<(std::cmp::Reverse<u16>, u32)>,
     location: Vec<u8>,
     vary: String,
+    fields: String,
     working: Option<Vec<u8>>,
     working_query: Option<Option<Vec<u8>>>,
     slots: Vec<Vec<u8>>,
@@ -134,6 +136,7 @@ impl RuleSet {
         scratch.matchers.belong_to(self.serial());
         scratch.host.clear();
         scratch.vary.clear();
+        scratch.fields.clear();
         scratch.text_of = None;
         scratch.working = None;
         scratch.working_query = None;
@@ -145,13 +148,17 @@ impl RuleSet {
                 rule: None,
                 vary: "",
                 storing: Storing::Forbidden,
+                fields: FieldLines::default(),
             };
         }
         let rules = self.sections();
         let host = std::mem::take(&mut scratch.host);
+        let method = if rules.has_cors() { preflight::method(request) } else { None };
+        let asked = method.as_deref().map(|method| Request { method, ..*request });
         let mut walk = Walk {
             rules,
             request,
+            asked: asked.as_ref(),
             host: &host,
             around,
             scratch,
@@ -165,7 +172,8 @@ impl RuleSet {
         let verdict = walk.run();
         let storing = walk.storing;
         scratch.host = host;
-        verdict.decision(rules, &scratch.location, &scratch.vary, storing)
+        let said = Said { vary: &scratch.vary, storing, fields: FieldLines(&scratch.fields) };
+        verdict.decision(rules, &scratch.location, said)
     }
 }
 
@@ -211,9 +219,9 @@ impl Verdict {
         Verdict { rule: Some(rule), what: What::Refuse(why) }
     }
 
-    fn decision<'s>(self, rules: Sections<'s>, location: &'s [u8], vary: &'s str, storing: Storing) -> Decision<'s> {
+    fn decision<'s>(self, rules: Sections<'s>, location: &'s [u8], said: Said<'s>) -> Decision<'s> {
         let cache_control = || match self.rule {
-            _ if storing == Storing::Forbidden => TEMPORARY_CACHE,
+            _ if said.storing == Storing::Forbidden => TEMPORARY_CACHE,
             Some(rule) => rules.shape(rules.blob(rule).shape).cache_control(),
             None => "",
         };
@@ -233,13 +241,22 @@ impl Verdict {
                 }
             },
         };
-        Decision { outcome, rule: self.rule, vary, storing }
+        Decision { outcome, rule: self.rule, vary: said.vary, storing: said.storing, fields: said.fields }
     }
+}
+
+/// What an answer says of caches, and beside.
+struct Said<'s> {
+    vary: &'s str,
+    storing: Storing,
+    fields: FieldLines<'s>,
 }
 
 struct Walk<'w, W> {
     rules: Sections<'w>,
     request: &'w Request<'w>,
+    /// The request that a preflight asks about, where some rule answers preflights.
+    asked: Option<&'w Request<'w>>,
     /// The request's host in its compared form.
     host: &'w str,
     around: &'w Surroundings<'w>,
@@ -285,14 +302,17 @@ impl<'w, W: Watch> Walk<'w, W> {
         {
             return Flow::Done(Verdict { rule: None, what: What::Refuse(why) });
         }
-        if table.dialect.preflight == Preflight::Passes && is_preflight(self.request) {
-            self.watch.preflight(id);
-            return Flow::Leave;
+        if table.dialect.preflight == Preflight::Passes && preflight::is_one(self.request) {
+            return self.preflight(id, &table);
         }
+        self.search(&table)
+    }
+
+    fn search(&mut self, table: &Table<'w>) -> Flow {
         match table.order {
-            Order::Specific => self.specific(&table),
-            Order::Listed => self.listed(&table),
-            Order::NginxLocation => self.nginx_location(&table),
+            Order::Specific => self.specific(table),
+            Order::Listed => self.listed(table),
+            Order::NginxLocation => self.nginx_location(table),
         }
     }
 
@@ -322,6 +342,7 @@ impl<'w, W: Watch> Walk<'w, W> {
             Does::Redirect => self.redirect(rule, &blob, shape),
             Does::Reply => {
                 self.tell_taken(rule);
+                self.say_extras(shape);
                 Flow::Done(Verdict { rule: Some(rule), what: What::Reply(shape.reply_status(), shape.retry_after()) })
             }
             Does::Pass => {
@@ -365,6 +386,7 @@ impl<'w, W: Watch> Walk<'w, W> {
             _ => {}
         }
         self.tell_taken(rule);
+        self.say_extras(shape);
         Flow::Done(Verdict { rule: Some(rule), what: What::Redirect(shape.status().of(self.request.method)) })
     }
 
@@ -524,15 +546,6 @@ fn target_bytes<'t>(blob: &Blob<'t>, shape: Shape<'_>) -> TargetBytes<'t> {
         true => TargetBytes::Constant(blob.target),
         false => TargetBytes::Template(blob.target),
     }
-}
-
-/// Whether a request is a CORS preflight (Fetch, "CORS-preflight request").
-fn is_preflight(request: &Request<'_>) -> bool {
-    let mut asked = false;
-    if request.method == "OPTIONS" {
-        request.fields.for_each("access-control-request-method", &mut |_| asked = true);
-    }
-    asked
 }
 
 /// Whether someone in front says that the client came over https. Where that one is trusted, the scheme is https already.

@@ -3,7 +3,7 @@
 //! An [`Answer`] borrows everything from the decision; [`Answer::write`] puts it into the thread's buffer piece by piece, without
 //! an allocation and without a formatter.
 
-use byway_core::decision::Storing;
+use byway_core::decision::{FieldLines, Storing};
 use byway_core::status::RedirectStatus;
 use byway_core::{Decision, Outcome, Refusal};
 use byway_tower::page;
@@ -20,6 +20,8 @@ pub(crate) struct Answer<'d> {
     pub(crate) cache_control: &'d str,
     pub(crate) vary: &'d str,
     pub(crate) retry_after: Option<u32>,
+    /// Further fields, as the rules say.
+    pub(crate) fields: FieldLines<'d>,
     pub(crate) content: Content<'d>,
 }
 
@@ -58,13 +60,13 @@ impl<'d> Answer<'d> {
             Outcome::Reply(reply) => Answer {
                 cache_control: reply.cache_control,
                 retry_after: reply.retry_after,
-                content: Content::Plain(reply.status.reason(), sentence(reply.status.number())),
-                ..Answer::plain(reply.status.number(), "")
+                ..Answer::plain(reply.status.number(), sentence(reply.status.number()))
             },
             Outcome::Pass => unmatched_answer(unmatched, asked),
             Outcome::Refuse(refusal) => Answer::plain(refusal.status(), Refusal::reason(*refusal)),
         };
         answer.vary = decision.vary;
+        answer.fields = decision.fields;
         if decision.storing == Storing::Forbidden {
             answer.cache_control = NO_STORE;
         }
@@ -81,7 +83,8 @@ impl<'d> Answer<'d> {
             204 | 304 => Content::None,
             status => Content::Plain(reason(status), sentence),
         };
-        Answer { status, location: None, cache_control: NO_STORE, vary: "", retry_after: None, content }
+        let fields = FieldLines::default();
+        Answer { status, location: None, cache_control: NO_STORE, vary: "", retry_after: None, fields, content }
     }
 
     /// Writes the answer as HTTP/1.1 (the status line says 1.1 to HTTP/1.0 as well: RFC 9110 §2.5).
@@ -113,6 +116,7 @@ impl<'d> Answer<'d> {
         if !self.vary.is_empty() {
             push(out, &["Vary: ", self.vary, "\r\n"]);
         }
+        out.extend_from_slice(self.fields.as_str().as_bytes());
         if let Some(seconds) = self.retry_after {
             push(out, &["Retry-After: "]);
             push_number(u64::from(seconds), out);

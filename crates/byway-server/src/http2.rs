@@ -248,6 +248,11 @@ fn build(answer: &Answer<'_>, core: &Core, head_only: bool) -> Response<Full<Byt
     if let Some(seconds) = answer.retry_after {
         set(header::RETRY_AFTER, &seconds.to_string());
     }
+    for (name, value) in answer.fields.iter() {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::from_str(value)) {
+            fields.append(name, value);
+        }
+    }
     response
 }
 

@@ -1,9 +1,10 @@
 //! Decisions as HTTP responses.
 
 use bytes::Bytes;
-use byway_core::decision::Storing;
+use byway_core::decision::{FieldLines, Storing};
+use byway_core::status::ReplyStatus;
 use byway_core::{Decision, Outcome};
-use http::header::{self, HeaderName, HeaderValue};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 
 use crate::page;
@@ -18,7 +19,9 @@ pub(crate) fn response(decision: &Decision<'_>) -> Option<Response<Bytes>> {
             (redirect.status.number(), redirect.cache_control)
         }
         Outcome::Reply(reply) => {
-            page::plain(reply.status.reason(), "", &mut content);
+            if reply.status != ReplyStatus::NoContent {
+                page::plain(reply.status.reason(), "", &mut content);
+            }
             (reply.status.number(), reply.cache_control)
         }
         Outcome::Refuse(refusal) => {
@@ -28,7 +31,9 @@ pub(crate) fn response(decision: &Decision<'_>) -> Option<Response<Bytes>> {
     };
     let mut response = Response::new(Bytes::from(content));
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    set(&mut response, header::CONTENT_TYPE, page::CONTENT_TYPE);
+    if !response.body().is_empty() {
+        set(&mut response, header::CONTENT_TYPE, page::CONTENT_TYPE);
+    }
     set(&mut response, header::CACHE_CONTROL, cache_control);
     if decision.storing == Storing::Forbidden {
         set(&mut response, header::CACHE_CONTROL, "no-store");
@@ -45,7 +50,17 @@ pub(crate) fn response(decision: &Decision<'_>) -> Option<Response<Bytes>> {
         }
         Outcome::Pass | Outcome::Refuse(_) => {}
     }
+    append(decision.fields, response.headers_mut());
     Some(response)
+}
+
+/// Adds the further fields of a decision.
+pub(crate) fn append(fields: FieldLines<'_>, to: &mut HeaderMap) {
+    for (name, value) in fields.iter() {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::from_str(value)) {
+            to.append(name, value);
+        }
+    }
 }
 
 /// What is not valid in a field is left out; a Location is valid by its type.

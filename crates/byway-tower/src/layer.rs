@@ -9,6 +9,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use byway_core::decision::{FieldLines, Storing};
 use byway_core::host::split_authority;
 use byway_core::path::{PathQuery, TargetForm, request_target};
 use byway_core::{Decision, Fields, Outcome, RuleSet, Scheme, Scratch, Surroundings};
@@ -69,8 +70,8 @@ impl RedirectLayer {
         self.rules.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The answer to a request, or else what its passing says about `Vary`.
-    fn decide<B>(&self, request: &Request<B>) -> Result<Response<Bytes>, Option<HeaderValue>> {
+    /// The answer to a request, or else what its passing says of the answer of the service inside.
+    fn decide<B>(&self, request: &Request<B>) -> Result<Response<Bytes>, Option<Box<Passing>>> {
         thread_local! {
             static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch::new());
         }
@@ -79,14 +80,42 @@ impl RedirectLayer {
         SCRATCH.with_borrow_mut(|scratch| {
             let around = Surroundings::at((self.now)());
             let decision = rules.decide(&seen.request(request), &around, scratch);
-            answer::response(&decision).ok_or_else(|| vary_of(&decision))
+            answer::response(&decision).ok_or_else(|| Passing::of(&decision))
         })
     }
 }
 
-fn vary_of(decision: &Decision<'_>) -> Option<HeaderValue> {
-    debug_assert_eq!(decision.outcome, Outcome::Pass, "everything else has a response");
-    if decision.vary.is_empty() { None } else { HeaderValue::from_str(decision.vary).ok() }
+/// What a request that passed says of the answer it gets inside.
+struct Passing {
+    /// Fields that are added.
+    fields: HeaderMap,
+    storing: Storing,
+}
+
+impl Passing {
+    /// `None` where it says nothing, which is nearly always.
+    fn of(decision: &Decision<'_>) -> Option<Box<Passing>> {
+        debug_assert_eq!(decision.outcome, Outcome::Pass, "everything else has a response");
+        if decision.vary.is_empty() && decision.fields == FieldLines::default() && decision.storing == Storing::Allowed
+        {
+            return None;
+        }
+        let mut fields = HeaderMap::new();
+        if let (false, Ok(vary)) = (decision.vary.is_empty(), HeaderValue::from_str(decision.vary)) {
+            fields.append(header::VARY, vary);
+        }
+        answer::append(decision.fields, &mut fields);
+        Some(Box::new(Passing { fields, storing: decision.storing }))
+    }
+
+    fn say(self, to: &mut HeaderMap) {
+        for (name, value) in &self.fields {
+            to.append(name.clone(), value.clone());
+        }
+        if self.storing == Storing::Forbidden {
+            to.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        }
+    }
 }
 
 impl fmt::Debug for RedirectLayer {
@@ -130,7 +159,7 @@ where
                 let response = Some(with_body(response, request, self.layer.discard));
                 ResponseFuture { kind: Kind::Answered { response } }
             }
-            Err(vary) => ResponseFuture { kind: Kind::Passed { future: self.inside.call(request), vary } },
+            Err(passing) => ResponseFuture { kind: Kind::Passed { future: self.inside.call(request), passing } },
         }
     }
 }
@@ -218,7 +247,7 @@ pin_project! {
     #[project = KindParts]
     enum Kind<F, R, B> {
         Answered { response: Option<Response<AnswerBody<R, B>>> },
-        Passed { #[pin] future: F, vary: Option<HeaderValue> },
+        Passed { #[pin] future: F, passing: Option<Box<Passing>> },
     }
 }
 
@@ -234,10 +263,10 @@ where
                 Some(response) => Poll::Ready(Ok(response)),
                 None => Poll::Pending, // polled after it was ready: there will be no other answer
             },
-            KindParts::Passed { future, vary } => {
+            KindParts::Passed { future, passing } => {
                 let mut response = ready!(future.poll(cx))?;
-                if let Some(vary) = vary.take() {
-                    response.headers_mut().append(header::VARY, vary);
+                if let Some(passing) = passing.take() {
+                    passing.say(response.headers_mut());
                 }
                 Poll::Ready(Ok(response.map(AnswerBody::inside)))
             }

@@ -99,6 +99,7 @@ impl Explained<'_> {
             "request": { "method": self.request.method, "url": self.url() },
             "decision": outcome,
             "vary": self.decision.vary,
+            "fields": self.decision.fields.iter().map(|(name, value)| json!({ "name": name, "value": value })).collect::<Value>(),
             "may_be_stored": self.decision.storing == Storing::Allowed,
             "rule": self.decision.rule.map(|rule| self.rule_json(self.rules.rule(rule))),
             "captures": self.captures().into_iter().map(|(name, value)| json!({ "name": name, "value": value })).collect::<Value>(),
@@ -151,6 +152,9 @@ impl Explained<'_> {
         }
         if !self.decision.vary.is_empty() {
             _ = writeln!(text, "  Vary: {}", self.decision.vary);
+        }
+        for (name, value) in self.decision.fields.iter() {
+            _ = writeln!(text, "  {name}: {value}");
         }
     }
 

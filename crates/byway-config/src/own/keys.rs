@@ -63,12 +63,16 @@ pub enum Kind {
     Instant,
     /// `no-store`, `max-age=60`, or seconds.
     Cache,
+    /// A table, or `false` for none.
+    TableOrFalse(&'static Section),
     /// A time, as `10s`.
     Duration,
     /// A number of bytes, as `4GiB`.
     Size,
     /// A text or several.
     TextOrTexts,
+    /// `true` or `false`.
+    Flag,
     /// The list of includes.
     Includes,
     /// A table.
@@ -125,6 +129,16 @@ const LOCATION: Key = may(
     Kind::Word(LOCATION_WORDS),
     "`absolute` puts `[policy] origin` before a target that begins with `/`.",
 );
+const CORS_KEY: Key = may(
+    "cors",
+    Kind::TableOrFalse(&CORS),
+    "Which pages of other origins may follow; `false` takes away what `[cors]` says.",
+);
+const DEPRECATION: Key =
+    may("deprecation", Kind::Instant, "Since when, or from when on, the old address is deprecated (RFC 9745).");
+const SUNSET: Key = may("sunset", Kind::Instant, "When the old address stops answering (RFC 8594).");
+const SUCCESSOR: Key =
+    may("successor", Kind::Text, "What takes its place, for `Link` with `rel=\"successor-version\"` (RFC 5829).");
 const EXAMPLES: Key = may("examples", Kind::Texts, "Cases that `byway check` runs: `POST /a -> 307 /b`.");
 
 /// The whole file.
@@ -136,6 +150,7 @@ pub static ROOT: Section = Section {
         may("zone", Kind::Text, "The time zone of dates and times in this file that name none, as `Europe/Berlin`."),
         EXAMPLES,
         may("defaults", Kind::Table(&DEFAULTS), "What the rules of this file have where they say nothing."),
+        may("cors", Kind::Table(&CORS), "Which pages of other origins may follow the rules of this file."),
         may("redirect", Kind::Tables(&REDIRECT), "Send the client elsewhere."),
         may("reply", Kind::Tables(&REPLY), "Answer without a location."),
         may("pass", Kind::Tables(&PASS), "Leave the request to the tables after this one."),
@@ -177,6 +192,10 @@ pub static REDIRECT: Section = Section {
         CASE,
         CACHE,
         LOCATION,
+        CORS_KEY,
+        DEPRECATION,
+        SUNSET,
+        SUCCESSOR,
         EXAMPLES,
     ],
 };
@@ -205,6 +224,10 @@ pub static REPLY: Section = Section {
         SLASH,
         CASE,
         CACHE,
+        CORS_KEY,
+        DEPRECATION,
+        SUNSET,
+        SUCCESSOR,
         EXAMPLES,
     ],
 };
@@ -214,6 +237,23 @@ pub static PASS: Section = Section {
     title: "[[pass]]",
     help: "An exception: what this takes is left to the tables after this one.",
     keys: &[FROM, WHEN, UNLESS, ID, GROUP, OWNER, NOTE, PRIORITY, SINCE, UNTIL, SLASH, CASE, EXAMPLES],
+};
+
+/// `[cors]`, and `cors` of a rule
+pub static CORS: Section = Section {
+    title: "`cors`",
+    help: "Which pages of other origins may follow (CORS); a preflight is answered, never redirected.",
+    keys: &[
+        must("origins", Kind::Texts, "Origins as browsers send them, as `https://app.example.com`; `*` alone is any."),
+        may(
+            "methods",
+            Kind::Texts,
+            "Methods that a preflight is told; GET, HEAD, POST, PUT, PATCH and DELETE by default.",
+        ),
+        may("headers", Kind::Texts, "Request fields that a preflight is told, as `content-type`."),
+        may("max_age", Kind::Duration, "How long a browser may remember a preflight, as `10m`."),
+        may("credentials", Kind::Flag, "Whether cookies may come along; never with the origin `*`."),
+    ],
 };
 
 /// `[policy]`
@@ -341,6 +381,7 @@ pub static SECTIONS: &[&Section] = &[
     &STATUS_PAIR,
     &REPLY,
     &PASS,
+    &CORS,
     &POLICY,
     &SERVER,
     &LIMITS,

@@ -9,6 +9,7 @@ pub mod policy;
 pub mod server;
 pub mod suggest;
 
+pub(crate) mod extras;
 pub(crate) mod include;
 pub(crate) mod instant;
 pub(crate) mod page;
@@ -65,7 +66,8 @@ pub(crate) fn read(
     let zone = instant::read_zone(&mut page, root.get("zone"));
     let defaults = root.get("defaults").and_then(|value| rule::defaults(&mut page, value)).unwrap_or_default();
     rule::examples(&mut page, &root, intake);
-    let setting = Setting { zone: &zone, defaults: &defaults, table };
+    let cors = root.get("cors").and_then(|value| extras::cors(&mut page, value));
+    let setting = Setting { zone: &zone, defaults: &defaults, cors: cors.as_ref(), table };
     for (kind, value) in rules(&root) {
         rule::read(&mut page, kind, value, &setting, intake);
     }

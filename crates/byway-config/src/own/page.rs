@@ -289,6 +289,10 @@ fn misfit(kind: &Kind, value: &DeValue<'_>) -> Option<String> {
         (Kind::Duration, _) => word("a time with its unit, as `10s`"),
         (Kind::Size, DeValue::String(_) | DeValue::Integer(_)) => None,
         (Kind::Size, _) => word("a number of bytes, as `64KiB`"),
+        (Kind::TableOrFalse(_), DeValue::Table(_) | DeValue::Boolean(false)) => None,
+        (Kind::TableOrFalse(_), _) => word("a table or `false`"),
+        (Kind::Flag, DeValue::Boolean(_)) => None,
+        (Kind::Flag, _) => word("`true` or `false`"),
         (Kind::Tables(_), DeValue::Array(items)) if items.iter().all(|item| item.get_ref().is_table()) => None,
         (Kind::Tables(_), _) => word("a list of tables"),
     }

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use byway_core::condition::Condition;
 use byway_core::dialect::{LetterCase, MergeWinner, QueryPolicy, TrailingSlash};
+use byway_core::extras::{Cors, Extras};
 use byway_core::rule::{Action, Place, Rule};
 use byway_core::ruleset::TableId;
 use byway_core::source::Source;
@@ -15,7 +16,7 @@ use super::instant::{self, Zone};
 use super::keys::{DEFAULTS, MERGE_WORDS, PASS, QUERY_WORDS, REDIRECT, REPLY, Section};
 use super::page::{Page, Record, Value, integer, listed, shortened};
 use super::suggest::nearest;
-use super::{status, when};
+use super::{extras, status, when};
 use crate::diagnostic::Diagnostic;
 use crate::examples::Example;
 use crate::intake::{Intake, Refused};
@@ -72,12 +73,15 @@ struct Parts<'t> {
     cache: Option<String>,
     since: Option<i64>,
     until: Option<i64>,
+    extras: Extras,
 }
 
 /// What the rules of one file are read with.
 pub(crate) struct Setting<'s> {
     pub(crate) zone: &'s Zone,
     pub(crate) defaults: &'s Defaults,
+    /// What `[cors]` of the file says.
+    pub(crate) cors: Option<&'s Cors>,
     pub(crate) table: TableId,
 }
 
@@ -135,6 +139,7 @@ fn parts<'t, 'p>(page: &mut Page<'p>, record: &Record<'t, 'p>, setting: &Setting
             .help(help);
         page.push(diagnostic);
     }
+    let extras = extras::read(page, record, setting);
     let from = record.get("from").filter(|value| !page.is_guessed(value))?;
     let mut source = match Source::parse(from.get_ref().as_str()?) {
         Ok(source) => source,
@@ -150,7 +155,7 @@ fn parts<'t, 'p>(page: &mut Page<'p>, record: &Record<'t, 'p>, setting: &Setting
     if source.case == LetterCase::Significant {
         set_case(&mut source, case(record).unwrap_or(setting.defaults.case));
     }
-    Some(Parts { source, from_at: from.span(), conditions, cache, since, until })
+    Some(Parts { source, from_at: from.span(), conditions, cache, since, until, extras })
 }
 
 /// Letter case of a source, and of its regex if it is one.
@@ -268,6 +273,7 @@ fn finish<'p>(
         since: parts.since,
         until: parts.until,
         cache_control: parts.cache.as_deref().or(setting.defaults.cache.as_deref()),
+        extras: Some(&parts.extras),
         id: record.text("id"),
         group: record.text("group").or(setting.defaults.group.as_deref()),
         owner: record.text("owner").or(setting.defaults.owner.as_deref()),

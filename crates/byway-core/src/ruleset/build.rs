@@ -8,7 +8,7 @@ use std::fmt;
 
 use rapidhash::v3::{RapidSecrets, rapidhash_v3_seeded};
 
-use super::format::{BLOB_HEAD, CELL, HEADER, Section};
+use super::format::{BLOB_HEAD, CELL, HEADER, Section, traits};
 use super::shape::{self, Kind};
 use super::writing::{Writing, looked_up, write_blob};
 use super::{After, Memory, Order, RuleRef, RuleSet, TableId, TableSpec};
@@ -121,6 +121,8 @@ pub struct Builder {
     shape_of: HashMap<Vec<u8>, u32>,
     last_shape: Option<u32>,
     weights_differ: bool,
+    /// What some rule needs, see [`traits`].
+    traits: u32,
     scratch: Vec<u8>,
     exact: Vec<Entry>,
     prefix: Vec<Entry>,
@@ -158,6 +160,7 @@ impl Builder {
             shape_of: HashMap::new(),
             last_shape: None,
             weights_differ: false,
+            traits: 0,
             scratch: Vec::new(),
             exact: Vec::new(),
             prefix: Vec::new(),
@@ -230,6 +233,7 @@ impl Builder {
         let plane = self.plane(key)?;
         let cell = self.cell(plane, &source.host);
         let shape = self.shape(rule, table);
+        self.traits |= traits::of(rule);
         let reference = (self.bytes.len() - HEADER) / 4;
         if reference > u32::MAX as usize - 65_536 {
             return refused("the rules take more than 16 GiB", Some("serve them from several processes"));
@@ -451,10 +455,10 @@ impl Builder {
         self.add_grams(&by_run, &mut file);
         self.add_cells(&mut postings, &mut file);
         file.add(Section::Postings, postings.iter().flat_map(|rule| rule.to_le_bytes()).collect());
-        let (seed, count) = (self.seed, self.count);
+        let (seed, count, traits) = (self.seed, self.count, self.traits);
         file.add(Section::Shapes, shapes);
         self.add_descriptions(&shape_places, &mut file);
-        file.seal(seed, count)
+        file.seal(seed, count, traits)
     }
 
     fn add_grams(&self, filed: &[(u64, u32)], file: &mut Writing) {

@@ -1,7 +1,7 @@
 //! The layout of a compiled rule set, and what is checked when one is opened.
 //!
 //! A header of [`HEADER`] bytes: magic, version, byte order, seed, hash of everything behind the header, length, number of
-//! rules, then place and length of each section. Everything is little-endian. Opening checks the header, the hash, and every
+//! rules, what some rule needs, then place and length of each section. Everything is little-endian. Opening checks the header, the hash, and every
 //! reference from one section into another, so that reading afterwards cannot go astray; reading is total all the same.
 
 use std::fmt;
@@ -55,6 +55,18 @@ pub(super) enum Section {
 
 impl Section {
     pub(super) const COUNT: usize = Section::Beginnings as usize + 1;
+}
+
+/// What some rule of a set needs, so that sets without such rules pay nothing: bits in the header.
+pub(super) mod traits {
+    use crate::rule::Rule;
+
+    /// A preflight is answered.
+    pub(crate) const CORS: u32 = 1;
+
+    pub(crate) fn of(rule: &Rule<'_>) -> u32 {
+        if rule.extras.is_some_and(|extras| extras.cors.is_some()) { CORS } else { 0 }
+    }
 }
 
 /// Where each section is.
@@ -283,6 +295,11 @@ impl<'s> Sections<'s> {
 
     pub(super) fn rule_count(&self) -> u32 {
         u32_at(self.bytes, 40)
+    }
+
+    /// Whether some rule answers preflights.
+    pub(crate) fn has_cors(&self) -> bool {
+        u32_at(self.bytes, 44) & traits::CORS != 0
     }
 
     /// The hash of a text with the seed of this rule set.

@@ -5,6 +5,7 @@
 
 use crate::condition::{Condition, Subject, Test};
 use crate::dialect::{LetterCase, MergeWinner, QueryPolicy, TrailingSlash};
+use crate::extras::{Extras, RawExtras};
 use crate::regex::{Anchoring, Flavour, Pattern};
 use crate::request::Scheme;
 use crate::rule::{Action, FileId, Rule, Then};
@@ -23,6 +24,7 @@ const IGNORES_CASE: u8 = 8;
 const EITHER_SLASH: u8 = 16;
 const CACHES: u8 = 32;
 const KEY_HOLDS_PAIRS: u8 = 64;
+const EXTRAS: u8 = 128;
 
 /// The kind of a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +71,8 @@ pub(crate) fn encode(rule: &Rule<'_>, table: TableId, out: &mut Vec<u8>) -> u16 
     flags |= if source.slash == TrailingSlash::Either { EITHER_SLASH } else { 0 };
     flags |= if rule.cache_control.is_some() { CACHES } else { 0 };
     flags |= if exact && !source.query.is_empty() { KEY_HOLDS_PAIRS } else { 0 };
+    let extras = rule.extras.filter(|extras| **extras != Extras::default());
+    flags |= if extras.is_some() { EXTRAS } else { 0 };
 
     out.put_u8(does as u8);
     out.put_u8(kind as u8);
@@ -124,6 +128,9 @@ pub(crate) fn encode(rule: &Rule<'_>, table: TableId, out: &mut Vec<u8>) -> u16 
     }
     for text in [rule.id, rule.group, rule.owner, rule.note] {
         out.put_bytes(text.unwrap_or_default().as_bytes());
+    }
+    if let Some(extras) = extras {
+        extras.encode(out);
     }
     weight
 }
@@ -270,6 +277,7 @@ pub(crate) struct Cold<'s> {
     pub(crate) group: &'s str,
     pub(crate) owner: &'s str,
     pub(crate) note: &'s str,
+    pub(crate) extras: Option<RawExtras<'s>>,
     pub(crate) is_sound: bool,
 }
 
@@ -318,6 +326,11 @@ impl<'s> Shape<'s> {
             Some(mark) => (&key[..mark], Some(&key[mark + 1..])),
             None => (key, None),
         }
+    }
+
+    /// Whether its answer says more than status, location and `Cache-Control`.
+    pub(crate) fn has_extras(self) -> bool {
+        self.flag(EXTRAS)
     }
 
     pub(crate) fn is_final(self) -> bool {
@@ -450,15 +463,10 @@ impl<'s> Shape<'s> {
         let cache_control = cursor.str();
         let names = cursor.u16();
         let only = (0..names).map_while(|_| cursor.is_sound().then(|| cursor.str())).collect();
-        Cold {
-            cache_control,
-            only,
-            id: cursor.str(),
-            group: cursor.str(),
-            owner: cursor.str(),
-            note: cursor.str(),
-            is_sound: cursor.is_sound() && is_field_value(cache_control),
-        }
+        let [id, group, owner, note] = std::array::from_fn(|_| cursor.str());
+        let extras = self.has_extras().then(|| RawExtras::read(&mut cursor));
+        let is_sound = cursor.is_sound() && is_field_value(cache_control);
+        Cold { cache_control, only, id, group, owner, note, extras, is_sound }
     }
 }
 

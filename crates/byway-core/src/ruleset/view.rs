@@ -7,6 +7,7 @@ use super::shape::{self, Does, Kind, RawTest};
 use super::{Blob, HostKind, RuleRef, Sections, TableId};
 use crate::condition::{Condition, Subject, Test};
 use crate::dialect::Dialect;
+use crate::extras::{Extras, RawExtras};
 use crate::host::HostPattern;
 use crate::identity::Identity;
 use crate::regex::Pattern;
@@ -138,6 +139,11 @@ impl<'s> RuleView<'s> {
     /// The `Cache-Control` it was given.
     pub fn cache_control(&self) -> Option<&'s str> {
         Some(self.shape().cold().cache_control).filter(|text| !text.is_empty())
+    }
+
+    /// What its answer says beside status, location and `Cache-Control`.
+    pub fn extras(&self) -> Option<Extras> {
+        self.shape().cold().extras.map(RawExtras::owned)
     }
 
     /// The name it was given.

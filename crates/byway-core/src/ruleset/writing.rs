@@ -96,7 +96,7 @@ impl Writing {
     }
 
     /// Writes the header over its room, with the hash of all behind it.
-    pub(super) fn seal(mut self, seed: u64, count: u32) -> RuleSet {
+    pub(super) fn seal(mut self, seed: u64, count: u32, traits: u32) -> RuleSet {
         let mut head = Vec::with_capacity(HEADER);
         head.extend_from_slice(MAGIC);
         head.put_u32(VERSION);
@@ -105,7 +105,7 @@ impl Writing {
         head.put_u64(0);
         head.put_u64(self.bytes.len() as u64);
         head.put_u32(count);
-        head.put_u32(0);
+        head.put_u32(traits);
         for (from, len) in self.places {
             head.put_u64(from as u64);
             head.put_u64(len as u64);

@@ -27,6 +27,7 @@ pages! {
     check: "check.md"
     compile: "compile.md"
     explain: "explain.md"
+    migration: "migration.md"
     serve: "serve.md"
     tables: "tables.md"
 }
