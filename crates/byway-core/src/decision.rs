@@ -131,6 +131,19 @@ impl Refusal {
         }
     }
 
+    /// A short name for metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Refusal::InvalidLocation => "invalid_location",
+            Refusal::LocationTooLong => "location_too_long",
+            Refusal::PatternTooCostly => "pattern_too_costly",
+            Refusal::RewriteLimit => "rewrite_limit",
+            Refusal::InvalidPath => "invalid_path",
+            Refusal::EncodedSlash => "encoded_slash",
+            Refusal::UpgradeLoop => "upgrade_loop",
+        }
+    }
+
     /// One sentence for logs, `explain` and the body of the answer.
     pub const fn reason(self) -> &'static str {
         match self {

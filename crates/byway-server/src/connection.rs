@@ -351,6 +351,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Goes where the plan says once the answer is written.
     fn follow(&mut self, plan: Plan, line: Option<Line>) {
+        if plan.awaits_body() {
+            self.core.counters.lingers();
+        }
         match plan.body {
             Rest::Spared => {
                 self.core.linger_ended(line, Lingered::Spared, 0);

@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Instant;
 
-use byway_core::{Decision, Fields, Outcome, Request, Scheme, Scratch, Surroundings};
+use byway_core::{Decision, Fields, Request, Scheme, Scratch, Surroundings};
 
 use crate::access_log::{Line, LogBuffer};
 use crate::answer::Answer;
@@ -17,7 +17,8 @@ use crate::clock::Clock;
 use crate::counters::{CoreCounters, Lingered};
 use crate::head::{BadHead, Glimpse};
 use crate::live::{Generation, Live, LiveCache};
-use crate::settings::{Asked, Settings};
+use crate::method::MethodClass;
+use crate::settings::{Asked, Settings, Timing};
 use crate::slots::{Lingerers, Slots};
 
 /// How much is read at a time. Bodies that are thrown away go through here as well; larger brings nothing more.
@@ -46,6 +47,8 @@ pub(crate) struct Peer {
     pub(crate) address: Option<IpAddr>,
     /// The port that it connected to.
     pub(crate) local_port: u16,
+    /// The listener, by number.
+    pub(crate) listener: u16,
 }
 
 /// A request as an edge knows it, whatever protocol it came by.
@@ -113,7 +116,7 @@ impl Core {
         let decision = generation.rules.decide(&request, &Surroundings::at(self.clock.second()), &mut scratch);
         let answer = Answer::of(&decision, &self.settings.unmatched, || incoming.asked());
         write(&answer);
-        self.count(generation, &decision, answer.status);
+        self.count(generation, &decision, incoming, answer.status);
         let log = self.log.as_ref()?;
         let mut line = log.borrow_mut().line(incoming, generation, &decision, &answer, &self.clock);
         if lingers == Lingers::Yes {
@@ -125,21 +128,22 @@ impl Core {
 
     /// Counts and logs a request that was refused.
     pub(crate) fn refused(&self, refused: &Refused<'_>, answer: &Answer<'_>) {
-        self.counters.malformed();
-        self.counters.status(answer.status);
+        self.counters.malformed(refused.peer.listener, answer.status);
         if let Some(log) = &self.log {
             log.borrow_mut().refused(refused, answer, &self.clock);
         }
     }
 
-    fn count(&self, generation: &Generation, decision: &Decision<'_>, status: u16) {
+    fn count(&self, generation: &Generation, decision: &Decision<'_>, incoming: &Incoming<'_>, status: u16) {
+        let method = MethodClass::of(incoming.method);
         if let Some(rule) = decision.rule {
-            generation.hit(self.number, rule);
+            generation.hit(self.number, rule, method, self.clock.second());
         }
-        if let Outcome::Refuse(refusal) = decision.outcome {
-            self.counters.refusal(refusal);
+        self.counters.decided(&decision.outcome);
+        self.counters.answer(incoming.peer.listener, method, status);
+        if let (Timing::On, Some(began)) = (self.settings.timing, incoming.began) {
+            self.counters.took(began.elapsed());
         }
-        self.counters.status(status);
     }
 
     /// Counts and logs how reading on ended.
@@ -150,9 +154,9 @@ impl Core {
         }
     }
 
-    /// A moment, where a log wants to know how long a request took.
+    /// A moment, where somebody wants to know how long a request took.
     pub(crate) fn moment(&self) -> Option<Instant> {
-        self.log.as_ref().map(|_| Instant::now())
+        (self.log.is_some() || self.settings.timing == Timing::On).then(Instant::now)
     }
 
     /// How many may linger, over all threads.

@@ -1,52 +1,14 @@
-//! Counts per rule, status and refusal: written by one thread each, summed when somebody asks.
+//! Counts per status, decision and refusal: written by one thread each, summed when somebody asks.
 //!
 //! No cache line is shared on the way of a request: every thread has counters in an allocation of its own, writes them without
-//! a locked instruction, and others only read. Hits per rule come in blocks that are allocated when the first rule of a block is
-//! hit, so that ten million rules of which a few are used cost a few kilobytes.
+//! a locked instruction, and others only read. Hits per rule are in `hits`, what is printed of the sums in `metrics`.
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
-use byway_core::Refusal;
+use byway_core::{Outcome, Refusal};
 
-const BLOCK: usize = 512;
-type Block = Box<[AtomicU64; BLOCK]>;
-
-/// Hits per rule of one thread in one generation.
-pub(crate) struct RuleHits {
-    blocks: Box<[OnceLock<Block>]>,
-}
-
-impl RuleHits {
-    pub(crate) fn new(rules: usize) -> RuleHits {
-        RuleHits { blocks: (0..rules.div_ceil(BLOCK)).map(|_| OnceLock::new()).collect() }
-    }
-
-    /// Counts a hit; only the thread that owns these counters may.
-    pub(crate) fn hit(&self, rule: u32) {
-        let (block, at) = (rule as usize / BLOCK, rule as usize % BLOCK);
-        if let Some(block) = self.blocks.get(block) {
-            bump(&block.get_or_init(|| Box::new([const { AtomicU64::new(0) }; BLOCK]))[at], 1);
-        }
-    }
-
-    pub(crate) fn get(&self, rule: u32) -> u64 {
-        let block = self.blocks.get(rule as usize / BLOCK).and_then(OnceLock::get);
-        block.map_or(0, |block| block[rule as usize % BLOCK].load(Relaxed))
-    }
-
-    /// The rules that were hit, with their hits, in the order of their numbers.
-    pub(crate) fn each(&self, mut visit: impl FnMut(u32, u64)) {
-        for (number, block) in self.blocks.iter().enumerate() {
-            for (at, hits) in block.get().into_iter().flat_map(|block| block.iter().enumerate()) {
-                match hits.load(Relaxed) {
-                    0 => {}
-                    hits => visit((number * BLOCK + at) as u32, hits),
-                }
-            }
-        }
-    }
-}
+use crate::method::MethodClass;
 
 /// Adds without a locked instruction: there is one writer.
 fn bump(counter: &AtomicU64, by: u64) {
@@ -69,7 +31,9 @@ pub enum Lingered {
 }
 
 impl Lingered {
-    const ALL: [Lingered; 5] = [Lingered::NotNeeded, Lingered::Read, Lingered::Cut, Lingered::Broken, Lingered::Spared];
+    /// All of them, in the order in which they are counted.
+    pub const ALL: [Lingered; 5] =
+        [Lingered::NotNeeded, Lingered::Read, Lingered::Cut, Lingered::Broken, Lingered::Spared];
 
     /// The word in logs and metrics.
     ///
@@ -87,48 +51,138 @@ impl Lingered {
     }
 }
 
+/// What rules said of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Decided {
+    /// Go elsewhere.
+    Redirect,
+    /// An answer without a Location.
+    Reply,
+    /// Nothing.
+    Pass,
+    /// A rule took it and could not be carried out.
+    Refuse,
+}
+
+impl Decided {
+    /// All of them, in the order in which they are counted.
+    pub const ALL: [Decided; 4] = [Decided::Redirect, Decided::Reply, Decided::Pass, Decided::Refuse];
+
+    /// The word in metrics.
+    ///
+    /// ```
+    /// assert_eq!(byway_server::Decided::Pass.as_str(), "pass");
+    /// ```
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Decided::Redirect => "redirect",
+            Decided::Reply => "reply",
+            Decided::Pass => "pass",
+            Decided::Refuse => "refuse",
+        }
+    }
+
+    fn of(outcome: &Outcome<'_>) -> Decided {
+        match outcome {
+            Outcome::Redirect(_) => Decided::Redirect,
+            Outcome::Reply(_) => Decided::Reply,
+            Outcome::Pass => Decided::Pass,
+            Outcome::Refuse(_) => Decided::Refuse,
+        }
+    }
+}
+
 const STATUSES: usize = 600;
+const METHODS: usize = MethodClass::ALL.len();
+
+/// The upper ends of the buckets of answer times, in nanoseconds; what is longer is in the last one, which has none.
+pub const TIMES: [u64; 14] = [
+    1_000,
+    2_500,
+    5_000,
+    10_000,
+    25_000,
+    50_000,
+    100_000,
+    250_000,
+    500_000,
+    1_000_000,
+    5_000_000,
+    25_000_000,
+    100_000_000,
+    1_000_000_000,
+];
 
 /// Everything one thread counts beside hits per rule.
 pub(crate) struct CoreCounters {
-    statuses: [AtomicU64; STATUSES],
+    /// Per listener, method and status.
+    answers: Box<[AtomicU64]>,
+    decided: [AtomicU64; Decided::ALL.len()],
     refusals: [AtomicU64; Refusal::ALL.len()],
+    times: [AtomicU64; TIMES.len() + 1],
+    time_sum: AtomicU64,
     lingered: [AtomicU64; Lingered::ALL.len()],
+    bodies: AtomicU64,
     malformed: AtomicU64,
     accepted: AtomicU64,
     closed: AtomicU64,
 }
 
 impl CoreCounters {
-    pub(crate) fn new() -> CoreCounters {
+    pub(crate) fn new(listeners: usize) -> CoreCounters {
         CoreCounters {
-            statuses: [const { AtomicU64::new(0) }; STATUSES],
+            answers: (0..listeners.max(1) * METHODS * STATUSES).map(|_| AtomicU64::new(0)).collect(),
+            decided: [const { AtomicU64::new(0) }; Decided::ALL.len()],
             refusals: [const { AtomicU64::new(0) }; Refusal::ALL.len()],
+            times: [const { AtomicU64::new(0) }; TIMES.len() + 1],
+            time_sum: AtomicU64::new(0),
             lingered: [const { AtomicU64::new(0) }; Lingered::ALL.len()],
+            bodies: AtomicU64::new(0),
             malformed: AtomicU64::new(0),
             accepted: AtomicU64::new(0),
             closed: AtomicU64::new(0),
         }
     }
 
-    pub(crate) fn status(&self, status: u16) {
-        if let Some(counter) = self.statuses.get(usize::from(status)) {
+    /// Counts an answer by the number of its listener, the class of its method and its status.
+    pub(crate) fn answer(&self, listener: u16, method: MethodClass, status: u16) {
+        if let Some(counter) = self.answers.get(place(usize::from(listener), method as usize, usize::from(status))) {
             bump(counter, 1);
         }
     }
 
-    pub(crate) fn refusal(&self, refusal: Refusal) {
-        if let Some(at) = Refusal::ALL.iter().position(|&one| one == refusal) {
+    /// Counts what the rules said.
+    pub(crate) fn decided(&self, outcome: &Outcome<'_>) {
+        bump(&self.decided[Decided::of(outcome) as usize], 1);
+        if let Outcome::Refuse(refusal) = outcome
+            && let Some(at) = Refusal::ALL.iter().position(|one| one == refusal)
+        {
             bump(&self.refusals[at], 1);
         }
+    }
+
+    /// Counts how long an answer took, from the end of its head.
+    pub(crate) fn took(&self, time: Duration) {
+        let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        let bucket = TIMES.iter().position(|&end| nanos <= end).unwrap_or(TIMES.len());
+        bump(&self.times[bucket], 1);
+        bump(&self.time_sum, nanos);
+    }
+
+    /// Counts a body that is read on after its answer; [`CoreCounters::lingered`] ends it.
+    pub(crate) fn lingers(&self) {
+        bump(&self.bodies, 1);
     }
 
     pub(crate) fn lingered(&self, lingered: Lingered) {
         bump(&self.lingered[lingered as usize], 1);
     }
 
-    pub(crate) fn malformed(&self) {
+    /// Counts a request that was no request.
+    pub(crate) fn malformed(&self, listener: u16, status: u16) {
         bump(&self.malformed, 1);
+        self.answer(listener, MethodClass::Other, status);
     }
 
     pub(crate) fn accepted(&self) {
@@ -140,17 +194,49 @@ impl CoreCounters {
     }
 }
 
+/// Statuses of one method lie side by side: a server that answers alike touches few lines of the cache.
+fn place(listener: usize, method: usize, status: usize) -> usize {
+    match status < STATUSES {
+        true => (listener * METHODS + method) * STATUSES + status,
+        false => usize::MAX,
+    }
+}
+
+/// Answers of one listener to one class of methods with one status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answers {
+    /// The listener, in the order in which they were opened.
+    pub listener: usize,
+    /// The class of the method.
+    pub method: MethodClass,
+    /// The status.
+    pub status: u16,
+    /// How many.
+    pub count: u64,
+}
+
 /// What was counted since the start, summed over all threads.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Answers per status that was sent at least once, ascending.
     pub statuses: Vec<(u16, u64)>,
+    /// The same by listener and method.
+    pub answers: Vec<Answers>,
+    /// What the rules said, in the order of [`Decided::ALL`].
+    pub decided: [u64; Decided::ALL.len()],
     /// Requests that a rule took and could not carry out, in the order of [`Refusal::ALL`].
     pub refusals: [u64; Refusal::ALL.len()],
+    /// Answers by the time they took, in the buckets of [`TIMES`]; the last is what was longer. Nothing unless
+    /// [`crate::Settings::timing`] asks for it.
+    pub times: [u64; TIMES.len() + 1],
+    /// All these times together, in nanoseconds.
+    pub time_sum: u64,
     /// Requests that were malformed and never decided.
     pub malformed: u64,
     /// How reading on after an early answer ended: none, read, cut, broken, spared.
     pub lingered: [u64; Lingered::ALL.len()],
+    /// Bodies that are being read on now, after their answer.
+    pub lingering: u64,
     /// Connections accepted.
     pub accepted: u64,
     /// Connections open now.
@@ -160,13 +246,20 @@ pub struct Counts {
 impl Counts {
     pub(crate) fn sum<'c>(cores: impl Iterator<Item = &'c CoreCounters> + Clone) -> Counts {
         let sum = |of: &dyn Fn(&CoreCounters) -> u64| cores.clone().map(of).sum::<u64>();
-        let status = |at: usize| sum(&|core| core.statuses[at].load(Relaxed));
+        let listeners = cores.clone().next().map_or(0, |core| core.answers.len() / (METHODS * STATUSES));
+        let answers = answers(listeners, |at| sum(&|core| core.answers[at].load(Relaxed)));
         let accepted = sum(&|core| core.accepted.load(Relaxed));
+        let lingered = std::array::from_fn(|at| sum(&|core| core.lingered[at].load(Relaxed)));
         Counts {
-            statuses: (0..STATUSES).map(|at| (at as u16, status(at))).filter(|&(_, count)| count > 0).collect(),
+            statuses: by_status(&answers),
+            answers,
+            decided: std::array::from_fn(|at| sum(&|core| core.decided[at].load(Relaxed))),
             refusals: std::array::from_fn(|at| sum(&|core| core.refusals[at].load(Relaxed))),
+            times: std::array::from_fn(|at| sum(&|core| core.times[at].load(Relaxed))),
+            time_sum: sum(&|core| core.time_sum.load(Relaxed)),
             malformed: sum(&|core| core.malformed.load(Relaxed)),
-            lingered: std::array::from_fn(|at| sum(&|core| core.lingered[at].load(Relaxed))),
+            lingered,
+            lingering: sum(&|core| core.bodies.load(Relaxed)).saturating_sub(lingered.iter().sum()),
             accepted,
             open: accepted.saturating_sub(sum(&|core| core.closed.load(Relaxed))),
         }
@@ -183,20 +276,25 @@ impl Counts {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn untouched_rules_cost_no_block() {
-        let hits = RuleHits::new(2_000_000);
-        hits.hit(1_000_000);
-        hits.hit(1_000_000);
-        hits.hit(9_000_000);
-        let mut seen = Vec::new();
-        hits.each(|rule, count| seen.push((rule, count)));
-        assert_eq!(seen, [(1_000_000, 2)]);
-        assert_eq!(hits.blocks.iter().filter(|block| block.get().is_some()).count(), 1);
-        assert_eq!((hits.get(1_000_000), hits.get(7)), (2, 0));
+fn answers(listeners: usize, count: impl Fn(usize) -> u64) -> Vec<Answers> {
+    let mut answers = Vec::new();
+    for listener in 0..listeners {
+        for method in MethodClass::ALL {
+            for status in 0..STATUSES {
+                match count(place(listener, method as usize, status)) {
+                    0 => {}
+                    count => answers.push(Answers { listener, method, status: status as u16, count }),
+                }
+            }
+        }
     }
+    answers
+}
+
+fn by_status(answers: &[Answers]) -> Vec<(u16, u64)> {
+    let mut sums = std::collections::BTreeMap::new();
+    for answer in answers {
+        *sums.entry(answer.status).or_insert(0) += answer.count;
+    }
+    sums.into_iter().collect()
 }

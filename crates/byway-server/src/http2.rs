@@ -50,6 +50,7 @@ where
             let (response, line) = respond(&request, &core, peer);
             let body = request.into_body();
             if !body.is_end_stream() {
+                core.counters.lingers();
                 drop(tokio::task::spawn_local(discard(body, line, core.clone(), slot.clone())));
             }
             async move { Ok::<_, Infallible>(response) }

@@ -17,9 +17,13 @@ mod counters;
 #[cfg(fuzzing)]
 mod fuzzing;
 mod head;
+mod hits;
 mod http2;
 pub mod listen;
 pub mod live;
+mod method;
+pub mod metrics;
+pub mod operators;
 mod plan;
 mod server;
 pub mod settings;
@@ -27,10 +31,12 @@ pub mod signals;
 mod slots;
 pub mod watch;
 
-pub use counters::{Counts, Lingered};
+pub use counters::{Answers, Counts, Decided, Lingered, TIMES};
 #[cfg(fuzzing)]
 pub use fuzzing::read_head_for_fuzzing;
+pub use hits::Hits;
 pub use listen::{ListenAddr, ListenError, Listener};
-pub use live::{Generation, Live, Loss, ReloadReport, TooMuchLost};
+pub use live::{Generation, Live, Loss, ReloadReport, TooMuchLost, Which};
+pub use method::MethodClass;
 pub use server::{Handle, Server};
 pub use settings::{Linger, Settings, Unmatched};

@@ -150,7 +150,7 @@ impl Listener {
     }
 }
 
-fn blame(address: &ListenAddr, error: io::Error) -> ListenError {
+pub(crate) fn blame(address: &ListenAddr, error: io::Error) -> ListenError {
     let why = match error.kind() {
         io::ErrorKind::AddrInUse => ListenFault::InUse,
         io::ErrorKind::PermissionDenied => ListenFault::NotPermitted,
@@ -204,7 +204,7 @@ fn open_unix(path: &Path, threads: usize) -> io::Result<Vec<Socket>> {
 }
 
 /// Removes a socket that nobody listens on any more. Anything else at this path is left alone, and binding to it fails.
-fn remove_if_dead(path: &Path) -> io::Result<()> {
+pub(crate) fn remove_if_dead(path: &Path) -> io::Result<()> {
     use std::os::unix::fs::FileTypeExt;
     let Ok(found) = std::fs::symlink_metadata(path) else { return Ok(()) };
     if !found.file_type().is_socket() {

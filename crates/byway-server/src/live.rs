@@ -7,14 +7,15 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwap;
 use byway_core::RuleSet;
 use byway_core::ruleset::RuleRef;
 
-use crate::counters::RuleHits;
+use crate::hits::{BLOCK, Hits, RuleHits};
+use crate::method::MethodClass;
 
 /// A rule set in service.
 pub struct Generation {
@@ -26,7 +27,7 @@ pub struct Generation {
     pub loaded_at: SystemTime,
     hits: Box<[RuleHits]>,
     /// Hits of rules of the same identity in generations before.
-    carried: Mutex<HashMap<u32, u64>>,
+    carried: Mutex<HashMap<u32, Hits>>,
 }
 
 impl Generation {
@@ -35,28 +36,63 @@ impl Generation {
         Generation { rules, number, loaded_at: SystemTime::now(), hits, carried: Mutex::default() }
     }
 
-    pub(crate) fn hit(&self, thread: usize, rule: RuleRef) {
-        self.hits[thread].hit(self.rules.rule(rule).number());
+    pub(crate) fn hit(&self, thread: usize, rule: RuleRef, method: MethodClass, second: i64) {
+        self.hits[thread].hit(self.rules.rule(rule).number(), method, second);
     }
 
     /// How often a rule decided, since the server started; `rule` is its number in this generation.
     pub fn hits(&self, rule: u32) -> u64 {
-        let carried = self.carried().get(&rule).copied().unwrap_or(0);
-        carried + self.hits.iter().map(|hits| hits.get(rule)).sum::<u64>()
+        self.tally(rule).total()
+    }
+
+    /// The same by method, with the last time.
+    pub fn tally(&self, rule: u32) -> Hits {
+        let mut hits = self.carried().get(&rule).copied().unwrap_or_default();
+        hits.add(&self.own_tally(rule));
+        hits
     }
 
     /// All rules that were hit, with their hits, in the order of their numbers.
     pub fn all_hits(&self) -> Vec<(u32, u64)> {
-        let mut sums = self.carried().clone();
-        for hits in &self.hits {
-            hits.each(|rule, count| *sums.entry(rule).or_insert(0) += count);
+        self.tallies().into_iter().map(|(rule, hits)| (rule, hits.total())).collect()
+    }
+
+    /// What was counted in this generation alone, for every rule that it was counted of, in the order of their numbers:
+    /// all of it, or what lies near a rule that was hit since somebody asked for changes last.
+    pub fn each_own(&self, which: Which, visit: &mut dyn FnMut(u32, Hits)) {
+        let blocks = self.hits.first().map_or(0, RuleHits::blocks);
+        for block in 0..blocks {
+            // Every thread is asked, so that no mark is left behind.
+            let is_wanted = self.hits.iter().fold(false, |wanted, hits| {
+                wanted | if which == Which::All { hits.is_touched(block) } else { hits.take_changed(block) }
+            });
+            if !is_wanted {
+                continue;
+            }
+            let first = (block * BLOCK) as u32;
+            for rule in first..(first + BLOCK as u32).min(self.rules.len() as u32) {
+                match self.own_tally(rule) {
+                    hits if hits.total() > 0 => visit(rule, hits),
+                    _ => {}
+                }
+            }
         }
-        let mut sums: Vec<_> = sums.into_iter().collect();
-        sums.sort_unstable();
+    }
+
+    fn own_tally(&self, rule: u32) -> Hits {
+        let mut sum = Hits::default();
+        self.hits.iter().for_each(|hits| sum.add(&hits.get(rule)));
+        sum
+    }
+
+    fn tallies(&self) -> std::collections::BTreeMap<u32, Hits> {
+        let mut sums: std::collections::BTreeMap<u32, Hits> =
+            self.carried().iter().map(|(rule, hits)| (*rule, *hits)).collect();
+        self.each_own(Which::All, &mut |rule, hits| sums.entry(rule).or_default().add(&hits));
         sums
     }
 
-    fn carried(&self) -> std::sync::MutexGuard<'_, HashMap<u32, u64>> {
+    fn carried(&self) -> std::sync::MutexGuard<'_, HashMap<u32, Hits>> {
         self.carried.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -68,6 +104,15 @@ impl fmt::Debug for Generation {
             .field("rules", &self.rules.len())
             .finish_non_exhaustive()
     }
+}
+
+/// Which tallies of a generation are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// Every one.
+    All,
+    /// Those that changed since they were asked for so last; only one may ask for them.
+    Changed,
 }
 
 /// Whether a reload may take away more than a tenth of the rules; a single one may always go.
@@ -150,7 +195,11 @@ pub struct Live {
     current: Arc<ArcSwap<Generation>>,
     /// Held while one is replaced, so that two reloads come one after the other.
     replacing: Arc<Mutex<()>>,
+    /// Told of every generation that has served its time.
+    retired: Arc<OnceLock<Retired>>,
 }
+
+type Retired = Box<dyn Fn(&Generation) + Send + Sync>;
 
 impl fmt::Debug for Live {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -162,7 +211,14 @@ impl Live {
     /// Puts a first rule set in service, counted by so many threads ([`crate::Settings::threads`]).
     pub fn new(rules: RuleSet, threads: usize) -> Live {
         let first = Generation::new(rules, 1, threads);
-        Live { current: Arc::new(ArcSwap::from_pointee(first)), replacing: Arc::default() }
+        Live { current: Arc::new(ArcSwap::from_pointee(first)), replacing: Arc::default(), retired: Arc::default() }
+    }
+
+    /// Has somebody told of every generation that no request uses any more, before it is dropped: its hits are final then.
+    /// The first who asks is told, on a thread that may take its time.
+    pub fn when_retired(&self, tell: impl Fn(&Generation) + Send + Sync + 'static) {
+        // Whoever asked before is told, and nobody else.
+        let _ = self.retired.set(Box::new(tell));
     }
 
     /// The generation in service now.
@@ -185,7 +241,7 @@ impl Live {
         report.generation = new.number;
         self.current.store(new.clone());
         report.took = began.elapsed();
-        retire(old, new);
+        retire(old, new, self.retired.clone());
         Ok(report)
     }
 
@@ -198,7 +254,7 @@ impl Live {
 pub(crate) type LiveCache = arc_swap::Cache<Arc<ArcSwap<Generation>>, Arc<Generation>>;
 
 /// Waits until no thread uses the old generation, carries its hits over and drops it.
-fn retire(old: Arc<Generation>, new: Arc<Generation>) {
+fn retire(old: Arc<Generation>, new: Arc<Generation>, retired: Arc<OnceLock<Retired>>) {
     background("byway-retire", move || {
         // Serving threads let go at their next request or tick; a minute is far beyond any of them.
         for _ in 0..600 {
@@ -209,16 +265,18 @@ fn retire(old: Arc<Generation>, new: Arc<Generation>) {
             std::thread::park_timeout(Duration::from_millis(100));
         }
         carry_hits(&old, &new);
+        if let Some(tell) = retired.get() {
+            tell(&old);
+        }
     });
 }
 
 fn carry_hits(old: &Generation, new: &Generation) {
-    let hits = old.all_hits();
-    if hits.is_empty() {
+    let numbers = old.tallies();
+    if numbers.is_empty() {
         return;
     }
-    let numbers: HashMap<u32, u64> = hits.into_iter().collect();
-    let mut by_identity: HashMap<u64, u64> = HashMap::with_capacity(numbers.len());
+    let mut by_identity: HashMap<u64, Hits> = HashMap::with_capacity(numbers.len());
     for (number, rule) in old.rules.rules().enumerate() {
         if let Some(hits) = numbers.get(&(number as u32)) {
             by_identity.insert(rule.identity().number(), *hits);
@@ -226,7 +284,7 @@ fn carry_hits(old: &Generation, new: &Generation) {
     }
     for rule in new.rules.rules() {
         if let Some(hits) = by_identity.get(&rule.identity().number()) {
-            *new.carried().entry(rule.number()).or_insert(0) += hits;
+            new.carried().entry(rule.number()).or_default().add(hits);
         }
     }
 }

@@ -36,6 +36,7 @@ pub struct Handle {
     stop: watch::Sender<Running>,
     log: Option<LogWriter>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    addresses: Vec<ListenAddr>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,8 +65,9 @@ impl Server {
         let log = settings.log.as_ref().map(LogWriter::start).transpose()?;
         let (settings, lingerers) = (Arc::new(settings), Lingerers::default());
         let (stop, stopping) = watch::channel(Running::Yes);
+        let listening: Vec<_> = listeners.iter().map(|listener| listener.address().clone()).collect();
         let mut shares = shares(listeners, threads);
-        let counters: Vec<_> = (0..threads).map(|_| Arc::new(CoreCounters::new())).collect();
+        let counters: Vec<_> = (0..threads).map(|_| Arc::new(CoreCounters::new(listening.len()))).collect();
         let mut joins = Vec::with_capacity(threads);
         for (number, counters) in counters.iter().enumerate() {
             let shared = Shared {
@@ -78,7 +80,7 @@ impl Server {
             let thread = std::thread::Builder::new().name(format!("byway-{number}"));
             joins.push(thread.spawn(move || serve(Core::new(number, settings, &live, shared), sockets, stopping))?);
         }
-        Ok(Handle { live, counters, stop, log, threads: Mutex::new(joins) })
+        Ok(Handle { live, counters, stop, log, threads: Mutex::new(joins), addresses: listening })
     }
 }
 
@@ -86,6 +88,16 @@ impl Handle {
     /// The rule set in service.
     pub fn live(&self) -> &Live {
         &self.live
+    }
+
+    /// Where it listens, in the order in which [`crate::Answers::listener`] counts.
+    pub fn addresses(&self) -> &[ListenAddr] {
+        &self.addresses
+    }
+
+    /// Whether it has not been told to stop.
+    pub fn is_ready(&self) -> bool {
+        *self.stop.borrow() == Running::Yes
     }
 
     /// What was counted so far.
@@ -127,21 +139,30 @@ impl Drop for Handle {
     }
 }
 
+/// A socket of a listener, for one thread.
+struct Share {
+    address: ListenAddr,
+    socket: Socket,
+    /// The number of the listener.
+    number: u16,
+}
+
 /// One socket of every listener for every thread.
-fn shares(listeners: Vec<Listener>, threads: usize) -> Vec<Vec<(ListenAddr, Socket)>> {
+fn shares(listeners: Vec<Listener>, threads: usize) -> Vec<Vec<Share>> {
     let mut shares: Vec<Vec<_>> = (0..threads).map(|_| Vec::new()).collect();
-    for listener in listeners {
+    for (number, listener) in listeners.into_iter().enumerate() {
+        let number = u16::try_from(number).unwrap_or(u16::MAX);
         let address = listener.address().clone();
         for (at, socket) in listener.into_sockets().into_iter().enumerate() {
             // More sockets than threads would leave connections unanswered: each finds a thread.
-            shares[at % threads].push((address.clone(), socket));
+            shares[at % threads].push(Share { address: address.clone(), socket, number });
         }
     }
     shares
 }
 
 /// One serving thread, from start to end.
-fn serve(core: Core, sockets: Vec<(ListenAddr, Socket)>, stopping: watch::Receiver<Running>) {
+fn serve(core: Core, sockets: Vec<Share>, stopping: watch::Receiver<Running>) {
     let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
     match runtime {
         Ok(runtime) => runtime.block_on(run(Rc::new(core), sockets, stopping)),
@@ -149,11 +170,11 @@ fn serve(core: Core, sockets: Vec<(ListenAddr, Socket)>, stopping: watch::Receiv
     }
 }
 
-async fn run(core: Rc<Core>, sockets: Vec<(ListenAddr, Socket)>, mut stopping: watch::Receiver<Running>) {
+async fn run(core: Rc<Core>, sockets: Vec<Share>, mut stopping: watch::Receiver<Running>) {
     let room = Rc::new(Notify::new());
     let accepting: Vec<_> = sockets
         .into_iter()
-        .map(|(address, socket)| tokio::task::spawn_local(accept_all(address, socket, core.clone(), room.clone())))
+        .map(|share| tokio::task::spawn_local(accept_all(share, core.clone(), room.clone())))
         .collect();
     let ticking = tokio::task::spawn_local(tick(core.clone()));
     // An error means that the handle is gone, which is a reason to stop as well.
@@ -182,26 +203,33 @@ async fn tick(core: Rc<Core>) {
     }
 }
 
-async fn accept_all(address: ListenAddr, socket: Socket, core: Rc<Core>, room: Rc<Notify>) {
+async fn accept_all(share: Share, core: Rc<Core>, room: Rc<Notify>) {
+    let Share { address, socket, number } = share;
     let accepted = match address {
         ListenAddr::Tcp(address) => match TcpListener::from_std(socket.into()) {
-            Ok(listener) => accept_tcp(&listener, address.port(), &core, &room).await,
+            Ok(listener) => accept_tcp(&listener, address.port(), number, &core, &room).await,
             Err(error) => error,
         },
         ListenAddr::Unix(_) => match UnixListener::from_std(socket.into()) {
-            Ok(listener) => accept_unix(&listener, &core, &room).await,
+            Ok(listener) => accept_unix(&listener, number, &core, &room).await,
             Err(error) => error,
         },
     };
     panic!("a listening socket that the runtime will not take: {accepted}"); // the socket is ours and open: a bug, not a fault
 }
 
-async fn accept_tcp(listener: &TcpListener, local_port: u16, core: &Rc<Core>, room: &Rc<Notify>) -> io::Error {
+async fn accept_tcp(
+    listener: &TcpListener,
+    local_port: u16,
+    number: u16,
+    core: &Rc<Core>,
+    room: &Rc<Notify>,
+) -> io::Error {
     loop {
         wait_for_room(core, room).await;
         match listener.accept().await {
             Ok((stream, from)) => {
-                let peer = Peer { address: Some(from.ip().to_canonical()), local_port };
+                let peer = Peer { address: Some(from.ip().to_canonical()), local_port, listener: number };
                 spawn(stream, peer, core, room);
             }
             Err(error) => pause_after(&error).await,
@@ -209,11 +237,11 @@ async fn accept_tcp(listener: &TcpListener, local_port: u16, core: &Rc<Core>, ro
     }
 }
 
-async fn accept_unix(listener: &UnixListener, core: &Rc<Core>, room: &Rc<Notify>) -> io::Error {
+async fn accept_unix(listener: &UnixListener, number: u16, core: &Rc<Core>, room: &Rc<Notify>) -> io::Error {
     loop {
         wait_for_room(core, room).await;
         match listener.accept().await {
-            Ok((stream, _)) => spawn(stream, Peer { address: None, local_port: 80 }, core, room),
+            Ok((stream, _)) => spawn(stream, Peer { address: None, local_port: 80, listener: number }, core, room),
             Err(error) => pause_after(&error).await,
         }
     }

@@ -42,6 +42,18 @@ pub struct Settings {
     pub unmatched: Unmatched,
     /// The access log; none by default.
     pub log: Option<Log>,
+    /// Whether it is measured how long answers take: two readings of a clock per request.
+    pub timing: Timing,
+}
+
+/// Whether it is measured how long answers take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Timing {
+    /// It is not.
+    #[default]
+    Off,
+    /// It is, in [`crate::Counts::times`].
+    On,
 }
 
 impl Settings {
@@ -73,6 +85,7 @@ impl Default for Settings {
             streams: 128,
             unmatched: Unmatched::default(),
             log: None,
+            timing: Timing::Off,
         }
     }
 }

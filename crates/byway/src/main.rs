@@ -12,6 +12,7 @@ mod disk;
 mod exit;
 mod explained;
 mod map;
+mod observe;
 mod quote;
 mod reloader;
 mod replace;

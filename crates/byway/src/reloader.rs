@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use byway_config::own::server::ServerSettings;
 use byway_config::render::Colour;
@@ -12,6 +12,7 @@ use byway_server::{Live, Loss};
 
 use crate::control::Answer;
 use crate::exit::{Exit, Failure};
+use crate::observe::Loads;
 use crate::served::{Fresh, Served};
 use crate::terminal::say;
 
@@ -29,10 +30,16 @@ struct Job {
 
 impl Reloader {
     /// Starts the thread. It ends when nobody can ask any more.
-    pub(crate) fn start(served: Served, settings: ServerSettings, live: Live, colour: Colour) -> Reloader {
+    pub(crate) fn start(
+        served: Served,
+        settings: ServerSettings,
+        live: Live,
+        loads: Arc<Loads>,
+        colour: Colour,
+    ) -> Reloader {
         let (jobs, wanted) = channel();
         let files = Arc::default();
-        let worker = Worker { served, settings, live, colour, files: Arc::clone(&files) };
+        let worker = Worker { served, settings, live, loads, colour, files: Arc::clone(&files) };
         background("byway-reload", move || worker.work(&wanted));
         Reloader { jobs, files }
     }
@@ -62,6 +69,7 @@ struct Worker {
     /// What `[server]` said at the start: it holds to the end.
     settings: ServerSettings,
     live: Live,
+    loads: Arc<Loads>,
     colour: Colour,
     files: Arc<Mutex<Vec<PathBuf>>>,
 }
@@ -69,7 +77,9 @@ struct Worker {
 impl Worker {
     fn work(&self, wanted: &Receiver<Job>) {
         while let Ok(job) = wanted.recv() {
+            let began = SystemTime::now();
             let answer = self.reload(job.loss);
+            self.loads.note(began, answer.exit);
             say(&answer.text);
             (job.then)(answer);
         }

@@ -11,7 +11,7 @@ use std::time::SystemTime;
 
 use byway_config::own::server::{AccessLogFormat, AccessLogQueries, ServerSettings};
 use byway_server::listen::ListenFault;
-use byway_server::settings::{Log, LogFormat, Queries};
+use byway_server::settings::{Log, LogFormat, Queries, Timing};
 use byway_server::signals::{self, Event, Then};
 use byway_server::watch::{self, Patience};
 use byway_server::{Handle, ListenAddr, ListenError, Listener, Live, Loss, Server, Settings, Unmatched};
@@ -19,6 +19,7 @@ use byway_server::{Handle, ListenAddr, ListenError, Listener, Live, Loss, Server
 use crate::control::{self, Control, Request};
 use crate::demo::{self, Demo};
 use crate::exit::{Ended, Exit, Failure};
+use crate::observe::{self, Loads};
 use crate::reloader::Reloader;
 use crate::rules::count;
 use crate::served::{Fresh, Served};
@@ -32,6 +33,7 @@ pub(crate) struct Wishes {
     pub(crate) watch: bool,
     pub(crate) allow_loss: bool,
     pub(crate) control: Option<PathBuf>,
+    pub(crate) metrics: Option<String>,
     pub(crate) log: Option<Log>,
 }
 
@@ -65,17 +67,26 @@ pub(crate) fn run(served: Served, wishes: &Wishes, terminal: &Terminal) -> Ended
         settings.unmatched = Unmatched::Pages(Arc::new(Demo::at(first.address())));
     }
     check_log(&settings)?;
+    let metrics = observe::door(wishes.metrics.as_deref().or(written.metrics.as_deref()))?;
+    if metrics.is_some() {
+        settings.timing = Timing::On;
+    }
     let (happens, happened) = channel();
     signal_to(happens.clone()).map_err(|error| Failure::no_verdict(format!("signals cannot be caught: {error}")))?;
     let (addresses, size) = (addresses(&listeners), rules.len() as u64);
     let live = Live::new(rules, settings.threads());
     let is_demo = matches!(served, Served::Demo);
-    let reloader = Reloader::start(served, written, live.clone(), colour);
+    let loads = Arc::new(Loads::first(began));
+    let reloader = Reloader::start(served, written, live.clone(), loads.clone(), colour);
     let _control = control(wishes, &reloader)?;
     let _watch = watch(wishes, read.files, began, &reloader)?;
     let handle = Server::start(settings, live, listeners);
     let handle = Arc::new(handle.map_err(|error| Failure::no_verdict(format!("the server cannot start: {error}")))?);
+    let _metrics = metrics.map(|door| observe::start(door, handle.clone(), vec![loads])).transpose()?;
     addresses.iter().for_each(|address| say(&format!("listening on {address}")));
+    if let Some(metrics) = &_metrics {
+        say(&format!("metrics on {}", metrics.address()));
+    }
     match is_demo {
         true => greet(addresses.first()),
         false => say(&format!("serving {}", count(size, "rule"))),
@@ -184,7 +195,7 @@ fn listeners(written: &ServerSettings, wishes: &Wishes, threads: usize) -> Resul
     Ok(listeners)
 }
 
-fn blame(error: &ListenError) -> Failure {
+pub(crate) fn blame(error: &ListenError) -> Failure {
     let failure = Failure::no_verdict(error.to_string());
     match error.why {
         ListenFault::InUse => failure.help("stop it, or listen elsewhere: `--listen 127.0.0.1:0` takes a free port"),

@@ -280,6 +280,7 @@ pub static SERVER: Section = Section {
         may("unmatched", Kind::Number(400, 599), "The status of what no rule takes; 404 by default."),
         may("trusted_proxies", Kind::Texts, "Networks whose forwarding fields count, as `10.0.0.0/8`."),
         may("stop_time", Kind::Duration, "How long open requests may take once the server is told to stop."),
+        may("metrics", Kind::Text, "Where Prometheus may ask, as `127.0.0.1:9307`; off by default."),
         may("limits", Kind::Table(&LIMITS), "What one client may ask for."),
         may("linger", Kind::Table(&LINGER), "What is read on after an answer that left before the body was there."),
         may("access_log", Kind::Table(&ACCESS_LOG), "One line a request; off by default."),

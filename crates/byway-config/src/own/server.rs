@@ -21,6 +21,8 @@ pub struct ServerSettings {
     pub trusted_proxies: Vec<String>,
     /// How long open requests may take once the server is told to stop.
     pub stop_time: Option<Duration>,
+    /// Where metrics are served, as written.
+    pub metrics: Option<String>,
     /// `[server.limits]`
     pub limits: LimitSettings,
     /// `[server.linger]`
@@ -108,6 +110,7 @@ pub(crate) fn read<'p>(page: &mut Page<'p>, value: &Value<'p>) -> Option<ServerS
         unmatched: server.number("unmatched").and_then(|number| u16::try_from(number).ok()),
         trusted_proxies: texts(page, &server, "trusted_proxies"),
         stop_time: duration(page, &server, "stop_time"),
+        metrics: server.text("metrics").map(str::to_owned),
         limits: section(page, &server, "limits", limits).unwrap_or_default(),
         linger: section(page, &server, "linger", linger).unwrap_or_default(),
         access_log: section(page, &server, "access_log", access_log).flatten(),

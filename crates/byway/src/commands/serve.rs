@@ -43,6 +43,9 @@ pub(crate) struct Serve {
     /// A socket for `byway reload`
     #[arg(long, value_name = "PATH")]
     control: Option<PathBuf>,
+    /// Where Prometheus may ask for /metrics, with /healthz and /readyz: `127.0.0.1:9307`; `:9307` is this machine alone
+    #[arg(long, value_name = "ADDR")]
+    metrics: Option<String>,
     /// Write a line for each request to this file
     #[arg(long, value_name = "FILE")]
     access_log: Option<PathBuf>,
@@ -97,6 +100,7 @@ impl Serve {
             watch: self.watch,
             allow_loss: self.allow_loss,
             control: self.control.clone(),
+            metrics: self.metrics.clone(),
             log: self.access_log.as_ref().map(|path| Log {
                 path: path.clone(),
                 format: match self.access_log_format {

@@ -12,7 +12,7 @@ use crate::running::{Running, byway, text};
 fn sites() -> Vec<PathBuf> {
     let folder = byway_testkit::workspace_root().join("examples");
     let found = fs::read_dir(&folder).expect("the examples").map(|entry| entry.expect("an entry").path());
-    let mut sites: Vec<PathBuf> = found.filter(|path| path.is_dir()).collect();
+    let mut sites: Vec<PathBuf> = found.filter(|path| path.join("byway.toml").is_file()).collect();
     sites.sort();
     assert!(sites.len() >= 3, "{sites:?}");
     sites

@@ -73,29 +73,33 @@ impl Running {
 
     /// The same with fields and a body.
     pub(crate) fn ask_with(&self, method: &str, target: &str, fields: &[(&str, &str)], body: &str) -> Asked {
-        let mut ask = Ask::get(format!("{}{target}", self.base).parse().expect("a URL"));
-        ask.method = method.parse().expect("a method");
-        ask.body = body.to_owned().into();
-        for (name, value) in fields {
-            let name: http::HeaderName = name.parse().expect("a name");
-            ask.fields.insert(name, value.parse().expect("a value"));
-        }
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let answer = runtime.block_on(Transport::new("test", Limits::default()).send(ask)).expect("an answer");
-        let location: Vec<String> =
-            answer.locations().map(|value| String::from_utf8_lossy(value).into_owned()).collect();
-        assert!(location.len() <= 1, "{location:?}");
-        Asked {
-            status: answer.status,
-            location: location.into_iter().next(),
-            body: String::from_utf8_lossy(&answer.body).into_owned(),
-        }
+        ask_of(&self.base, method, target, fields, body)
     }
 
     /// Status and Location alone, as a case says them.
     pub(crate) fn gets(&self, method: &str, target: &str) -> String {
         let Asked { status, location, .. } = self.ask(method, target);
         format!("{status} {}", location.unwrap_or_default()).trim_end().to_owned()
+    }
+}
+
+/// The answer of whoever listens at a base, as `http://127.0.0.1:PORT`.
+pub(crate) fn ask_of(base: &str, method: &str, target: &str, fields: &[(&str, &str)], body: &str) -> Asked {
+    let mut ask = Ask::get(format!("{base}{target}").parse().expect("a URL"));
+    ask.method = method.parse().expect("a method");
+    ask.body = body.to_owned().into();
+    for (name, value) in fields {
+        let name: http::HeaderName = name.parse().expect("a name");
+        ask.fields.insert(name, value.parse().expect("a value"));
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let answer = runtime.block_on(Transport::new("test", Limits::default()).send(ask)).expect("an answer");
+    let location: Vec<String> = answer.locations().map(|value| String::from_utf8_lossy(value).into_owned()).collect();
+    assert!(location.len() <= 1, "{location:?}");
+    Asked {
+        status: answer.status,
+        location: location.into_iter().next(),
+        body: String::from_utf8_lossy(&answer.body).into_owned(),
     }
 }
 
