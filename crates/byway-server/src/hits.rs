@@ -49,6 +49,12 @@ struct Tally {
     last: AtomicU32,
 }
 
+impl Tally {
+    fn new() -> Tally {
+        Tally { methods: [const { AtomicU32::new(0) }; METHODS], last: AtomicU32::new(0) }
+    }
+}
+
 struct Block {
     changed: AtomicBool,
     tallies: [Tally; BLOCK],
@@ -56,8 +62,7 @@ struct Block {
 
 impl Block {
     fn new() -> Box<Block> {
-        const TALLY: Tally = Tally { methods: [const { AtomicU32::new(0) }; METHODS], last: AtomicU32::new(0) };
-        Box::new(Block { changed: AtomicBool::new(false), tallies: [const { TALLY }; BLOCK] })
+        Box::new(Block { changed: AtomicBool::new(false), tallies: std::array::from_fn(|_| Tally::new()) })
     }
 }
 
