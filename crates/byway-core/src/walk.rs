@@ -15,16 +15,14 @@ mod preflight;
 
 pub(crate) use candidates::{cell_hash, key_hash};
 
-use crate::dialect::{
-    BYWAY, CaptureForm, Dialect, LetterCase, Preflight, QueryPolicy, SelfRedirect, TrailingSlash, View,
-};
+use crate::dialect::{BYWAY, CaptureForm, Dialect, Preflight, QueryPolicy, SelfRedirect};
 use crate::location::{self, Expansion, Location, Relation, TargetBytes};
 use crate::path;
 use crate::regex::{MatcherCache, Span};
 use crate::request::Request;
 use crate::rule::Then;
 use crate::ruleset::shape::{self, Does, Shape};
-use crate::ruleset::{After, Blob, Order, RuleRef, RuleSet, Sections, Table, TableId};
+use crate::ruleset::{After, Blob, Cell, Order, Plane, RuleRef, RuleSet, Sections, Table, TableId};
 use crate::status::{RedirectStatus, ReplyStatus};
 use crate::surroundings::Surroundings;
 
@@ -71,11 +69,13 @@ impl Watch for () {}
 pub struct Scratch {
     host: String,
     text: Vec<u8>,
-    text_of: Option<(View, LetterCase, TrailingSlash)>,
+    text_of: Option<matching::Form>,
     spare: Vec<u8>,
     spans: Vec<Span>,
     condition_groups: Vec<Vec<u8>>,
     candidates: Vec<u32>,
+    cells: Vec<(Plane, Cell)>,
+    ranked: Vec<(RuleRef, u32)>,
     pairs: Vec<pairs::SentPair>,
     ranked_exact: Vec<(std::cmp::Reverse<u16>, u32)>,
     location: Vec<u8>,
@@ -138,6 +138,9 @@ impl RuleSet {
         scratch.vary.clear();
         scratch.fields.clear();
         scratch.text_of = None;
+        scratch.candidates.clear();
+        scratch.cells.clear();
+        scratch.ranked.clear();
         scratch.working = None;
         scratch.working_query = None;
         scratch.slots.clear();
@@ -165,6 +168,7 @@ impl RuleSet {
             watch,
             storing: Storing::Allowed,
             rewrites: 0,
+            paths: 0,
             tables: 0,
             calls: 0,
             pattern_failed: false,
@@ -264,6 +268,8 @@ struct Walk<'w, W> {
     watch: &'w mut W,
     storing: Storing,
     rewrites: u8,
+    /// How often the path was written anew.
+    paths: u32,
     tables: u32,
     calls: u32,
     pattern_failed: bool,
@@ -442,6 +448,7 @@ impl<'w, W: Watch> Walk<'w, W> {
         self.scratch.working = Some(path);
         self.scratch.working_query = Some(query);
         self.scratch.text_of = None;
+        self.paths += 1;
         go_on(rule, shape.then())
     }
 

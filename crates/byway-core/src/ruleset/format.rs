@@ -233,11 +233,12 @@ pub(crate) struct Plane {
 }
 
 /// The rules of a plane for one host.
-#[derive(Clone, Copy)]
-pub(crate) struct Cell<'s> {
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cell {
     pub(crate) id: u32,
     pub(crate) kind: HostKind,
-    pub(crate) host: &'s str,
+    /// Where in the texts its host is.
+    host: (u32, u16),
     pub(crate) plane: u16,
     pub(crate) has_exact: bool,
     /// Whether exact sources in it ask for query pairs.
@@ -249,7 +250,7 @@ pub(crate) struct Cell<'s> {
     pub(crate) byte_lengths: (u32, u32),
 }
 
-impl Cell<'_> {
+impl Cell {
     /// Whether it has any source of a kind.
     #[inline]
     pub(crate) fn holds(&self, kind: Kind) -> bool {
@@ -275,6 +276,7 @@ pub(crate) enum HostKind {
 /// A table.
 #[derive(Clone, Copy)]
 pub(crate) struct Table<'s> {
+    pub(crate) id: TableId,
     pub(crate) dialect: &'static Dialect,
     pub(crate) order: Order,
     pub(crate) after: After,
@@ -380,6 +382,7 @@ impl<'s> Sections<'s> {
     pub(crate) fn table(&self, table: TableId) -> Table<'s> {
         let record = slice(self.section(Section::Tables), usize::from(table.0) * TABLE, TABLE);
         Table {
+            id: table,
             dialect: DIALECTS.get(usize::from(u16_at(record, 0))).copied().unwrap_or(&BYWAY),
             order: match u16_at(record, 2) {
                 1 => Order::Listed,
@@ -422,11 +425,10 @@ impl<'s> Sections<'s> {
         }
     }
 
-    pub(crate) fn cell(&self, id: u32) -> Cell<'s> {
+    pub(crate) fn cell(&self, id: u32) -> Cell {
         let record = slice(self.section(Section::Cells), id as usize * CELL, CELL);
         let byte = |at: usize| record.get(at).copied().unwrap_or(0);
         let pair = |at: usize| (u32_at(record, at), u32_at(record, at + 4));
-        let host = slice(self.section(Section::Texts), u32_at(record, 0) as usize, usize::from(u16_at(record, 4)));
         Cell {
             id,
             kind: match byte(6) {
@@ -434,7 +436,7 @@ impl<'s> Sections<'s> {
                 2 => HostKind::Below,
                 _ => HostKind::Any,
             },
-            host: std::str::from_utf8(host).unwrap_or_default(),
+            host: (u32_at(record, 0), u16_at(record, 4)),
             plane: u16_at(record, 8),
             has_exact: byte(7) & 1 != 0,
             has_grams: byte(7) & 2 != 0,
@@ -444,6 +446,12 @@ impl<'s> Sections<'s> {
             always: pair(24),
             byte_lengths: pair(32),
         }
+    }
+
+    pub(crate) fn host_of(&self, cell: &Cell) -> &'s str {
+        let (from, len) = cell.host;
+        let host = slice(self.section(Section::Texts), from as usize, usize::from(len));
+        std::str::from_utf8(host).unwrap_or_default()
     }
 
     pub(crate) fn files(&self) -> impl Iterator<Item = &'s str> + use<'s> {

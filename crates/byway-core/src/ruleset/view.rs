@@ -94,8 +94,8 @@ impl<'s> RuleView<'s> {
         let cell = self.sections.cell(self.blob.cell);
         match cell.kind {
             HostKind::Any => HostPattern::Any,
-            HostKind::Exact => HostPattern::Exact(Cow::Borrowed(cell.host)),
-            HostKind::Below => HostPattern::Below(Cow::Borrowed(cell.host)),
+            HostKind::Exact => HostPattern::Exact(Cow::Borrowed(self.sections.host_of(&cell))),
+            HostKind::Below => HostPattern::Below(Cow::Borrowed(self.sections.host_of(&cell))),
         }
     }
 
@@ -185,7 +185,7 @@ impl<'s> RuleView<'s> {
         let shape = self.shape();
         let cell = self.sections.cell(self.blob.cell);
         text.extend_from_slice(&[0, shape.kind() as u8, cell.kind as u8, shape.case() as u8, shape.slash() as u8]);
-        text.extend_from_slice(cell.host.as_bytes());
+        text.extend_from_slice(self.sections.host_of(&cell).as_bytes());
         text.push(0);
         text.extend_from_slice(self.blob.key);
         if shape.is_gated() {

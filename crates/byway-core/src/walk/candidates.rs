@@ -1,85 +1,51 @@
 //! What the index proposes for a request: the cells that its host falls into, and the rules in them that may match its path.
 
 use std::cmp::Reverse;
+use std::ops::Range;
 
 use super::{Flow, Walk, Watch};
 use crate::dialect::View;
 use crate::index::grams;
 use crate::path;
 use crate::ruleset::shape::Kind;
-use crate::ruleset::{Cell, HostKind, Plane, RuleRef};
+use crate::ruleset::{Cell, Plane, RuleRef};
 
 impl<'w, W: Watch> Walk<'w, W> {
-    pub(super) fn find_cell(&self, plane: &Plane, kind: HostKind, host: &str) -> Option<Cell<'w>> {
-        let wanted = match kind {
-            HostKind::Any => return plane.any.map(|cell| self.rules.cell(cell)),
-            HostKind::Exact => plane.has_exact_hosts,
-            HostKind::Below => plane.has_wildcard_hosts,
-        };
-        if !wanted {
-            return None;
-        }
-        let hash = cell_hash(self.rules.hash(host.as_bytes()), plane.id, kind as u8);
-        self.rules
-            .hosts()
-            .probe(hash)
-            .map(|id| self.rules.cell(id))
-            .find(|cell| cell.plane == plane.id && cell.kind == kind && cell.host == host)
-    }
-
-    /// The cells of a plane that the request's host falls into, the nearest first.
-    pub(super) fn cells_of(&self, plane: &Plane) -> Vec<Cell<'w>> {
-        let host = self.host;
-        let mut cells = Vec::new();
-        if !host.is_empty() {
-            cells.extend(self.find_cell(plane, HostKind::Exact, host));
-            let mut parent = host;
-            while let Some((_, rest)) = parent.split_once('.') {
-                parent = rest;
-                cells.extend(self.find_cell(plane, HostKind::Below, parent));
-            }
-        }
-        cells.extend(self.find_cell(plane, HostKind::Any, ""));
-        cells
-    }
-
-    pub(super) fn plane_of(&self, rule: RuleRef) -> Plane {
-        let blob = self.rules.blob(rule);
-        let shape = self.rules.shape(blob.shape);
-        let cell = self.rules.cell(blob.cell);
-        let (start, len) = self.rules.table(shape.table()).planes;
-        (start..start + len)
-            .map(|at| self.rules.plane(at))
-            .find(|plane| plane.id == cell.plane)
-            .unwrap_or_else(|| self.rules.plane(start))
-    }
-
     /// Tries the candidates of one kind in the order of specificity.
-    pub(super) fn candidates(&mut self, cell: &Cell<'_>, plane: &Plane, kind: Kind) -> Flow {
+    pub(super) fn candidates(&mut self, cell: &Cell, plane: &Plane, kind: Kind) -> Flow {
         if kind == Kind::Exact && (!cell.has_pairs || self.query().is_none_or(<[u8]>::is_empty)) {
             return if cell.has_exact { self.plain_exact(cell) } else { Flow::On };
         }
         if !cell.holds(kind) {
             return Flow::On;
         }
-        let mut proposed = std::mem::take(&mut self.scratch.candidates);
-        proposed.clear();
-        self.propose(cell, plane, kind, &mut proposed);
+        let proposed = self.gather(cell, plane, kind);
         let mut flow = Flow::On;
-        for &rule in &proposed {
-            if self.source_matches(RuleRef(rule)) {
-                flow = self.consider(RuleRef(rule));
+        for at in proposed.clone() {
+            let rule = RuleRef(self.scratch.candidates[at]);
+            if self.source_matches(rule) {
+                flow = self.consider(rule);
                 if !matches!(flow, Flow::On) {
                     break;
                 }
             }
         }
-        self.scratch.candidates = proposed;
+        self.scratch.candidates.truncate(proposed.start);
         flow
     }
 
+    /// Puts candidates of one kind on the stack of candidates, in the order of specificity.
+    pub(super) fn gather(&mut self, cell: &Cell, plane: &Plane, kind: Kind) -> Range<usize> {
+        let mut candidates = std::mem::take(&mut self.scratch.candidates);
+        let from = candidates.len();
+        self.propose(cell, plane, kind, &mut candidates);
+        let to = candidates.len();
+        self.scratch.candidates = candidates;
+        from..to
+    }
+
     /// The common case, without a list of candidates.
-    fn plain_exact(&mut self, cell: &Cell<'_>) -> Flow {
+    fn plain_exact(&mut self, cell: &Cell) -> Flow {
         let hash = key_hash(self.rules.hash(&self.scratch.text), cell.id, Kind::Exact);
         for rule in self.rules.exact().probe(hash) {
             let blob = self.rules.blob(RuleRef(rule));
@@ -95,7 +61,7 @@ impl<'w, W: Watch> Walk<'w, W> {
     }
 
     /// Lists candidates of one kind, in the order of specificity.
-    pub(super) fn propose(&mut self, cell: &Cell<'_>, plane: &Plane, kind: Kind, out: &mut Vec<u32>) {
+    fn propose(&mut self, cell: &Cell, plane: &Plane, kind: Kind, out: &mut Vec<u32>) {
         if !cell.holds(kind) {
             return;
         }
@@ -114,7 +80,7 @@ impl<'w, W: Watch> Walk<'w, W> {
         self.scratch.text = text;
     }
 
-    pub(super) fn propose_key(&self, cell: &Cell<'_>, kind: Kind, key: &[u8], out: &mut Vec<u32>) {
+    pub(super) fn propose_key(&self, cell: &Cell, kind: Kind, key: &[u8], out: &mut Vec<u32>) {
         let table = if kind == Kind::Exact { self.rules.exact() } else { self.rules.prefix() };
         let hash = key_hash(self.rules.hash(key), cell.id, kind);
         out.extend(table.probe(hash).filter(|&rule| {
@@ -123,7 +89,7 @@ impl<'w, W: Watch> Walk<'w, W> {
         }));
     }
 
-    fn propose_prefixes(&mut self, cell: &Cell<'_>, text: &[u8], out: &mut Vec<u32>) {
+    fn propose_prefixes(&mut self, cell: &Cell, text: &[u8], out: &mut Vec<u32>) {
         let total = text.iter().filter(|&&b| b == b'/').count();
         let (mut depth, mut end) = (total, text.len());
         // A path that ends in a slash is below the prefix without it at the same depth less one; boundaries are the slashes.
@@ -139,7 +105,7 @@ impl<'w, W: Watch> Walk<'w, W> {
         }
     }
 
-    fn propose_byte_prefixes(&mut self, cell: &Cell<'_>, text: &[u8], out: &mut Vec<u32>) {
+    fn propose_byte_prefixes(&mut self, cell: &Cell, text: &[u8], out: &mut Vec<u32>) {
         for len in self.rules.postings(cell.byte_lengths) {
             if let Some(prefix) = text.get(..len as usize) {
                 self.propose_key(cell, Kind::BytePrefix, prefix, out);
@@ -147,7 +113,21 @@ impl<'w, W: Watch> Walk<'w, W> {
         }
     }
 
-    fn propose_segments(&mut self, cell: &Cell<'_>, text: &[u8], out: &mut Vec<u32>) {
+    /// The longest byte prefix of the text that a rule is for: the first rule with it, and its length.
+    pub(super) fn longest_byte_prefix(&self, cell: &Cell) -> Option<(usize, RuleRef)> {
+        let (rules, text) = (self.rules, &self.scratch.text);
+        rules.postings(cell.byte_lengths).find_map(|len| {
+            let prefix = text.get(..len as usize)?;
+            let hash = key_hash(rules.hash(prefix), cell.id, Kind::BytePrefix);
+            let is_it = |rule: &u32| {
+                let blob = rules.blob(RuleRef(*rule));
+                blob.cell == cell.id && blob.key == prefix
+            };
+            rules.prefix().probe(hash).find(is_it).map(|rule| (prefix.len(), RuleRef(rule)))
+        })
+    }
+
+    fn propose_segments(&mut self, cell: &Cell, text: &[u8], out: &mut Vec<u32>) {
         let (Some(root), Some(rest)) = (cell.root, text.strip_prefix(b"/")) else { return };
         let rules = self.rules;
         rules.trie().walk(root, Some(rest), &|segment| rules.hash(segment), &mut |list| {
@@ -156,7 +136,7 @@ impl<'w, W: Watch> Walk<'w, W> {
         });
     }
 
-    fn propose_regexes(&mut self, cell: &Cell<'_>, text: &[u8], out: &mut Vec<u32>) {
+    fn propose_regexes(&mut self, cell: &Cell, text: &[u8], out: &mut Vec<u32>) {
         let from = out.len();
         if cell.has_grams {
             let table = self.rules.grams();

@@ -5,8 +5,19 @@ use crate::dialect::{EncodedSlash, LetterCase, TrailingSlash, View};
 use crate::path;
 use crate::regex::{Match, Span};
 use crate::ruleset::shape::{self, Kind};
-use crate::ruleset::{Plane, RuleRef, Table};
+use crate::ruleset::{Plane, RuleRef, Table, TableId};
 use crate::source::Segment;
+
+/// A form of the path, as the rules of a plane look at it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Form {
+    view: View,
+    encoded: EncodedSlash,
+    case: LetterCase,
+    slash: TrailingSlash,
+    /// The table whose folder is taken from its front.
+    strip: Option<TableId>,
+}
 
 impl<'w, W: Watch> Walk<'w, W> {
     pub(super) fn raw_path(&self) -> &[u8] {
@@ -22,8 +33,15 @@ impl<'w, W: Watch> Walk<'w, W> {
 
     /// Brings the path into the form that a plane sees, unless it is in it.
     pub(super) fn look(&mut self, table: &Table<'_>, plane: &Plane) {
-        let form = (plane.view, plane.case, plane.slash);
-        if self.scratch.text_of == Some(form) && table.strip.is_empty() {
+        let strip = (!table.strip.is_empty()).then_some(table.id);
+        let form = Form {
+            view: plane.view,
+            encoded: table.dialect.encoded_slash,
+            case: plane.case,
+            slash: plane.slash,
+            strip,
+        };
+        if self.scratch.text_of == Some(form) {
             return;
         }
         let mut text = std::mem::take(&mut self.scratch.text);
@@ -39,7 +57,7 @@ impl<'w, W: Watch> Walk<'w, W> {
             text.pop();
         }
         self.scratch.text = text;
-        self.scratch.text_of = table.strip.is_empty().then_some(form);
+        self.scratch.text_of = Some(form);
     }
 
     fn write_view(&self, view: View, slash: EncodedSlash, out: &mut Vec<u8>) {

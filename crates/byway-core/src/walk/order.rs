@@ -1,11 +1,14 @@
 //! The three orders in which a table is tried: the most specific first, as listed, as nginx chooses a location.
+//!
+//! Lists of cells and of candidates live on stacks in the scratch space: whoever pushes takes off again what it pushed, so that
+//! a rule which leads through another table finds its own list as it left it, and nothing is allocated once they are warm.
 
-use std::cmp::Reverse;
+use std::cmp::Ordering;
 use std::ops::Range;
 
 use super::{Flow, Walk, Watch};
 use crate::ruleset::shape::Kind;
-use crate::ruleset::{Cell, HostKind, Plane, RuleRef, Table};
+use crate::ruleset::{Cell, HostKind, Plane, RuleRef, Sections, Table};
 use crate::source::Segment;
 
 /// The kinds of sources, the most specific first.
@@ -16,12 +19,19 @@ impl<'w, W: Watch> Walk<'w, W> {
         let (start, len) = table.planes;
         let mut from = start;
         while from < start + len {
-            let priority = self.rules.plane(from).priority;
+            let first = self.rules.plane(from);
+            let (mut exact, mut below) = (first.has_exact_hosts, first.has_wildcard_hosts);
             let mut to = from + 1;
-            while to < start + len && self.rules.plane(to).priority == priority {
+            while to < start + len {
+                let plane = self.rules.plane(to);
+                if plane.priority != first.priority {
+                    break;
+                }
+                exact |= plane.has_exact_hosts;
+                below |= plane.has_wildcard_hosts;
                 to += 1;
             }
-            match self.hosts(table, from..to) {
+            match self.hosts(table, from..to, exact, below) {
                 Flow::On => from = to,
                 flow => return flow,
             }
@@ -30,16 +40,15 @@ impl<'w, W: Watch> Walk<'w, W> {
     }
 
     /// Planes of one priority: hosts before no host, then the kinds of sources.
-    fn hosts(&mut self, table: &Table<'_>, planes: Range<u32>) -> Flow {
-        let (rules, host) = (self.rules, self.host);
-        let some = |test: fn(&Plane) -> bool| planes.clone().any(|at| test(&rules.plane(at)));
-        if !host.is_empty() && some(|plane| plane.has_exact_hosts) {
+    fn hosts(&mut self, table: &Table<'_>, planes: Range<u32>, exact: bool, below: bool) -> Flow {
+        let host = self.host;
+        if exact && !host.is_empty() {
             match self.kinds(table, planes.clone(), HostKind::Exact, host) {
                 Flow::On => {}
                 flow => return flow,
             }
         }
-        if !host.is_empty() && some(|plane| plane.has_wildcard_hosts) {
+        if below && !host.is_empty() {
             let mut parent = host;
             while let Some((_, rest)) = parent.split_once('.') {
                 parent = rest;
@@ -53,180 +62,250 @@ impl<'w, W: Watch> Walk<'w, W> {
     }
 
     fn kinds(&mut self, table: &Table<'_>, planes: Range<u32>, kind: HostKind, host: &str) -> Flow {
-        let mut found = planes.clone().filter_map(|at| {
+        let base = self.scratch.cells.len();
+        let mut only = None;
+        for at in planes {
             let plane = self.rules.plane(at);
-            self.find_cell(&plane, kind, host).map(|cell| (plane, cell))
-        });
-        let Some(first) = found.next() else { return Flow::On };
-        let second = found.next();
-        let cells: Vec<(Plane, Cell<'w>)> = match second {
-            None => Vec::new(),
-            Some(second) => [first, second].into_iter().chain(found).collect(),
-        };
-        for source in KINDS {
-            let flow = match cells.as_slice() {
-                [] => {
-                    self.look(table, &first.0);
-                    self.candidates(&first.1, &first.0, source)
-                }
-                cells => self.merged(table, cells, source),
-            };
-            match flow {
-                Flow::On => {}
-                flow => return flow,
+            let Some(cell) = self.find_cell(&plane, kind, host) else { continue };
+            match only.replace((plane, cell)) {
+                Some(before) if self.scratch.cells.len() == base => self.scratch.cells.extend([before, (plane, cell)]),
+                Some(_) => self.scratch.cells.push((plane, cell)),
+                None => {}
             }
         }
-        Flow::On
+        let Some((plane, cell)) = only else { return Flow::On };
+        let cells = base..self.scratch.cells.len();
+        let mut flow = Flow::On;
+        for source in KINDS {
+            flow = match cells.is_empty() {
+                true if cell.holds(source) => {
+                    self.look(table, &plane);
+                    self.candidates(&cell, &plane, source)
+                }
+                true => Flow::On,
+                false => self.merged(table, cells.clone(), source),
+            };
+            if !matches!(flow, Flow::On) {
+                break;
+            }
+        }
+        self.scratch.cells.truncate(base);
+        flow
     }
 
     /// Rules that look at the path in different ways (case, last slash) are one list: their candidates are put in order here.
-    fn merged(&mut self, table: &Table<'_>, cells: &[(Plane, Cell<'w>)], kind: Kind) -> Flow {
-        let mut ranked = Vec::new();
-        for (at, (plane, cell)) in cells.iter().enumerate() {
-            self.look(table, plane);
-            let mut proposed = Vec::new();
-            self.propose(cell, plane, kind, &mut proposed);
-            ranked.extend(proposed.into_iter().map(|rule| (self.rank(RuleRef(rule), kind), rule, at)));
+    fn merged(&mut self, table: &Table<'_>, cells: Range<usize>, kind: Kind) -> Flow {
+        let ranked = self.list_in_cells(table, cells, &[kind]);
+        let rules = self.rules;
+        self.scratch.ranked[ranked.clone()].sort_unstable_by(|one, other| by_rank(rules, kind, one.0, other.0));
+        self.try_ranked(table, ranked)
+    }
+
+    /// Lists what the index proposes in some cells, each rule with the place of its cell.
+    fn list_in_cells(&mut self, table: &Table<'_>, cells: Range<usize>, kinds: &[Kind]) -> Range<usize> {
+        let from = self.scratch.ranked.len();
+        for at in cells {
+            let (plane, cell) = self.scratch.cells[at];
+            for &kind in kinds {
+                if !cell.holds(kind) {
+                    continue;
+                }
+                self.look(table, &plane);
+                let proposed = self.gather(&cell, &plane, kind);
+                let rules = self.scratch.candidates.drain(proposed);
+                self.scratch.ranked.extend(rules.map(|rule| (RuleRef(rule), at as u32)));
+            }
         }
-        ranked.sort_unstable();
-        for (_, rule, at) in ranked {
-            self.look(table, &cells[at].0);
-            if self.source_matches(RuleRef(rule)) {
-                match self.consider(RuleRef(rule)) {
-                    Flow::On => {}
-                    flow => return flow,
+        from..self.scratch.ranked.len()
+    }
+
+    /// Tries a list that is in order, and takes it off the stack.
+    fn try_ranked(&mut self, table: &Table<'_>, ranked: Range<usize>) -> Flow {
+        let mut flow = Flow::On;
+        for at in ranked.clone() {
+            let (rule, cell) = self.scratch.ranked[at];
+            if self.fits_in(table, rule, cell) {
+                flow = self.consider(rule);
+                if !matches!(flow, Flow::On) {
+                    break;
                 }
             }
         }
-        Flow::On
+        self.scratch.ranked.truncate(ranked.start);
+        flow
     }
 
-    /// What orders rules of one kind that match the same path, before the order given: the longer prefix, literals before
-    /// captures segment by segment, then what asks more.
-    fn rank(&self, rule: RuleRef, kind: Kind) -> (Vec<u8>, Reverse<u16>) {
-        let blob = self.rules.blob(rule);
-        let shape = match kind {
-            Kind::Exact | Kind::Regex => Vec::new(),
-            Kind::Prefix | Kind::BytePrefix => (u16::MAX - blob.key.len() as u16).to_be_bytes().to_vec(),
-            Kind::Segments => {
-                let (segments, tail) = crate::ruleset::segments_of(blob.key);
-                let tags = segments.map(|segment| u8::from(!matches!(segment, Segment::Literal(_))));
-                // A deeper pattern comes before the tail that covers it, the end before a tail.
-                tags.chain([2 + u8::from(tail)]).collect()
-            }
-        };
-        (shape, Reverse(self.rules.shape(blob.shape).weight()))
+    /// Whether a rule of a cell on the stack fits the path as that cell looks at it.
+    fn fits_in(&mut self, table: &Table<'_>, rule: RuleRef, cell: u32) -> bool {
+        let plane = self.scratch.cells[cell as usize].0;
+        self.look(table, &plane);
+        self.source_matches(rule)
     }
 
     pub(super) fn listed(&mut self, table: &Table<'_>) -> Flow {
-        let mut after: Option<RuleRef> = None;
-        loop {
-            let Some(rule) = self.next_listed(table, after) else { return Flow::Leave };
-            match self.consider(rule) {
-                Flow::On => after = Some(rule),
+        let cells = self.enter_cells(table);
+        let mut after = None;
+        let flow = loop {
+            match self.listed_behind(table, cells.clone(), after) {
+                // The path is another one now: what is behind that rule is looked up anew.
                 Flow::Next(rule) => after = Some(rule),
-                flow => return flow,
+                Flow::On => break Flow::Leave,
+                flow => break flow,
             }
-        }
+        };
+        self.scratch.cells.truncate(cells.start);
+        flow
     }
 
-    /// The first rule behind `after`, in the order given, whose source matches.
-    fn next_listed(&mut self, table: &Table<'_>, after: Option<RuleRef>) -> Option<RuleRef> {
-        let (start, len) = table.planes;
-        let mut found: Option<RuleRef> = None;
-        for at in start..start + len {
-            let plane = self.rules.plane(at);
-            for cell in self.cells_of(&plane) {
-                self.look(table, &plane);
-                let mut proposed = std::mem::take(&mut self.scratch.candidates);
-                proposed.clear();
-                for kind in KINDS {
-                    self.propose(&cell, &plane, kind, &mut proposed);
-                }
-                proposed.sort_unstable();
-                let first = proposed
-                    .iter()
-                    .map(|&rule| RuleRef(rule))
-                    .filter(|&rule| after.is_none_or(|after| rule > after) && found.is_none_or(|found| rule < found))
-                    .find(|&rule| self.source_matches(rule));
-                self.scratch.candidates = proposed;
-                found = first.or(found);
+    /// Tries the rules behind `after` in the order given, until one decides or writes another path.
+    fn listed_behind(&mut self, table: &Table<'_>, cells: Range<usize>, after: Option<RuleRef>) -> Flow {
+        let ranked = self.list_in_cells(table, cells, &KINDS);
+        self.scratch.ranked[ranked.clone()].sort_unstable();
+        let path = self.paths;
+        let mut flow = Flow::On;
+        for at in ranked.clone() {
+            let (rule, cell) = self.scratch.ranked[at];
+            if after.is_some_and(|after| rule <= after) || !self.fits_in(table, rule, cell) {
+                continue;
             }
+            flow = match self.consider(rule) {
+                Flow::On => continue,
+                Flow::Next(_) if self.paths == path => continue,
+                flow => flow,
+            };
+            break;
         }
-        // What matched last left its groups behind; the one to take must have its own.
-        if let Some(rule) = found {
-            let plane = self.plane_of(rule);
-            self.look(table, &plane);
-            self.source_matches(rule);
-        }
-        found
+        self.scratch.ranked.truncate(ranked.start);
+        flow
     }
 
     pub(super) fn nginx_location(&mut self, table: &Table<'_>) -> Flow {
-        let (start, len) = table.planes;
-        let planes: Vec<Plane> = (start..start + len).map(|at| self.rules.plane(at)).collect();
-        for plane in &planes {
-            for cell in self.cells_of(plane) {
-                self.look(table, plane);
-                match self.candidates(&cell, plane, Kind::Exact) {
+        let cells = self.enter_cells(table);
+        let flow = self.location(table, cells.clone());
+        self.scratch.cells.truncate(cells.start);
+        match flow {
+            Flow::On => Flow::Leave,
+            flow => flow,
+        }
+    }
+
+    fn location(&mut self, table: &Table<'_>, cells: Range<usize>) -> Flow {
+        for at in cells.clone() {
+            let (plane, cell) = self.scratch.cells[at];
+            if cell.holds(Kind::Exact) {
+                self.look(table, &plane);
+                match self.candidates(&cell, &plane, Kind::Exact) {
                     Flow::On => {}
                     flow => return flow,
                 }
             }
         }
-        let longest = self.longest_location(table, &planes);
-        if let Some(rule) = longest
-            && self.shape_of(rule).is_final()
+        let longest = self.longest_location(table, cells.clone());
+        if !longest.is_some_and(|(rule, _)| self.shape_of(rule).is_final())
+            && let Some(rule) = self.first_regex(table, cells)
         {
-            return self.take_location(table, rule);
-        }
-        if let Some(rule) = self.first_regex(table, &planes) {
             return self.consider(rule);
         }
         match longest {
-            Some(rule) => self.take_location(table, rule),
-            None => Flow::Leave,
+            Some((rule, cell)) if self.fits_in(table, rule, cell) => self.consider(rule),
+            _ => Flow::On,
         }
     }
 
-    fn take_location(&mut self, table: &Table<'_>, rule: RuleRef) -> Flow {
-        let plane = self.plane_of(rule);
-        self.look(table, &plane);
-        self.source_matches(rule);
-        self.consider(rule)
-    }
-
-    fn longest_location(&mut self, table: &Table<'_>, planes: &[Plane]) -> Option<RuleRef> {
-        let mut longest: Option<(usize, RuleRef)> = None;
-        for plane in planes {
-            for cell in self.cells_of(plane) {
-                self.look(table, plane);
-                let mut proposed = Vec::new();
-                self.propose(&cell, plane, Kind::BytePrefix, &mut proposed);
-                for rule in proposed.into_iter().map(RuleRef) {
-                    let len = self.rules.blob(rule).key.len();
-                    if longest.is_none_or(|(held, _)| len > held) && self.source_matches(rule) {
-                        longest = Some((len, rule));
-                    }
-                }
+    fn longest_location(&mut self, table: &Table<'_>, cells: Range<usize>) -> Option<(RuleRef, u32)> {
+        let mut longest: Option<(usize, RuleRef, u32)> = None;
+        for at in cells {
+            let (plane, cell) = self.scratch.cells[at];
+            if !cell.holds(Kind::BytePrefix) {
+                continue;
             }
-        }
-        longest.map(|(_, rule)| rule)
-    }
-
-    fn first_regex(&mut self, table: &Table<'_>, planes: &[Plane]) -> Option<RuleRef> {
-        let mut proposed = Vec::new();
-        for plane in planes {
-            for cell in self.cells_of(plane) {
-                self.look(table, plane);
-                self.propose(&cell, plane, Kind::Regex, &mut proposed);
-            }
-        }
-        proposed.sort_unstable();
-        proposed.into_iter().map(RuleRef).find(|&rule| {
-            let plane = self.plane_of(rule);
             self.look(table, &plane);
-            self.source_matches(rule)
-        })
+            let found = self.longest_byte_prefix(&cell);
+            if let Some((len, rule)) = found
+                && longest.is_none_or(|(held, ..)| len > held)
+            {
+                longest = Some((len, rule, at as u32));
+            }
+        }
+        longest.map(|(_, rule, cell)| (rule, cell))
     }
+
+    /// The first regex in the order given that fits, its groups left in `spans`.
+    fn first_regex(&mut self, table: &Table<'_>, cells: Range<usize>) -> Option<RuleRef> {
+        let ranked = self.list_in_cells(table, cells, &[Kind::Regex]);
+        self.scratch.ranked[ranked.clone()].sort_unstable();
+        let mut found = None;
+        for at in ranked.clone() {
+            let (rule, cell) = self.scratch.ranked[at];
+            if self.fits_in(table, rule, cell) {
+                found = Some(rule);
+                break;
+            }
+        }
+        self.scratch.ranked.truncate(ranked.start);
+        found
+    }
+
+    /// Puts the cells that the request's host falls into on the stack, plane by plane, the nearest host first.
+    fn enter_cells(&mut self, table: &Table<'_>) -> Range<usize> {
+        let (start, len) = table.planes;
+        let (host, from) = (self.host, self.scratch.cells.len());
+        for at in start..start + len {
+            let plane = self.rules.plane(at);
+            let mut enter = |cell: Option<Cell>| self.scratch.cells.extend(cell.map(|cell| (plane, cell)));
+            if !host.is_empty() && plane.has_exact_hosts {
+                enter(find_cell(self.rules, &plane, HostKind::Exact, host));
+            }
+            let mut parent = host;
+            while plane.has_wildcard_hosts
+                && let Some((_, rest)) = parent.split_once('.')
+            {
+                parent = rest;
+                enter(find_cell(self.rules, &plane, HostKind::Below, parent));
+            }
+            enter(find_cell(self.rules, &plane, HostKind::Any, ""));
+        }
+        from..self.scratch.cells.len()
+    }
+
+    fn find_cell(&self, plane: &Plane, kind: HostKind, host: &str) -> Option<Cell> {
+        find_cell(self.rules, plane, kind, host)
+    }
+}
+
+fn find_cell(rules: Sections<'_>, plane: &Plane, kind: HostKind, host: &str) -> Option<Cell> {
+    let wanted = match kind {
+        HostKind::Any => return plane.any.map(|cell| rules.cell(cell)),
+        HostKind::Exact => plane.has_exact_hosts,
+        HostKind::Below => plane.has_wildcard_hosts,
+    };
+    if !wanted {
+        return None;
+    }
+    let hash = super::cell_hash(rules.hash(host.as_bytes()), plane.id, kind as u8);
+    rules
+        .hosts()
+        .probe(hash)
+        .map(|id| rules.cell(id))
+        .find(|cell| cell.plane == plane.id && cell.kind == kind && rules.host_of(cell) == host)
+}
+
+/// The order of rules of one kind that match the same path: the longer prefix, literals before captures segment by segment,
+/// then what asks more, then the order given.
+fn by_rank(rules: Sections<'_>, kind: Kind, one: RuleRef, other: RuleRef) -> Ordering {
+    let (left, right) = (rules.blob(one), rules.blob(other));
+    let shape = match kind {
+        Kind::Exact | Kind::Regex => Ordering::Equal,
+        Kind::Prefix | Kind::BytePrefix => right.key.len().cmp(&left.key.len()),
+        Kind::Segments => tags(left.key).cmp(tags(right.key)),
+    };
+    let weight = |shape: u32| rules.shape(shape).weight();
+    shape.then_with(|| weight(right.shape).cmp(&weight(left.shape))).then(one.cmp(&other))
+}
+
+/// A deeper pattern comes before the tail that covers it, the end before a tail.
+fn tags(key: &[u8]) -> impl Iterator<Item = u8> {
+    let (segments, tail) = crate::ruleset::segments_of(key);
+    let tags = segments.map(|segment| u8::from(!matches!(segment, Segment::Literal(_))));
+    tags.chain([2 + u8::from(tail)])
 }

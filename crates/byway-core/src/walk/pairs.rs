@@ -27,7 +27,7 @@ struct Search<'q> {
 
 impl<'w, W: Watch> Walk<'w, W> {
     /// Exact sources with query pairs and without, what asks more first, then the order given.
-    pub(super) fn propose_exact(&mut self, cell: &Cell<'_>, path: &[u8], out: &mut Vec<u32>) {
+    pub(super) fn propose_exact(&mut self, cell: &Cell, path: &[u8], out: &mut Vec<u32>) {
         let from = out.len();
         if cell.has_pairs {
             self.propose_pairs(cell, path, out);
@@ -47,7 +47,7 @@ impl<'w, W: Watch> Walk<'w, W> {
         }
     }
 
-    fn propose_pairs(&mut self, cell: &Cell<'_>, path: &[u8], out: &mut Vec<u32>) {
+    fn propose_pairs(&mut self, cell: &Cell, path: &[u8], out: &mut Vec<u32>) {
         let beginning = pairs::beginning(self.rules.hash(path), cell.id);
         let beginnings = self.rules.beginnings();
         if self.query().is_none_or(<[u8]>::is_empty) || !beginnings.hold(beginning) {
