@@ -18,6 +18,7 @@ pub mod identity;
 mod index;
 pub mod location;
 pub mod path;
+pub mod pool;
 pub mod problem;
 pub mod query;
 pub mod regex;

@@ -6,10 +6,12 @@
 use crate::condition::Condition;
 use crate::dialect::QueryPolicy;
 use crate::extras::Extras;
+use crate::pool::PoolId;
 use crate::ruleset::TableId;
 use crate::source::Source;
 use crate::status::{ReplyStatus, StatusByMethod};
 use crate::target::Target;
+use crate::window::WindowId;
 
 /// A rule, borrowed from where it was read.
 #[derive(Clone, Debug)]
@@ -26,6 +28,16 @@ pub struct Rule<'a> {
     pub since: Option<i64>,
     /// The first second in which it no longer holds.
     pub until: Option<i64>,
+    /// It holds only while this window is open.
+    pub window: Option<WindowId>,
+    /// It holds only while this window is closed.
+    pub unless_window: Option<WindowId>,
+    /// The pool whose member supplies scheme, host and port of a relative target.
+    pub pool: Option<PoolId>,
+    /// When somebody wants to look at it again.
+    pub review: Option<Review>,
+    /// The findings of checks that somebody has accepted, by their names, with commas between them.
+    pub allow: Option<&'a str>,
     /// The `Cache-Control` of its answer; `None` is the default of its status.
     pub cache_control: Option<&'a str>,
     /// What its answer says beside status, location and `Cache-Control`.
@@ -52,6 +64,11 @@ impl<'a> Rule<'a> {
             priority: 0,
             since: None,
             until: None,
+            window: None,
+            unless_window: None,
+            pool: None,
+            review: None,
+            allow: None,
             cache_control: None,
             extras: None,
             id: None,
@@ -76,6 +93,24 @@ pub struct Place {
     pub line: u32,
 }
 
+/// When somebody wants to look at a rule again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Review {
+    /// So many seconds after it began.
+    After(i64),
+    /// From this second on, since 1970 UTC.
+    On(i64),
+}
+
+/// What `Retry-After` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RetryAfter {
+    /// So many seconds.
+    Seconds(u32),
+    /// What is left of the window in which the rule holds.
+    Window,
+}
+
 /// What a rule does.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action<'a> {
@@ -92,8 +127,8 @@ pub enum Action<'a> {
     Reply {
         /// With which status.
         status: ReplyStatus,
-        /// `Retry-After`, in seconds.
-        retry_after: Option<u32>,
+        /// `Retry-After`.
+        retry_after: Option<RetryAfter>,
     },
     /// This table has nothing to say: the next one is tried.
     Pass,

@@ -1,9 +1,11 @@
 //! What a decision depends on beside the request and the rules: a snapshot that the edge makes.
 //!
 //! The core has no clock, draws nothing and knows no time zone; whoever decides hands the moment in, and with it an
-//! [`Outlook`]: what is known of the windows of a rule set.
+//! [`Outlook`]: what is known of the windows and pools of a rule set.
 
-use crate::window::Span;
+use crate::pool::{MemberState, PoolOutlook};
+use crate::ruleset::RuleSet;
+use crate::window::{Span, Window};
 
 /// The moment in which a request is decided, and what is known of it.
 ///
@@ -39,9 +41,27 @@ impl<'a> Surroundings<'a> {
     }
 }
 
-/// What is known of the windows of one rule set, by their numbers there.
+/// What is known of the windows and pools of one rule set, by their numbers there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outlook {
     /// The spans of each window, ascending and apart; those around the moment suffice.
     pub windows: Vec<Vec<Span>>,
+    /// Who of each pool may be sent to.
+    pub pools: Vec<PoolOutlook>,
+}
+
+impl Outlook {
+    /// The outlook of a rule set, from the spans of each window around the moment and the state of each member of a pool, by
+    /// the names of pool and origin.
+    pub fn of(
+        rules: &RuleSet,
+        spans: impl Fn(&Window) -> Vec<Span>,
+        member: impl Fn(&str, &str) -> MemberState,
+    ) -> Outlook {
+        let pools = rules.pools();
+        Outlook {
+            windows: rules.windows().iter().map(spans).collect(),
+            pools: pools.iter().map(|pool| PoolOutlook::of(pool, |origin| member(&pool.name, origin))).collect(),
+        }
+    }
 }

@@ -11,6 +11,7 @@ mod conditions;
 mod matching;
 mod order;
 mod pairs;
+mod pooled;
 mod preflight;
 
 pub(crate) use candidates::{cell_hash, key_hash};
@@ -18,6 +19,7 @@ pub(crate) use candidates::{cell_hash, key_hash};
 use crate::dialect::{BYWAY, CaptureForm, Dialect, Preflight, QueryPolicy, SelfRedirect};
 use crate::location::{self, Expansion, Location, Relation, TargetBytes};
 use crate::path;
+use crate::pool::PoolId;
 use crate::regex::{MatcherCache, Span};
 use crate::request::Request;
 use crate::rule::Then;
@@ -25,6 +27,7 @@ use crate::ruleset::shape::{self, Does, Shape};
 use crate::ruleset::{After, Blob, Cell, Order, Plane, RuleRef, RuleSet, Sections, Table, TableId};
 use crate::status::{RedirectStatus, ReplyStatus};
 use crate::surroundings::Surroundings;
+use crate::window::WindowId;
 
 /// Why a rule whose source matched stood aside.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +42,20 @@ pub enum Aside {
     NotYet(i64),
     /// It held before this second.
     Over(i64),
+    /// Its window is closed; when it opens next, where that is known.
+    WindowClosed {
+        /// The window.
+        window: WindowId,
+        /// Its next first second.
+        opens: Option<i64>,
+    },
+    /// A window is open in which it does not hold.
+    WindowOpen {
+        /// The window.
+        window: WindowId,
+        /// The first second behind it.
+        ends: i64,
+    },
     /// This condition does not hold, by its place in the rule.
     Condition(usize),
     /// Its Location is the very URI that was asked.
@@ -57,6 +74,8 @@ pub trait Watch {
     fn aside(&mut self, _rule: RuleRef, _why: Aside) {}
     /// A rule rewrote the working path and query.
     fn rewritten(&mut self, _rule: RuleRef, _path: &[u8], _query: Option<&[u8]>) {}
+    /// A rule asked its pool; the member that it sends to, if anybody is up.
+    fn pooled(&mut self, _pool: PoolId, _origin: Option<&str>) {}
     /// A rule decided; its captures by position, as the pattern saw them.
     fn taken(&mut self, _rule: RuleRef, _captures: &[&[u8]]) {}
 }
@@ -224,22 +243,26 @@ impl Verdict {
     }
 
     fn decision<'s>(self, rules: Sections<'s>, location: &'s [u8], said: Said<'s>) -> Decision<'s> {
-        let cache_control = || match self.rule {
+        let shape = self.rule.map(|rule| rules.shape(rules.blob(rule).shape));
+        let cache_control = || match shape {
             _ if said.storing == Storing::Forbidden => TEMPORARY_CACHE,
-            Some(rule) => rules.shape(rules.blob(rule).shape).cache_control(),
+            Some(shape) => shape.cache_control(),
             None => "",
         };
+        // Who is up today is no answer to keep, unless the rule says so; that nobody is, never.
+        let pooled = || shape.is_some_and(|shape| shape.pool().is_some());
         let outcome = match self.what {
             What::Pass => Outcome::Pass,
             What::Refuse(why) => Outcome::Refuse(why),
             What::Reply(status, retry_after) => {
-                let cache_control = Some(cache_control()).filter(|text| !text.is_empty()).unwrap_or(TEMPORARY_CACHE);
+                let said = Some(cache_control()).filter(|text| !text.is_empty() && !pooled());
+                let cache_control = said.unwrap_or(TEMPORARY_CACHE);
                 Outcome::Reply(Reply { status, retry_after, cache_control })
             }
             What::Redirect(status) => match Location::of_written(location) {
                 None => Outcome::Refuse(Refusal::InvalidLocation),
                 Some(location) => {
-                    let usual = if status.is_permanent() { PERMANENT_CACHE } else { TEMPORARY_CACHE };
+                    let usual = if status.is_permanent() && !pooled() { PERMANENT_CACHE } else { TEMPORARY_CACHE };
                     let cache_control = Some(cache_control()).filter(|text| !text.is_empty()).unwrap_or(usual);
                     Outcome::Redirect(Redirect { status, location, cache_control })
                 }
@@ -349,7 +372,8 @@ impl<'w, W: Watch> Walk<'w, W> {
             Does::Reply => {
                 self.tell_taken(rule);
                 self.say_extras(shape);
-                Flow::Done(Verdict { rule: Some(rule), what: What::Reply(shape.reply_status(), shape.retry_after()) })
+                let retry_after = self.retry_after(shape);
+                Flow::Done(Verdict { rule: Some(rule), what: What::Reply(shape.reply_status(), retry_after) })
             }
             Does::Pass => {
                 self.watch.aside(rule, Aside::Pass);
@@ -379,6 +403,12 @@ impl<'w, W: Watch> Walk<'w, W> {
         if let Err(why) = self.expand(blob, shape, dialect) {
             self.tell_taken(rule);
             return Flow::Done(Verdict::refuse(rule, why));
+        }
+        if let Some(pool) = shape.pool()
+            && let Err(verdict) = self.place_in_pool(rule, pool)
+        {
+            self.tell_taken(rule);
+            return Flow::Done(verdict);
         }
         match location::relation(&self.scratch.location, self.request, self.host) {
             Relation::Same if dialect.self_redirect == SelfRedirect::StandsAside => {

@@ -30,3 +30,16 @@ pub fn span_at(spans: &[Span], now: i64) -> Option<Span> {
     let at = spans.partition_point(|span| span.until <= now);
     spans.get(at).copied().filter(|span| span.holds(now))
 }
+
+/// A window of a rule set, as [`crate::ruleset::Builder::window`] numbered it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WindowId(pub u16);
+
+/// A window, as it was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// The name by which rules know it.
+    pub name: String,
+    /// When it is, in the words of whoever reads it.
+    pub when: String,
+}

@@ -269,6 +269,11 @@ fn reason(view: RuleView<'_>, why: &Aside) -> String {
         Aside::QueryPair(name) => format!("the query has no `{}` as it asks for", shown(name.as_bytes())),
         Aside::NotYet(since) => format!("it holds from {} on", instant(*since)),
         Aside::Over(until) => format!("it held until {}", instant(*until)),
+        Aside::WindowClosed { opens: Some(opens), .. } => format!("its window is closed until {}", instant(*opens)),
+        Aside::WindowClosed { opens: None, .. } => "its window is closed".to_owned(),
+        Aside::WindowOpen { ends, .. } => {
+            format!("a window is open until {} in which it does not hold", instant(*ends))
+        }
         Aside::Condition(at) => match view.conditions().get(*at) {
             Some(condition) => format!("this does not hold: {}", shown(condition.to_string().as_bytes())),
             None => "a condition does not hold".to_owned(),

@@ -88,7 +88,8 @@ pub(crate) struct Seen<'s> {
 
 impl<'s> Seen<'s> {
     pub(crate) fn of(rule: RuleView<'s>) -> Seen<'s> {
-        let is_unconditional = rule.conditions().is_empty() && rule.since().is_none() && rule.until().is_none();
+        let is_unconditional =
+            rule.conditions().is_empty() && rule.since().is_none() && rule.until().is_none() && !rule.has_window();
         Seen { source: rule.source(), action: rule.action(), rule, is_unconditional }
     }
 

@@ -5,7 +5,7 @@ use std::ops::Range;
 use byway_core::condition::Condition;
 use byway_core::dialect::{LetterCase, MergeWinner, QueryPolicy, TrailingSlash};
 use byway_core::extras::{Cors, Extras};
-use byway_core::rule::{Action, Place, Rule};
+use byway_core::rule::{Action, Place, RetryAfter, Rule};
 use byway_core::ruleset::TableId;
 use byway_core::source::Source;
 use byway_core::status::{RedirectStatus, ReplyStatus, StatusByMethod};
@@ -234,7 +234,8 @@ fn reply<'p>(
         .ok()
         .and_then(ReplyStatus::from_number)
         .filter(|status| ReplyStatus::OWN.contains(status));
-    let retry_after = record.number("retry_after").and_then(|seconds| u32::try_from(seconds).ok());
+    let retry_after =
+        record.number("retry_after").and_then(|seconds| u32::try_from(seconds).ok()).map(RetryAfter::Seconds);
     if let (Some(status), Some(_), Some(at)) = (status, retry_after, record.key_at("retry_after"))
         && status != ReplyStatus::ServiceUnavailable
     {
@@ -272,6 +273,11 @@ fn finish<'p>(
         priority: record.number("priority").and_then(|number| i32::try_from(number).ok()).unwrap_or(0),
         since: parts.since,
         until: parts.until,
+        window: None,
+        unless_window: None,
+        pool: None,
+        review: None,
+        allow: None,
         cache_control: parts.cache.as_deref().or(setting.defaults.cache.as_deref()),
         extras: Some(&parts.extras),
         id: record.text("id"),

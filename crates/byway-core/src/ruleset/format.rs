@@ -14,7 +14,9 @@ use crate::dialect::{BYWAY, DIALECTS, Dialect, LetterCase, TrailingSlash, View};
 use crate::index::hash::HashTable;
 use crate::index::pairs::Beginnings;
 use crate::index::trie::{NONE, Trie};
-use crate::wire::{slice, u16_at, u32_at, u64_at};
+use crate::pool::Pool;
+use crate::window::Window;
+use crate::wire::{Cursor, slice, u16_at, u32_at, u64_at};
 
 /// The first eight bytes of a compiled rule set.
 pub const MAGIC: &[u8; 8] = b"BYWAY\x0d\x0a\x1a";
@@ -51,10 +53,12 @@ pub(super) enum Section {
     Files,
     Texts,
     Beginnings,
+    Pools,
+    Windows,
 }
 
 impl Section {
-    pub(super) const COUNT: usize = Section::Beginnings as usize + 1;
+    pub(super) const COUNT: usize = Section::Windows as usize + 1;
 }
 
 /// What some rule of a set needs, so that sets without such rules pay nothing: bits in the header.
@@ -455,9 +459,24 @@ impl<'s> Sections<'s> {
     }
 
     pub(crate) fn files(&self) -> impl Iterator<Item = &'s str> + use<'s> {
-        let mut cursor = crate::wire::Cursor::new(self.section(Section::Files));
+        let mut cursor = Cursor::new(self.section(Section::Files));
         let count = cursor.u32();
         (0..count).map_while(move |_| cursor.is_sound().then(|| cursor.str()))
+    }
+
+    pub(crate) fn pools(&self) -> impl Iterator<Item = Pool> + use<'s> {
+        let mut cursor = Cursor::new(self.section(Section::Pools));
+        let count = cursor.u32();
+        (0..count).map_while(move |_| cursor.is_sound().then(|| Pool::decode(&mut cursor)))
+    }
+
+    pub(crate) fn windows(&self) -> impl Iterator<Item = Window> + use<'s> {
+        let mut cursor = Cursor::new(self.section(Section::Windows));
+        let count = cursor.u32();
+        (0..count).map_while(move |_| {
+            let window = Window { name: cursor.str().to_owned(), when: cursor.str().to_owned() };
+            cursor.is_sound().then_some(window)
+        })
     }
 
     fn check(&self) -> Result<(), OpenError> {
@@ -503,6 +522,7 @@ impl<'s> Sections<'s> {
 
     fn check_rules(&self) -> Result<(), OpenError> {
         let broken = |what| Err(OpenError::Broken(what));
+        let (pools, windows) = (self.pools().count(), self.windows().count());
         let rules = self.section(Section::Rules);
         let cells = (self.section(Section::Cells).len() / CELL) as u32;
         let shapes = (self.section(Section::ShapePlaces).len() / 8) as u32;
@@ -513,6 +533,11 @@ impl<'s> Sections<'s> {
                 || usize::from(shape.table().0) >= self.table_count()
             {
                 return broken("the description of a rule is cut short");
+            }
+            let known = |number: Option<u16>, count: usize| number.is_none_or(|number| usize::from(number) < count);
+            if !known(shape.pool(), pools) || !known(shape.window(), windows) || !known(shape.unless_window(), windows)
+            {
+                return broken("a rule names a pool or a window that is not there");
             }
         }
         let mut count = 0u32;

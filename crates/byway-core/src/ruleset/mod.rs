@@ -8,12 +8,15 @@ mod build;
 mod format;
 mod memory;
 pub(crate) mod shape;
+mod texts;
 mod view;
 mod writing;
 
 use std::fmt;
 
 use crate::dialect::Dialect;
+use crate::pool::Pool;
+use crate::window::Window;
 pub use build::{Builder, RuleError};
 #[cfg(fuzzing)]
 pub use format::reseal;
@@ -122,6 +125,16 @@ impl RuleSet {
     /// One rule.
     pub fn rule(&self, reference: RuleRef) -> RuleView<'_> {
         RuleView::new(self.sections(), reference)
+    }
+
+    /// The pools that its rules may name, by [`crate::pool::PoolId`].
+    pub fn pools(&self) -> Vec<Pool> {
+        self.sections().pools().collect()
+    }
+
+    /// The windows that its rules may name, by [`crate::window::WindowId`].
+    pub fn windows(&self) -> Vec<Window> {
+        self.sections().windows().collect()
     }
 
     /// The names of the files that the rules were read from, by [`crate::rule::FileId`].

@@ -3,19 +3,19 @@
 //! A million lines of a list share one shape. It begins with fields at fixed places, which a decision reads; conditions follow,
 //! and what only people read comes last.
 
+pub(crate) use super::texts::{decode_pattern, decode_target, encode_pattern, encode_pieces, encode_target, pieces};
 use crate::condition::{Condition, Subject, Test};
 use crate::dialect::{LetterCase, MergeWinner, QueryPolicy, TrailingSlash};
 use crate::extras::{Extras, RawExtras};
-use crate::regex::{Anchoring, Flavour, Pattern};
 use crate::request::Scheme;
-use crate::rule::{Action, FileId, Rule, Then};
+use crate::rule::{Action, FileId, RetryAfter, Review, Rule, Then};
 use crate::ruleset::TableId;
 use crate::source::{PathPattern, QueryPair};
 use crate::status::{RedirectStatus, ReplyStatus, StatusByMethod};
-use crate::target::{Landing, Part, Piece, Pieces, Target, What};
+use crate::target::Target;
 use crate::wire::{Cursor, Put, u16_at, u32_at};
 
-pub(crate) const HEAD: usize = 32;
+pub(crate) const HEAD: usize = 40;
 
 const CONSTANT: u8 = 1;
 const GATED: u8 = 2;
@@ -25,6 +25,8 @@ const EITHER_SLASH: u8 = 16;
 const CACHES: u8 = 32;
 const KEY_HOLDS_PAIRS: u8 = 64;
 const EXTRAS: u8 = 128;
+/// The argument of a reply whose `Retry-After` is what is left of its window.
+const AT_WINDOW_END: u32 = u32::MAX;
 
 /// The kind of a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +60,8 @@ pub(crate) fn encode(rule: &Rule<'_>, table: TableId, out: &mut Vec<u8>) -> u16 
     let asked = rule.conditions.len()
         + usize::from(source.scheme.is_some())
         + usize::from(source.port.is_some())
+        + usize::from(rule.window.is_some())
+        + usize::from(rule.unless_window.is_some())
         + source.query.len();
     // Pairs of an exact source are part of its key: they weigh, and are not asked once more.
     let gated = asked > source.query.len() - pairs.len() || rule.since.is_some() || rule.until.is_some();
@@ -103,8 +107,10 @@ pub(crate) fn encode(rule: &Rule<'_>, table: TableId, out: &mut Vec<u8>) -> u16 
     out.put_u16(table.0);
     out.put_u32(rule.priority as u32);
     out.put_u16(weight);
-    out.put_u16(0);
-    out.put_u32(0);
+    for number in [rule.window.map(|id| id.0), rule.unless_window.map(|id| id.0), rule.pool.map(|id| id.0)] {
+        out.put_u16(number.map_or(0, |number| number + 1));
+    }
+    out.put_u64(0);
 
     out.put_u16(rule.conditions.len() as u16);
     out.put_u16(pairs.len() as u16);
@@ -126,9 +132,16 @@ pub(crate) fn encode(rule: &Rule<'_>, table: TableId, out: &mut Vec<u8>) -> u16 
     for name in only {
         out.put_bytes(name.as_bytes());
     }
-    for text in [rule.id, rule.group, rule.owner, rule.note] {
+    for text in [rule.id, rule.group, rule.owner, rule.note, rule.allow] {
         out.put_bytes(text.unwrap_or_default().as_bytes());
     }
+    let (kind, seconds) = match rule.review {
+        None => (0, 0),
+        Some(Review::After(seconds)) => (1, seconds),
+        Some(Review::On(seconds)) => (2, seconds),
+    };
+    out.put_u8(kind);
+    out.put_i64(seconds);
     if let Some(extras) = extras {
         extras.encode(out);
     }
@@ -153,7 +166,12 @@ fn action_parts<'r, 'a>(action: &'r Action<'a>) -> Parts<'r, 'a> {
             (Does::Redirect, (status.get.number(), status.other.number()), Some(target), Some(query), 0)
         }
         Action::Reply { status, retry_after } => {
-            (Does::Reply, (status.number(), 0), None, None, retry_after.map_or(0, |after| after.saturating_add(1)))
+            let argument = match retry_after {
+                None => 0,
+                Some(RetryAfter::Seconds(seconds)) => seconds.saturating_add(1).min(AT_WINDOW_END - 1),
+                Some(RetryAfter::Window) => AT_WINDOW_END,
+            };
+            (Does::Reply, (status.number(), 0), None, None, argument)
         }
         Action::Pass => (Does::Pass, (0, 0), None, None, 0),
         Action::Enter(table) => (Does::Enter, (0, 0), None, None, u32::from(table.0)),
@@ -277,6 +295,8 @@ pub(crate) struct Cold<'s> {
     pub(crate) group: &'s str,
     pub(crate) owner: &'s str,
     pub(crate) note: &'s str,
+    pub(crate) allow: &'s str,
+    pub(crate) review: Option<Review>,
     pub(crate) extras: Option<RawExtras<'s>>,
     pub(crate) is_sound: bool,
 }
@@ -394,8 +414,24 @@ impl<'s> Shape<'s> {
         }
     }
 
-    pub(crate) fn retry_after(self) -> Option<u32> {
-        u32_at(self.0, 12).checked_sub(1)
+    pub(crate) fn retry_after(self) -> Option<RetryAfter> {
+        match u32_at(self.0, 12) {
+            0 => None,
+            AT_WINDOW_END => Some(RetryAfter::Window),
+            argument => Some(RetryAfter::Seconds(argument - 1)),
+        }
+    }
+
+    pub(crate) fn window(self) -> Option<u16> {
+        u16_at(self.0, 26).checked_sub(1)
+    }
+
+    pub(crate) fn unless_window(self) -> Option<u16> {
+        u16_at(self.0, 28).checked_sub(1)
+    }
+
+    pub(crate) fn pool(self) -> Option<u16> {
+        u16_at(self.0, 30).checked_sub(1)
     }
 
     pub(crate) fn table_argument(self) -> TableId {
@@ -463,123 +499,19 @@ impl<'s> Shape<'s> {
         let cache_control = cursor.str();
         let names = cursor.u16();
         let only = (0..names).map_while(|_| cursor.is_sound().then(|| cursor.str())).collect();
-        let [id, group, owner, note] = std::array::from_fn(|_| cursor.str());
+        let [id, group, owner, note, allow] = std::array::from_fn(|_| cursor.str());
+        let review = match (cursor.u8(), cursor.i64()) {
+            (1, seconds) => Some(Review::After(seconds)),
+            (2, seconds) => Some(Review::On(seconds)),
+            _ => None,
+        };
         let extras = self.has_extras().then(|| RawExtras::read(&mut cursor));
         let is_sound = cursor.is_sound() && is_field_value(cache_control);
-        Cold { cache_control, only, id, group, owner, note, extras, is_sound }
+        Cold { cache_control, only, id, group, owner, note, allow, review, extras, is_sound }
     }
 }
 
 /// Whether a text may be the value of a header field.
 pub(crate) fn is_field_value(text: &str) -> bool {
     text.bytes().all(|b| (b' '..=b'~').contains(&b))
-}
-
-pub(crate) fn encode_pattern(pattern: &Pattern<'_>, out: &mut Vec<u8>) {
-    out.put_u8(pattern.case as u8);
-    out.put_u8(pattern.anchoring as u8);
-    out.put_u8(pattern.flavour as u8);
-    out.extend_from_slice(pattern.text.as_bytes());
-}
-
-pub(crate) fn decode_pattern(bytes: &[u8]) -> Pattern<'_> {
-    let byte = |at: usize| bytes.get(at).copied().unwrap_or(0);
-    Pattern {
-        text: std::str::from_utf8(bytes.get(3..).unwrap_or_default()).unwrap_or_default().into(),
-        case: if byte(0) == 1 { LetterCase::Ignored } else { LetterCase::Significant },
-        anchoring: if byte(1) == 1 { Anchoring::Anywhere } else { Anchoring::Whole },
-        flavour: match byte(2) {
-            1 => Flavour::Pcre,
-            2 => Flavour::PcreDotAll,
-            _ => Flavour::Linear,
-        },
-    }
-}
-
-pub(crate) fn encode_target(target: &Target<'_>, out: &mut Vec<u8>) {
-    match &target.pieces {
-        Pieces::Constant(text) => out.extend_from_slice(text.as_bytes()),
-        Pieces::Template(pieces) => encode_pieces(pieces, out),
-    }
-}
-
-fn encode_pieces(pieces: &[Piece<'_>], out: &mut Vec<u8>) {
-    for piece in pieces {
-        out.put_u8(piece.place as u8);
-        match &piece.what {
-            What::Literal(text) => {
-                out.put_u8(0);
-                out.put_bytes(text.as_bytes());
-            }
-            What::Capture(index) => out.extend_from_slice(&[1, *index]),
-            What::Tail(index) => out.extend_from_slice(&[2, *index]),
-            What::TailText(index) => out.extend_from_slice(&[3, *index]),
-            What::ConditionCapture(index) => out.extend_from_slice(&[4, *index]),
-            What::Part(part) => out.extend_from_slice(&[5, *part as u8]),
-            What::QueryValue(name) => {
-                out.put_u8(6);
-                out.put_bytes(name.as_bytes());
-            }
-            What::Field(name) => {
-                out.put_u8(7);
-                out.put_bytes(name.as_bytes());
-            }
-            What::Slot(slot) => {
-                out.put_u8(8);
-                out.put_u16(*slot);
-            }
-            What::PortElse(port) => {
-                out.put_u8(9);
-                out.put_u16(*port);
-            }
-            What::Argument(name) => {
-                out.put_u8(10);
-                out.put_bytes(name.as_bytes());
-            }
-            What::Cookie(name) => {
-                out.put_u8(11);
-                out.put_bytes(name.as_bytes());
-            }
-        }
-    }
-}
-
-/// Reads the pieces of a template; stops at the first byte that makes no sense.
-pub(crate) fn pieces(bytes: &[u8]) -> impl Iterator<Item = Piece<'_>> {
-    let mut cursor = Cursor::new(bytes);
-    let mut left = bytes.len();
-    std::iter::from_fn(move || {
-        if left == 0 {
-            return None;
-        }
-        left -= 1;
-        let place = cursor.u8();
-        let tag = cursor.u8();
-        if !cursor.is_sound() {
-            return None;
-        }
-        let what = match tag {
-            0 => What::Literal(cursor.str().into()),
-            1 => What::Capture(cursor.u8()),
-            2 => What::Tail(cursor.u8()),
-            3 => What::TailText(cursor.u8()),
-            4 => What::ConditionCapture(cursor.u8()),
-            5 => What::Part(*Part::ALL.get(usize::from(cursor.u8()))?),
-            6 => What::QueryValue(cursor.str().into()),
-            7 => What::Field(cursor.str().into()),
-            8 => What::Slot(cursor.u16()),
-            9 => What::PortElse(cursor.u16()),
-            10 => What::Argument(cursor.str().into()),
-            11 => What::Cookie(cursor.str().into()),
-            _ => return None,
-        };
-        Some(Piece { place: *Landing::ALL.get(usize::from(place))?, what })
-    })
-}
-
-pub(crate) fn decode_target(bytes: &[u8], is_constant: bool) -> Target<'_> {
-    match is_constant {
-        true => Target { pieces: Pieces::Constant(std::str::from_utf8(bytes).unwrap_or("/").into()) },
-        false => Target { pieces: Pieces::Template(pieces(bytes).collect()) },
-    }
 }

@@ -10,9 +10,11 @@ use crate::dialect::Dialect;
 use crate::extras::{Extras, RawExtras};
 use crate::host::HostPattern;
 use crate::identity::Identity;
+use crate::pool::Pool;
 use crate::regex::Pattern;
-use crate::rule::{Action, Place};
+use crate::rule::{Action, Place, Review};
 use crate::source::{PathPattern, QueryPair, Segment, Source};
+use crate::window::Window;
 use crate::wire::Cursor;
 
 /// One rule of a rule set.
@@ -136,6 +138,45 @@ impl<'s> RuleView<'s> {
         Some(self.shape().span().1).filter(|&until| until != i64::MAX)
     }
 
+    /// The window in which it holds.
+    pub fn window(&self) -> Option<Window> {
+        self.sections.windows().nth(usize::from(self.shape().window()?))
+    }
+
+    /// The window in which it does not hold.
+    pub fn unless_window(&self) -> Option<Window> {
+        self.sections.windows().nth(usize::from(self.shape().unless_window()?))
+    }
+
+    /// The pool whose member supplies scheme, host and port.
+    pub fn pool(&self) -> Option<Pool> {
+        self.sections.pools().nth(usize::from(self.shape().pool()?))
+    }
+
+    /// Whether a window has a say in whether it holds.
+    pub fn has_window(&self) -> bool {
+        self.shape().window().is_some() || self.shape().unless_window().is_some()
+    }
+
+    /// When somebody wants to look at it again.
+    pub fn review(&self) -> Option<Review> {
+        self.shape().cold().review
+    }
+
+    /// The first second in which somebody should have looked at it again; `None` where that depends on when it was first seen.
+    pub fn review_on(&self) -> Option<i64> {
+        match (self.review()?, self.since()) {
+            (Review::On(second), _) => Some(second),
+            (Review::After(seconds), Some(since)) => Some(since.saturating_add(seconds)),
+            (Review::After(_), None) => None,
+        }
+    }
+
+    /// Whether somebody has accepted a finding of this name for it.
+    pub fn allows(&self, finding: &str) -> bool {
+        self.shape().cold().allow.split(',').any(|name| name == finding)
+    }
+
     /// The `Cache-Control` it was given.
     pub fn cache_control(&self) -> Option<&'s str> {
         Some(self.shape().cold().cache_control).filter(|text| !text.is_empty())
@@ -194,6 +235,9 @@ impl<'s> RuleView<'s> {
             for condition in self.conditions() {
                 text.extend_from_slice(format!("\0{condition}").as_bytes());
             }
+            for window in [self.window(), self.unless_window()].into_iter().flatten() {
+                text.extend_from_slice(format!("\0window {}", window.name).as_bytes());
+            }
         }
         Identity::Hashed(crate::identity::hash(&text))
     }
@@ -206,6 +250,16 @@ impl<'s> RuleView<'s> {
         // Neither the file nor the table by number belongs to what a rule says.
         if let Some(place) = shape.get_mut(16..20) {
             place.fill(0);
+        }
+        // Nor do windows and pools, but by what they say.
+        if let Some(numbers) = shape.get_mut(26..32) {
+            numbers.fill(0);
+        }
+        for window in [self.window(), self.unless_window()].into_iter().flatten() {
+            text.extend_from_slice(format!("\0{}\0{}", window.name, window.when).as_bytes());
+        }
+        if let Some(pool) = self.pool() {
+            pool.encode(&mut text);
         }
         text.append(&mut shape);
         crate::identity::hash(&text)

@@ -9,6 +9,7 @@ use crate::query;
 use crate::regex::Match;
 use crate::ruleset::RuleRef;
 use crate::ruleset::shape::{self, RawCondition, RawTest, Shape};
+use crate::window::{Span, WindowId, span_at};
 
 impl<'w, W: Watch> Walk<'w, W> {
     pub(super) fn gate(&mut self, rule: RuleRef, shape: Shape<'_>) -> Option<Aside> {
@@ -25,6 +26,9 @@ impl<'w, W: Watch> Walk<'w, W> {
         if self.around.now >= until {
             return Some(Aside::Over(until));
         }
+        if let Some(why) = self.outside_windows(shape) {
+            return Some(why);
+        }
         for (name, value) in shape.pairs() {
             let sent = query::pairs(self.query().unwrap_or_default())
                 .any(|(_, n, v)| query::is_same(n, name.as_bytes()) && query::is_same(v, value.as_bytes()));
@@ -33,6 +37,28 @@ impl<'w, W: Watch> Walk<'w, W> {
             }
         }
         self.conditions(rule)
+    }
+
+    fn outside_windows(&self, shape: Shape<'_>) -> Option<Aside> {
+        let (window, unless) = (shape.window(), shape.unless_window());
+        if let Some(window) = window
+            && self.open_span(window).is_none()
+        {
+            let opens = self.spans(window).iter().map(|span| span.from).find(|from| *from > self.around.now);
+            return Some(Aside::WindowClosed { window: WindowId(window), opens });
+        }
+        let (unless, span) = unless.and_then(|window| Some((window, self.open_span(window)?)))?;
+        Some(Aside::WindowOpen { window: WindowId(unless), ends: span.until })
+    }
+
+    fn spans(&self, window: u16) -> &'w [Span] {
+        let known = self.around.outlook.and_then(|outlook| outlook.windows.get(usize::from(window)));
+        known.map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// The span of a window that is open now.
+    pub(super) fn open_span(&self, window: u16) -> Option<Span> {
+        span_at(self.spans(window), self.around.now)
     }
 
     /// The first condition that does not hold; of conditions joined by or, the last.

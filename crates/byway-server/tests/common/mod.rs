@@ -38,7 +38,7 @@ pub fn rules_of(rules: &[(&str, u16, &str)]) -> RuleSet {
             },
             None => Action::Reply {
                 status: ReplyStatus::from_number(status).expect("a reply"),
-                retry_after: (status == 503).then_some(7),
+                retry_after: (status == 503).then_some(byway_core::rule::RetryAfter::Seconds(7)),
             },
         };
         builder.push(table, &Rule::new(source, action)).expect("a rule");
