@@ -9,6 +9,7 @@ use std::fmt;
 use rapidhash::v3::{RapidSecrets, rapidhash_v3_seeded};
 
 use super::format::{BLOB_HEAD, CELL, HEADER, Section, traits};
+use super::named::Named;
 use super::shape::{self, Kind};
 use super::writing::{Writing, looked_up, write_blob};
 use super::{After, Memory, Order, RuleRef, RuleSet, TableId, TableSpec};
@@ -18,12 +19,9 @@ use crate::index::grams::{self, Filed};
 use crate::index::hash::{self, Entry};
 use crate::index::pairs;
 use crate::index::trie::{NONE, TrieBuilder};
-use crate::pool::{Balance, Down, Pool, PoolId};
-use crate::rule::{Action, FileId, RetryAfter, Rule, Then};
+use crate::rule::{Action, FileId, Rule, Then};
 use crate::source::{PathPattern, Source};
-use crate::target::TargetHost;
 use crate::walk::{cell_hash, key_hash};
-use crate::window::{Window, WindowId};
 use crate::wire::Put;
 
 /// The most segments of one pattern; a walk goes as deep.
@@ -46,7 +44,7 @@ impl fmt::Display for RuleError {
 
 impl std::error::Error for RuleError {}
 
-fn refused<T>(what: impl Into<String>, help: Option<&str>) -> Result<T, RuleError> {
+pub(super) fn refused<T>(what: impl Into<String>, help: Option<&str>) -> Result<T, RuleError> {
     Err(RuleError { what: what.into(), help: help.map(str::to_owned) })
 }
 
@@ -132,8 +130,7 @@ pub struct Builder {
     trie: TrieBuilder,
     regexes: Vec<Filed>,
     rows: pairs::Rows,
-    pools: Vec<Pool>,
-    windows: Vec<Window>,
+    pub(super) named: Named,
 }
 
 impl fmt::Debug for Builder {
@@ -172,8 +169,7 @@ impl Builder {
             trie: TrieBuilder::default(),
             regexes: Vec::new(),
             rows: pairs::Rows::default(),
-            pools: Vec::new(),
-            windows: Vec::new(),
+            named: Named::default(),
         }
     }
 
@@ -213,44 +209,6 @@ impl Builder {
     /// Adds a table to those that are tried, in this order, until one does not pass.
     pub fn root(&mut self, table: TableId) {
         self.roots.push(table.0);
-    }
-
-    /// The pool of this name, which may be described later ([`Builder::define_pool`]); until then it has no members.
-    pub fn pool(&mut self, name: &str) -> PoolId {
-        let at = self.pools.iter().position(|pool| pool.name == name).unwrap_or_else(|| {
-            let (balance, down) = (Balance::First, Down::Reply { retry_after: 0 });
-            let tiers = Vec::new();
-            self.pools.push(Pool { name: name.to_owned(), tiers, balance, down, slow_start: 0, health: None });
-            self.pools.len() - 1
-        });
-        PoolId(at.min(usize::from(u16::MAX)) as u16)
-    }
-
-    /// Says what the pool of this name is.
-    pub fn define_pool(&mut self, pool: Pool) -> PoolId {
-        let id = self.pool(&pool.name);
-        if let Some(place) = self.pools.get_mut(usize::from(id.0)) {
-            *place = pool;
-        }
-        id
-    }
-
-    /// The window of this name, which may be described later ([`Builder::define_window`]); until then it is never open.
-    pub fn window(&mut self, name: &str) -> WindowId {
-        let at = self.windows.iter().position(|window| window.name == name).unwrap_or_else(|| {
-            self.windows.push(Window { name: name.to_owned(), when: String::new() });
-            self.windows.len() - 1
-        });
-        WindowId(at.min(usize::from(u16::MAX)) as u16)
-    }
-
-    /// Says when the window of this name is.
-    pub fn define_window(&mut self, window: Window) -> WindowId {
-        let id = self.window(&window.name);
-        if let Some(place) = self.windows.get_mut(usize::from(id.0)) {
-            *place = window;
-        }
-        id
     }
 
     /// How many rules it has taken.
@@ -329,21 +287,8 @@ impl Builder {
         if self.count == u32::MAX - 1 {
             return refused("a rule set has at most 4,294,967,294 rules", None);
         }
-        let named = [rule.window.map(|id| id.0), rule.unless_window.map(|id| id.0)];
-        if named.into_iter().flatten().any(|id| usize::from(id) >= self.windows.len())
-            || rule.pool.is_some_and(|id| usize::from(id.0) >= self.pools.len())
-            || self.pools.len().max(self.windows.len()) >= usize::from(u16::MAX)
-        {
-            return refused("a rule set has at most 65,534 pools and as many windows", None);
-        }
+        self.named.check(rule)?;
         match &rule.action {
-            Action::Redirect { target, .. } if rule.pool.is_some() && target.host() != TargetHost::Relative => refused(
-                "a pool supplies scheme, host and port, and the target names its own",
-                Some("write the target from its path on, as `/checkout/*`, or take `pool` out"),
-            ),
-            Action::Reply { retry_after: Some(RetryAfter::Window), .. } if rule.window.is_none() => {
-                refused("`retry_after = \"window\"` without a window", Some("say which: `window = \"NAME\"`"))
-            }
             // Tables are entered downwards only, so that a walk ends.
             Action::Enter(next) | Action::Call { table: next, .. } if next.0 <= table.0 => {
                 refused("a table is entered from one made before it only", None)
@@ -627,17 +572,8 @@ impl Builder {
         self.files.iter().for_each(|name| files.put_bytes(name.as_bytes()));
         file.add(Section::Files, files);
         file.add(Section::Texts, self.texts);
-        let mut pools = Vec::new();
-        pools.put_u32(self.pools.len() as u32);
-        self.pools.iter().for_each(|pool| pool.encode(&mut pools));
-        file.add(Section::Pools, pools);
-        let mut windows = Vec::new();
-        windows.put_u32(self.windows.len() as u32);
-        for window in &self.windows {
-            windows.put_bytes(window.name.as_bytes());
-            windows.put_bytes(window.when.as_bytes());
-        }
-        file.add(Section::Windows, windows);
+        file.add(Section::Pools, self.named.pools());
+        file.add(Section::Windows, self.named.windows());
     }
 }
 

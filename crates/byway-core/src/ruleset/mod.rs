@@ -7,6 +7,7 @@
 mod build;
 mod format;
 mod memory;
+mod named;
 pub(crate) mod shape;
 mod texts;
 mod view;
