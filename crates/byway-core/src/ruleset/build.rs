@@ -10,6 +10,7 @@ use rapidhash::v3::{RapidSecrets, rapidhash_v3_seeded};
 
 use super::format::{BLOB_HEAD, CELL, HEADER, Section, traits};
 use super::named::Named;
+use super::rule_error::{RuleError, refused};
 use super::shape::{self, Kind};
 use super::writing::{Writing, looked_up, write_blob};
 use super::{After, Memory, Order, RuleRef, RuleSet, TableId, TableSpec};
@@ -26,27 +27,6 @@ use crate::wire::Put;
 
 /// The most segments of one pattern; a walk goes as deep.
 const SEGMENT_LIMIT: usize = crate::index::trie::DEPTH as usize;
-
-/// Why a rule cannot be taken into a rule set.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RuleError {
-    /// What is wrong.
-    pub what: String,
-    /// What to do.
-    pub help: Option<String>,
-}
-
-impl fmt::Display for RuleError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.what)
-    }
-}
-
-impl std::error::Error for RuleError {}
-
-pub(super) fn refused<T>(what: impl Into<String>, help: Option<&str>) -> Result<T, RuleError> {
-    Err(RuleError { what: what.into(), help: help.map(str::to_owned) })
-}
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 struct PlaneKey {

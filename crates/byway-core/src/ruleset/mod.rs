@@ -8,6 +8,7 @@ mod build;
 mod format;
 mod memory;
 mod named;
+mod rule_error;
 pub(crate) mod shape;
 mod texts;
 mod view;
@@ -18,12 +19,13 @@ use std::fmt;
 use crate::dialect::Dialect;
 use crate::pool::Pool;
 use crate::window::Window;
-pub use build::{Builder, RuleError};
+pub use build::Builder;
 #[cfg(fuzzing)]
 pub use format::reseal;
 pub(crate) use format::{Blob, Cell, HostKind, Plane, Sections, Table};
 pub use format::{MAGIC, OpenError};
 pub use memory::Memory;
+pub use rule_error::RuleError;
 pub use view::RuleView;
 pub(crate) use view::segments as segments_of;
 

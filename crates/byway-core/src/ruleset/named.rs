@@ -1,7 +1,7 @@
 //! What rules name: pools and windows, which may be described before or after the rules that name them.
 
 use super::Builder;
-use super::build::{RuleError, refused};
+use super::rule_error::{RuleError, refused};
 use crate::pool::{Balance, Down, Pool, PoolId};
 use crate::rule::{Action, RetryAfter, Rule};
 use crate::target::TargetHost;
