@@ -261,7 +261,8 @@ impl<'a> Target<'a> {
         self.pieces().iter().any(|piece| !matches!(piece.what, What::Literal(_)))
     }
 
-    fn pieces(&self) -> &[Piece<'a>] {
+    /// Its parts, in order; none where it is [`Target::constant`].
+    pub fn pieces(&self) -> &[Piece<'a>] {
         match &self.pieces {
             Pieces::Constant(_) => &[],
             Pieces::Template(pieces) => pieces,

@@ -25,11 +25,22 @@ pub(crate) enum Served {
         roots: Vec<PathBuf>,
         /// How they are read.
         reading: Reading,
+        /// Whether what is more than a redirect may be left undone.
+        scope: Scope,
     },
     /// One compiled file, mapped.
     Mapped(PathBuf),
     /// The built-in rules.
     Demo,
+}
+
+/// What of another server's configuration must be served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// All of it: where it does more than redirect, it is not served.
+    Whole,
+    /// Its redirects.
+    RedirectsOnly,
 }
 
 /// Rules to serve.
@@ -54,18 +65,25 @@ impl Served {
     /// Reads the rules.
     pub(crate) fn read(&self, colour: Colour) -> Read {
         match self {
-            Served::Files { roots, reading } => read_files(roots, reading, colour),
+            Served::Files { roots, reading, scope } => read_files(roots, reading, *scope, colour),
             Served::Mapped(path) => Read { fresh: read_mapped(path), said: String::new(), files: vec![path.clone()] },
             Served::Demo => Read { fresh: read_demo(), said: String::new(), files: Vec::new() },
         }
     }
 }
 
-fn read_files(roots: &[PathBuf], reading: &Reading, colour: Colour) -> Read {
+fn read_files(roots: &[PathBuf], reading: &Reading, scope: Scope, colour: Colour) -> Read {
     let mut loaded = reading.load(roots);
     let mut said = rules::drawn(&loaded, Severity::Warning, colour);
     said.push_str(&findings(&loaded));
+    if loaded.beyond.count > 0 && loaded.rules.is_some() {
+        said.push_str(&undone(&loaded));
+    }
     let fresh = match loaded.rules.take() {
+        Some(_) if loaded.beyond.count > 0 && scope == Scope::Whole => {
+            let failure = Failure::usage("the configuration does more than redirect");
+            Err(failure.help("`--redirects-only` serves its redirects, and nothing else of it"))
+        }
         Some(rules) => Ok(Fresh { rules, settings: std::mem::take(&mut loaded.settings) }),
         None => Err(rules::refusal(&loaded)),
     };
@@ -93,6 +111,20 @@ fn findings(loaded: &Loaded) -> String {
             format!("`byway check` finds {} in these rules; they are served as they stand\n", count(errors, "error"))
         }
     }
+}
+
+/// What a configuration does that byway will not do, with examples.
+fn undone(loaded: &Loaded) -> String {
+    let beyond = &loaded.beyond;
+    let mut text = format!("{} will not be carried out:\n", count(beyond.count, "directive"));
+    for (span, what) in &beyond.examples {
+        let what = what.replace(char::is_control, "\u{FFFD}");
+        text.push_str(&format!("  {}:{}  {what}\n", loaded.files.name(span.file), span.line));
+    }
+    if beyond.count > beyond.examples.len() as u64 {
+        text.push_str("  …\n");
+    }
+    text
 }
 
 fn read_mapped(path: &Path) -> Result<Fresh, Failure> {

@@ -24,17 +24,17 @@ pub(super) const ROW: Format = Format {
     title: "CSV with a header",
     files: &["*.csv", "*.tsv"],
     says: Says {
-        statuses: "301 302 303 307 308, a pair by method",
+        statuses: "301 302 303 307 308",
         default: "none: a column says it, or whoever names the file",
         sources: "exact, prefix, pattern, regex; scheme, host, port, query pairs",
         conditions: "time",
-        query: "keep, drop, replace, merge",
+        query: "keep, drop, replace, merge, only",
     },
     is_named: |path| has_extension(path, &["csv", "tsv"]),
     is_like: never,
     folders: Folders::No,
     reader: Reader::List(Order::Specific, |reader, list| read(reader, Flavour::Own, list)),
-    write: None,
+    write: Some(crate::writing::csv::write),
 };
 
 /// A column that is understood.

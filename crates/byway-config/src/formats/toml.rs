@@ -17,5 +17,5 @@ pub(super) const ROW: Format = Format {
     is_like: never,
     folders: Folders::No,
     reader: Reader::Own,
-    write: None,
+    write: Some(crate::writing::toml::write),
 };

@@ -406,7 +406,7 @@ impl<'s> Sections<'s> {
         }
     }
 
-    fn table_count(&self) -> usize {
+    pub(super) fn table_count(&self) -> usize {
         self.section(Section::Tables).len() / TABLE
     }
 

@@ -26,8 +26,8 @@ pub(crate) use format::{Blob, Cell, HostKind, Plane, Sections, Table};
 pub use format::{MAGIC, OpenError};
 pub use memory::Memory;
 pub use rule_error::RuleError;
-pub use view::RuleView;
 pub(crate) use view::segments as segments_of;
+pub use view::{RuleView, TableView};
 
 pub use crate::walk::{Aside, Scratch, Watch};
 
@@ -138,6 +138,28 @@ impl RuleSet {
     /// The windows that its rules may name, by [`crate::window::WindowId`].
     pub fn windows(&self) -> Vec<Window> {
         self.sections().windows().collect()
+    }
+
+    /// The tables, in the order in which they were made: their numbers are their places.
+    pub fn tables(&self) -> impl Iterator<Item = TableView<'_>> {
+        let sections = self.sections();
+        let roots: Vec<TableId> = sections.roots().collect();
+        (0..sections.table_count().min(usize::from(u16::MAX)) as u16).map(TableId).map(move |id| {
+            let table = sections.table(id);
+            TableView {
+                id,
+                dialect: table.dialect,
+                order: table.order,
+                after: table.after,
+                strip: table.strip,
+                is_root: roots.contains(&id),
+            }
+        })
+    }
+
+    /// The tables that are tried, in this order, until one does not pass.
+    pub fn roots(&self) -> impl Iterator<Item = TableId> {
+        self.sections().roots()
     }
 
     /// The names of the files that the rules were read from, by [`crate::rule::FileId`].

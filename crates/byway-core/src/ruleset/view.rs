@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use super::shape::{self, Does, Kind, RawTest};
-use super::{Blob, HostKind, RuleRef, Sections, TableId};
+use super::{After, Blob, HostKind, Order, RuleRef, Sections, TableId};
 use crate::condition::{Condition, Subject, Test};
 use crate::dialect::Dialect;
 use crate::extras::{Extras, RawExtras};
@@ -16,6 +16,23 @@ use crate::rule::{Action, Place, Review};
 use crate::source::{PathPattern, QueryPair, Segment, Source};
 use crate::window::Window;
 use crate::wire::Cursor;
+
+/// One table of a rule set.
+#[derive(Clone, Copy, Debug)]
+pub struct TableView<'s> {
+    /// Its number.
+    pub id: TableId,
+    /// The dialect by which its rules live.
+    pub dialect: &'static Dialect,
+    /// How its rules are tried.
+    pub order: Order,
+    /// What comes after it.
+    pub after: After,
+    /// Bytes taken from the front of the path before patterns see it.
+    pub strip: &'s [u8],
+    /// Whether it is one of those that are tried.
+    pub is_root: bool,
+}
 
 /// One rule of a rule set.
 #[derive(Clone, Copy)]

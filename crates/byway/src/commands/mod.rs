@@ -13,7 +13,9 @@ mod clients;
 mod codes;
 mod compile;
 mod completions;
+mod convert;
 mod explain;
+mod formats;
 mod man;
 mod reload;
 mod schema;
@@ -24,6 +26,7 @@ pub(crate) static COMMANDS: &[Row] = &[
     row::<serve::Serve>("serve", Shown::Always, "Answer requests as rule files say"),
     row::<check::Check>("check", Shown::Always, "Say what is wrong with rule files, and run their examples"),
     row::<explain::Explain>("explain", Shown::Always, "Say what a request gets, from which rule, and why"),
+    row::<convert::Convert>("convert", Shown::Always, "Write rules in another format, and say what became of each"),
     row::<codes::Codes>("codes", Shown::Always, "What each redirect status means, and which to use"),
     row::<clients::Clients>("clients", Shown::Always, "What each client does with each status and method"),
     row::<compile::Compile>("compile", Shown::UnderAll, "Write rule files as one file that opens at once"),
@@ -33,6 +36,7 @@ pub(crate) static COMMANDS: &[Row] = &[
         "Tell a running server to read its rules again, and say what changed",
     ),
     row::<schema::Schema>("schema", Shown::UnderAll, "Print the JSON Schema of byway.toml, for editors"),
+    row::<formats::Formats>("formats", Shown::UnderAll, "Name the formats that are read and written"),
     row::<completions::Completions>("completions", Shown::UnderAll, "Print completions for a shell"),
     row::<man::Man>("man", Shown::UnderAll, "Print a man page, or write all of them"),
 ];

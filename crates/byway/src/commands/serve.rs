@@ -9,7 +9,7 @@ use byway_server::settings::{Log, LogFormat, Queries};
 use super::Run;
 use crate::exit::{Ended, Failure};
 use crate::rules::{self, Reading};
-use crate::served::Served;
+use crate::served::{Scope, Served};
 use crate::server::{self, Wishes};
 use crate::terminal::Terminal;
 
@@ -19,7 +19,7 @@ use crate::terminal::Terminal;
     after_help = "SIGHUP reads the rules again, SIGUSR1 opens the access log anew, SIGTERM finishes what is open and ends."
 )]
 pub(crate) struct Serve {
-    /// The rule files: byway.toml, CSV, _redirects, or one compiled file; without one ./byway.toml
+    /// The rule files, in any format of `byway formats`; without one ./byway.toml
     #[arg(value_name = "FILE", conflicts_with = "demo")]
     files: Vec<PathBuf>,
     /// Where to listen, repeatable: `127.0.0.1:8307` (the default), `[::1]:80`, `:80`, `unix:/run/byway.sock`; port 0 takes a free one
@@ -37,6 +37,9 @@ pub(crate) struct Serve {
     /// Map a compiled file instead of reading it; it must then only be replaced by renaming, as `byway compile` does
     #[arg(long, conflicts_with = "demo")]
     map: bool,
+    /// Serve the redirects of another server's configuration that does more than redirect
+    #[arg(long, conflicts_with = "demo")]
+    redirects_only: bool,
     /// Let reloads take away more than a tenth of the rules
     #[arg(long)]
     allow_loss: bool,
@@ -77,7 +80,8 @@ impl Run for Serve {
             (false, true) => Served::Mapped(self.mapped()?),
             (false, false) => {
                 let roots = rules::roots(&self.files, "name a rule file, or try `byway serve --demo`")?;
-                Served::Files { roots, reading: self.reading.clone() }
+                let scope = if self.redirects_only { Scope::RedirectsOnly } else { Scope::Whole };
+                Served::Files { roots, reading: self.reading.clone(), scope }
             }
         };
         server::run(served, &self.wishes(), terminal)

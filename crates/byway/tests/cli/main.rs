@@ -26,6 +26,7 @@ pages! {
     bad_input: "bad-input.md"
     check: "check.md"
     compile: "compile.md"
+    convert: "convert.md"
     explain: "explain.md"
     migration: "migration.md"
     serve: "serve.md"

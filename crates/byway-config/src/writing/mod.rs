@@ -1,0 +1,90 @@
+//! What the writer of a format works with: the rules one after the other, a text that grows, and a remark for each rule.
+//!
+//! A writer says of every rule how well its format carries it; what it cannot say it leaves out and refuses by name. A status is
+//! never changed for one that the format can say.
+
+pub(crate) mod csv;
+pub(crate) mod own;
+pub(crate) mod report;
+pub(crate) mod toml;
+
+use std::fmt::Write;
+
+use byway_core::RuleSet;
+use byway_core::rule::Place;
+use byway_core::ruleset::RuleView;
+
+use crate::formats::Format;
+use crate::load::Loaded;
+use crate::remarks::{Remarks, Verdict};
+use crate::span::FileTable;
+pub use report::{Named, Row, html, json, rows, text};
+
+/// A text being written.
+#[derive(Debug)]
+pub struct Writing<'w> {
+    /// The rules.
+    pub rules: &'w RuleSet,
+    /// The files that they were read from.
+    pub files: &'w FileTable,
+    /// What was written.
+    pub text: String,
+    /// What was said of each rule.
+    pub remarks: Remarks,
+    /// Where the rules of the remarks were written, in the same order.
+    pub places: Vec<Place>,
+}
+
+impl<'w> Writing<'w> {
+    /// Nothing written yet.
+    pub fn new(rules: &'w RuleSet, files: &'w FileTable) -> Writing<'w> {
+        Writing { rules, files, text: String::new(), remarks: Remarks::default(), places: Vec::new() }
+    }
+
+    /// Says how a rule was written. Reasons are grouped: no detail of the one rule belongs in.
+    pub fn say(&mut self, rule: &RuleView<'_>, verdict: Verdict) {
+        let before = self.remarks.kept.len();
+        self.remarks.push(None, &words(rule), verdict);
+        if self.remarks.kept.len() > before {
+            self.places.push(rule.place());
+        }
+    }
+
+    /// The first line of a text, for formats in which `#` begins a comment: where it came from.
+    pub fn headline(&mut self) {
+        let names: Vec<&str> = self.files.iter().map(|(_, file)| file.name.as_str()).take(3).collect();
+        let more = self.files.iter().count().saturating_sub(names.len());
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let from = if names.is_empty() { "rules".to_owned() } else { names.join(", ") + &more };
+        // A name may hold a line break, and what follows it would not be a comment.
+        let from = from.replace(char::is_control, "?");
+        _ = writeln!(self.text, "# Written by byway {} from {from}.", env!("CARGO_PKG_VERSION"));
+    }
+}
+
+/// A rule in the words of our own files, for remarks.
+pub fn words(rule: &RuleView<'_>) -> String {
+    match rule.target_text() {
+        target if target.is_empty() => rule.source().to_string(),
+        target => format!("{} → {target}", rule.source()),
+    }
+}
+
+/// Writes what was loaded in another format; `None` where the format is not written, or where there are no rules.
+///
+/// ```
+/// use byway_config::files::MemoryFiles;
+/// use byway_config::formats::Format;
+/// use byway_config::load::{LoadOptions, load};
+/// use byway_config::writing::write;
+/// let files = MemoryFiles::new([("moves.csv", "from,to,status\n/a,/b,308\n")]);
+/// let loaded = load(&files, &["moves.csv".as_ref()], &LoadOptions::default());
+/// let written = write(&loaded, Format::named("toml").unwrap()).unwrap();
+/// assert!(written.text.ends_with("[[redirect]]\nfrom = \"/a\"\nto = \"/b\"\nstatus = 308\n"));
+/// assert_eq!((written.remarks.exact, written.remarks.refused), (1, 0));
+/// ```
+pub fn write<'w>(loaded: &'w Loaded, format: &Format) -> Option<Writing<'w>> {
+    let mut writing = Writing::new(loaded.rules.as_ref()?, &loaded.files);
+    format.write?(&mut writing);
+    Some(writing)
+}

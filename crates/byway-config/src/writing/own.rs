@@ -1,0 +1,250 @@
+//! Rules as formats of our own dialect say them: source and target as text that reads back the same, and the order as priorities.
+//!
+//! A rule set may have several tables, each with its order; a file of our own is one table, the most specific first. Where that
+//! alone would decide differently, rules get priorities: one table before the next, and in a table of order `listed` one run of
+//! rules before the next. A run holds rules of which none hides one that is listed before it.
+
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+
+use byway_core::RuleSet;
+use byway_core::condition::{Condition, Subject, Test};
+use byway_core::dialect::{BYWAY, CaptureForm, Dialect, LetterCase, QueryPolicy, TrailingSlash};
+use byway_core::regex::{Anchoring, Flavour};
+use byway_core::rule::Action;
+use byway_core::ruleset::{Order, RuleView, TableId, TableView};
+use byway_core::source::{PathPattern, Source};
+use byway_core::status::{ReplyStatus, StatusByMethod};
+use byway_core::target::Target;
+
+/// A rule in words of our own.
+pub(crate) struct OwnRule<'s> {
+    pub(crate) view: RuleView<'s>,
+    pub(crate) from: String,
+    pub(crate) slash: TrailingSlash,
+    pub(crate) case: LetterCase,
+    pub(crate) does: Does,
+    pub(crate) conditions: Vec<Condition>,
+    pub(crate) priority: i32,
+}
+
+/// What a rule does, as text.
+pub(crate) enum Does {
+    Redirect { status: StatusByMethod, to: String, query: QueryPolicy },
+    Reply { status: ReplyStatus, retry_after: Option<u32> },
+    Pass,
+}
+
+/// The highest priority that a file may write.
+const HIGHEST: i32 = 1_000_000;
+
+/// Rules by the priority that they need.
+pub(crate) struct Plan {
+    /// For each rule by its number; empty where all keep their own.
+    priorities: Vec<i32>,
+    /// The tables that are tried, and the last of them.
+    roots: Vec<TableId>,
+    dialects: HashMap<TableId, &'static Dialect>,
+}
+
+impl Plan {
+    /// Looks through the rules once.
+    pub(crate) fn of(rules: &RuleSet) -> Plan {
+        let tables: HashMap<TableId, TableView<'_>> = rules.tables().map(|table| (table.id, table)).collect();
+        let roots: Vec<TableId> = rules.roots().collect();
+        let mut plan = Plan {
+            priorities: Vec::new(),
+            dialects: tables.values().map(|table| (table.id, table.dialect)).collect(),
+            roots,
+        };
+        let is_plain = |id: &TableId| tables.get(id).is_some_and(|table| table.order == Order::Specific);
+        if plan.roots.len() <= 1 && plan.roots.iter().all(is_plain) {
+            return plan;
+        }
+        // Steps downwards from the first table: a step for each run of a listed table, and for each priority of another.
+        let mut steps = vec![0_i64; rules.len()];
+        let mut depth = 0_i64;
+        for root in plan.roots.clone() {
+            let is_listed = !is_plain(&root);
+            let members = || rules.rules().filter(|rule| rule.table() == root);
+            if is_listed {
+                let mut run = Run::default();
+                for rule in members() {
+                    if !run.takes(&rule) {
+                        depth += 1;
+                        run = Run::default();
+                        run.takes(&rule);
+                    }
+                    steps[rule.number() as usize] = depth;
+                }
+            } else {
+                let highest = members().map(|rule| i64::from(rule.priority())).max().unwrap_or(0);
+                let lowest = members().map(|rule| i64::from(rule.priority())).min().unwrap_or(0);
+                for rule in members() {
+                    steps[rule.number() as usize] = depth + highest - i64::from(rule.priority());
+                }
+                depth += highest - lowest;
+            }
+            depth += 1;
+        }
+        // The last step is priority 0, so that most rules need none written.
+        let last = depth - 1;
+        plan.priorities = steps.iter().map(|step| i32::try_from(last - step).unwrap_or(i32::MAX)).collect();
+        plan
+    }
+
+    fn priority(&self, rule: &RuleView<'_>) -> i32 {
+        self.priorities.get(rule.number() as usize).copied().unwrap_or(rule.priority())
+    }
+}
+
+/// Rules that may share one priority though they are listed one after the other.
+#[derive(Default)]
+struct Run {
+    is_closed: bool,
+    manner: Option<(LetterCase, TrailingSlash)>,
+    /// Host and path of what was taken, exact and prefix apart.
+    exacts: HashSet<(String, Vec<u8>)>,
+    prefixes: HashSet<(String, Vec<u8>)>,
+    hosts: HashSet<String>,
+}
+
+impl Run {
+    /// Takes a rule, unless the most specific order would hide an earlier rule behind it.
+    fn takes(&mut self, rule: &RuleView<'_>) -> bool {
+        let source = rule.source();
+        let is_first = self.manner.is_none();
+        let manner = (source.case, source.slash);
+        let is_plain = source.query.is_empty()
+            && source.scheme.is_none()
+            && source.port.is_none()
+            && rule.conditions().is_empty()
+            && rule.since().is_none()
+            && rule.until().is_none();
+        let host = source.host.to_string();
+        // One host at a time, or none: a rule with a host goes before one without.
+        let fits_host = self.hosts.is_empty() || self.hosts.contains(&host);
+        let path = match &source.path {
+            PathPattern::Exact(path) | PathPattern::Prefix(path) if is_plain && fits_host => path.to_vec(),
+            _ => {
+                self.is_closed = true;
+                self.manner = Some(manner);
+                return is_first;
+            }
+        };
+        if self.is_closed || self.manner.is_some_and(|first| first != manner) || self.is_below_a_prefix(&host, &path) {
+            return false;
+        }
+        self.manner = Some(manner);
+        self.hosts.insert(host.clone());
+        match source.path {
+            PathPattern::Prefix(_) => self.prefixes.insert((host, path)),
+            _ => self.exacts.insert((host, path)),
+        };
+        true
+    }
+
+    fn is_below_a_prefix(&self, host: &str, path: &[u8]) -> bool {
+        let ends = memchr::memchr_iter(b'/', path).chain([path.len()]);
+        let mut parents = ends.map(|end| path[..end].to_vec());
+        parents.any(|parent| self.prefixes.contains(&(host.to_owned(), parent)))
+    }
+}
+
+/// The rule in our own words, or why it has none.
+pub(crate) fn own<'s>(rule: RuleView<'s>, plan: &Plan) -> Result<OwnRule<'s>, Cow<'static, str>> {
+    let dialect = plan.dialects.get(&rule.table()).copied().unwrap_or(&BYWAY);
+    if dialect.name != BYWAY.name {
+        return Err(format!("the rule lives by the meaning that {} gives it", title(dialect)).into());
+    }
+    let source = rule.source();
+    let from = source.to_string();
+    reads_back(&source, &from)?;
+    let does = does(&rule, &source, plan)?;
+    let conditions = rule.conditions();
+    if conditions.iter().any(|condition| condition.or_next || matches!(condition.subject, Subject::Text(_))) {
+        return Err("a condition of another server".into());
+    }
+    let priority = plan.priority(&rule);
+    if priority.abs() > HIGHEST {
+        return Err("more priorities would be needed than there are".into());
+    }
+    Ok(OwnRule { view: rule, from, slash: source.slash, case: source.case, does, conditions, priority })
+}
+
+fn title(dialect: &Dialect) -> &'static str {
+    match (dialect.name, dialect.captures) {
+        ("nginx", _) => "nginx",
+        ("apache", _) => "Apache",
+        (_, CaptureForm::Raw) => "another dialect",
+        (name, _) => name,
+    }
+}
+
+/// Whether a source that was written is the same when it is read.
+fn reads_back(source: &Source<'_>, text: &str) -> Result<(), Cow<'static, str>> {
+    if let PathPattern::Regex(pattern) = &source.path
+        && (pattern.anchoring != Anchoring::Whole || pattern.flavour != Flavour::Linear)
+    {
+        return Err("a regex of another server".into());
+    }
+    if matches!(source.path, PathPattern::BytePrefix { .. }) {
+        return Err("a prefix that ends inside of a segment".into());
+    }
+    let Ok(mut again) = Source::parse(text) else { return Err("a source that no file of our own can hold".into()) };
+    again.slash = source.slash;
+    crate::own::rule::set_case(&mut again, source.case);
+    match &again == source {
+        true => Ok(()),
+        false => Err("a source that would read differently".into()),
+    }
+}
+
+fn does(rule: &RuleView<'_>, source: &Source<'_>, plan: &Plan) -> Result<Does, Cow<'static, str>> {
+    match rule.action() {
+        Action::Redirect { status, target, query } => {
+            let to = target.text(&source.capture_names());
+            match Target::parse(&to, source) {
+                Ok(again) if again == target => Ok(Does::Redirect { status, to, query }),
+                _ => Err("a target that would read differently".into()),
+            }
+        }
+        Action::Reply { status, retry_after } if ReplyStatus::OWN.contains(&status) => {
+            Ok(Does::Reply { status, retry_after })
+        }
+        Action::Reply { .. } => Err("a status that only another server replies".into()),
+        Action::Pass if plan.roots.last() == Some(&rule.table()) => Ok(Does::Pass),
+        Action::Pass => Err("an exception that leaves the request to the next list: one file has no next list".into()),
+        Action::Enter(_) | Action::Call { .. } | Action::Rewrite { .. } | Action::Set { .. } => {
+            Err("a step between rules".into())
+        }
+    }
+}
+
+/// A subject and a test by the names that files of our own give them; `None` where one of them has no name there.
+pub(crate) fn subject(condition: &Condition) -> Option<(&'static str, &str)> {
+    match &condition.subject {
+        Subject::Of { row, name } => {
+            let row = byway_core::condition::SUBJECTS.get(usize::from(*row))?;
+            Some((row.key, name))
+        }
+        Subject::Text(_) => None,
+    }
+}
+
+/// Whether a test is one that files of our own write.
+pub(crate) fn is_own_test(test: &Test) -> bool {
+    match test {
+        Test::Regex(pattern) => {
+            pattern.flavour == Flavour::Linear
+                && pattern.anchoring == Anchoring::Anywhere
+                && pattern.case == LetterCase::Significant
+        }
+        _ => true,
+    }
+}
+
+/// An instant as files write it: in UTC, to the second.
+pub(crate) fn instant(seconds: i64) -> Option<String> {
+    jiff::Timestamp::from_second(seconds).ok().map(|instant| instant.to_string())
+}

@@ -1,0 +1,198 @@
+//! The report of a conversion: a row for each rule, as text, JSON or one page of HTML.
+//!
+//! Reading a configuration says something of each of its rules, and writing says something of each rule that came of it; a row
+//! holds the worse of the two. Whatever stood in a file is escaped where it is shown.
+
+use std::collections::HashMap;
+use std::fmt::Write;
+
+use byway_core::rule::{FileId, Place};
+use serde_json::{Value, json};
+
+use super::Writing;
+use crate::diagnostic::grouped;
+use crate::formats::Format;
+use crate::load::Loaded;
+use crate::remarks::{Remark, Verdict};
+
+/// One rule of a report.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// Where it was written.
+    pub place: Option<Place>,
+    /// The rule.
+    pub rule: String,
+    /// How well it was carried over.
+    pub verdict: Verdict,
+}
+
+fn gravity(verdict: &Verdict) -> u8 {
+    match verdict {
+        Verdict::Exact => 0,
+        Verdict::Approximated(_) => 1,
+        Verdict::Refused(_) => 2,
+    }
+}
+
+/// The rows: one for each rule of the source text, in its order.
+pub fn rows(loaded: &Loaded, writing: &Writing<'_>) -> Vec<Row> {
+    let written = || writing.remarks.kept.iter().zip(&writing.places);
+    if loaded.remarks.kept.is_empty() {
+        let row = |(remark, place): (&Remark, &Place)| Row {
+            place: (place.line > 0).then_some(*place),
+            rule: remark.rule.clone(),
+            verdict: remark.verdict.clone(),
+        };
+        return written().map(row).collect();
+    }
+    let mut worst: HashMap<(FileId, u32), &Verdict> = HashMap::new();
+    for (remark, place) in written() {
+        let known = worst.entry((place.file, place.line)).or_insert(&remark.verdict);
+        if gravity(&remark.verdict) > gravity(known) {
+            *known = &remark.verdict;
+        }
+    }
+    let mut seen = std::collections::HashSet::new();
+    let of_text = loaded.remarks.kept.iter().map(|remark| {
+        let place = remark.span.as_ref().map(|span| Place { file: span.file, line: span.line });
+        let written = place.and_then(|place| {
+            seen.insert((place.file, place.line));
+            worst.get(&(place.file, place.line)).copied()
+        });
+        let verdict = match written {
+            Some(other) if gravity(other) > gravity(&remark.verdict) => other,
+            _ => &remark.verdict,
+        };
+        Row { place, rule: remark.rule.clone(), verdict: verdict.clone() }
+    });
+    let mut rows: Vec<Row> = of_text.collect();
+    // Rules that came of no remark are not left unsaid.
+    for (remark, place) in written().filter(|(_, place)| !seen.contains(&(place.file, place.line))) {
+        rows.push(Row { place: Some(*place), rule: remark.rule.clone(), verdict: remark.verdict.clone() });
+    }
+    rows.sort_by_key(|row| row.place.map(|place| (place.file, place.line)));
+    rows
+}
+
+/// Counts: exact, approximated, refused. Those that were counted and not kept are among them.
+fn counts(rows: &[Row], loaded: &Loaded, writing: &Writing<'_>) -> [u64; 3] {
+    let mut counts = [0; 3];
+    rows.iter().for_each(|row| counts[usize::from(gravity(&row.verdict))] += 1);
+    let spoken = if loaded.remarks.kept.is_empty() { &writing.remarks } else { &loaded.remarks };
+    let unkept = spoken.total().saturating_sub(spoken.kept.len() as u64);
+    counts[0] += unkept;
+    counts
+}
+
+fn place(row: &Row, writing: &Writing<'_>) -> String {
+    match row.place {
+        Some(place) if place.line > 0 => format!("{}:{}", writing.files.name(place.file), place.line),
+        _ => String::new(),
+    }
+}
+
+/// A line of words: how many of each.
+fn summary(counts: [u64; 3]) -> String {
+    let [exact, approximated, refused] = counts.map(grouped);
+    format!("{exact} exact, {approximated} approximated, {refused} refused")
+}
+
+/// Which rows a report in text names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Named {
+    /// Every one.
+    All,
+    /// Those that are not exact.
+    Inexact,
+}
+
+/// The report as text, the control characters of names and rules shown as such.
+pub fn text(rows: &[Row], loaded: &Loaded, writing: &Writing<'_>, named: Named) -> String {
+    let mut out = String::new();
+    for row in rows.iter().filter(|row| named == Named::All || row.verdict != Verdict::Exact) {
+        let place = place(row, writing);
+        let why = row.verdict.why().map(|why| format!("\n    {why}")).unwrap_or_default();
+        let line =
+            format!("{:<12} {place}{}{}", row.verdict.as_str(), if place.is_empty() { "" } else { "  " }, row.rule);
+        out.push_str(&line.replace(|sign: char| sign.is_control(), "\u{FFFD}"));
+        out.push_str(&why);
+        out.push('\n');
+    }
+    _ = writeln!(out, "{}", summary(counts(rows, loaded, writing)));
+    out
+}
+
+/// The report as JSON: what was written, how often what, and a row for each rule.
+pub fn json(rows: &[Row], loaded: &Loaded, writing: &Writing<'_>, to: &Format) -> Value {
+    let [exact, approximated, refused] = counts(rows, loaded, writing);
+    let items = rows.iter().map(|row| {
+        json!({
+            "file": row.place.filter(|place| place.line > 0).map(|place| writing.files.name(place.file)),
+            "line": row.place.map(|place| place.line).filter(|line| *line > 0),
+            "rule": row.rule,
+            "verdict": row.verdict.as_str(),
+            "why": row.verdict.why(),
+        })
+    });
+    json!({
+        "to": to.name,
+        "exact": exact,
+        "approximated": approximated,
+        "refused": refused,
+        "rules": items.collect::<Vec<_>>(),
+        "text": writing.text,
+    })
+}
+
+/// The report as one page that needs nothing else.
+pub fn html(rows: &[Row], loaded: &Loaded, writing: &Writing<'_>, to: &Format) -> String {
+    let counts = counts(rows, loaded, writing);
+    let total: u64 = counts.iter().sum::<u64>().max(1);
+    let names = ["exact", "approximated", "refused"];
+    let mut body = String::new();
+    let bars = names.iter().zip(counts).filter(|(_, count)| *count > 0);
+    for (name, count) in bars {
+        // Tenths of a percent, so that one rule in a thousand is seen.
+        let share = (count * 1000 / total).max(1);
+        _ = write!(body, "<i class={name} style=\"flex-grow:{share}\" title=\"{name}\"></i>");
+    }
+    let mut table = String::new();
+    for row in rows {
+        let (name, why) = (row.verdict.as_str(), row.verdict.why().unwrap_or_default());
+        _ = writeln!(
+            table,
+            "<tr class={name}><td>{}<td><code>{}</code><td><b>{name}</b><td>{}",
+            escaped(&place(row, writing)),
+            escaped(&row.rule),
+            escaped(why)
+        );
+    }
+    let tiles: String = names
+        .iter()
+        .zip(counts)
+        .map(|(name, count)| format!("<div class={name}><b>{}</b> {name}</div>", grouped(count)))
+        .collect();
+    PAGE.replace("{to}", &escaped(to.title))
+        .replace("{tiles}", &tiles)
+        .replace("{bar}", &body)
+        // Last, since rules may hold anything.
+        .replace("{table}", &table)
+}
+
+const PAGE: &str = include_str!("report.html");
+
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for sign in text.chars() {
+        match sign {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            sign if sign.is_control() && sign != '\n' => out.push('\u{FFFD}'),
+            sign => out.push(sign),
+        }
+    }
+    out
+}

@@ -1,0 +1,105 @@
+//! `byway convert`: rules of one format in another, and for each of them whether that is exact, approximated or refused.
+//!
+//! The text is the result and goes to stdout, or with `--report` to `--out` alone while the report is the result.
+
+use std::path::PathBuf;
+
+use byway_config::formats::{FORMATS, Format};
+use byway_config::load::Loaded;
+use byway_config::remarks::Verdict;
+use byway_config::writing::{self, Named, Row, Writing};
+
+use super::Run;
+use crate::exit::{Ended, Exit, Failure};
+use crate::replace::replace;
+use crate::rules::{self, Reading};
+use crate::terminal::Terminal;
+
+/// The arguments.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Exits: 0 all rules were carried over · 1 a rule was refused · 2 arguments or rule text · 3 a file cannot be read or written"
+)]
+pub(crate) struct Convert {
+    /// The rule files; without one ./byway.toml
+    #[arg(value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// The format to write; `byway formats` says which are
+    #[arg(long, value_name = "FORMAT", value_parser = parse_to)]
+    to: &'static Format,
+    /// Print what became of each rule instead of the text
+    #[arg(long, value_name = "AS", value_enum)]
+    report: Option<As>,
+    /// Write the text to this file; what is there is replaced once the new one is whole
+    #[arg(short, long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    reading: Reading,
+}
+
+/// What a report looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum As {
+    /// Lines
+    Text,
+    /// One JSON object, with the text
+    Json,
+    /// One page that needs nothing else
+    Html,
+}
+
+impl Run for Convert {
+    fn run(self, terminal: &mut Terminal) -> Ended {
+        let roots = rules::roots(&self.files, "name the files to convert")?;
+        let loaded = self.reading.load(&roots);
+        let least = byway_config::diagnostic::Severity::Warning;
+        let said = rules::drawn(&loaded, least, terminal.message_colour);
+        if !said.is_empty() {
+            terminal.say(&said);
+        }
+        let Some(written) = writing::write(&loaded, self.to) else { return Err(rules::refusal(&loaded)) };
+        let rows = writing::rows(&loaded, &written);
+        if let Some(out) = &self.out {
+            replace(out, written.text.as_bytes())
+                .map_err(|fault| Failure::no_verdict(format!("{} cannot be written: {fault}", out.display())))?;
+        }
+        self.print(&rows, &loaded, &written, terminal)?;
+        let is_refused = loaded.remarks.refused > 0 || written.remarks.refused > 0;
+        Ok(if is_refused { Exit::Something } else { Exit::Done })
+    }
+}
+
+impl Convert {
+    fn print(
+        &self,
+        rows: &[Row],
+        loaded: &Loaded,
+        written: &Writing<'_>,
+        terminal: &mut Terminal,
+    ) -> Result<(), Failure> {
+        match self.report {
+            Some(As::Text) => terminal.print(&writing::text(rows, loaded, written, Named::All)),
+            Some(As::Json) => terminal.print(&format!("{:#}\n", writing::json(rows, loaded, written, self.to))),
+            Some(As::Html) => terminal.print(&writing::html(rows, loaded, written, self.to)),
+            None => {
+                if self.out.is_none() {
+                    terminal.print(&written.text)?;
+                }
+                // What is not exact is said whether it was asked for or not.
+                if rows.iter().any(|row| row.verdict != Verdict::Exact) {
+                    terminal.say(&writing::text(rows, loaded, written, Named::Inexact));
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+fn parse_to(text: &str) -> Result<&'static Format, String> {
+    let written = || FORMATS.iter().filter(|format| format.is_written()).map(|format| format.name).collect::<Vec<_>>();
+    match Format::named(text) {
+        Some(format) if format.is_written() => Ok(format),
+        Some(_) => Err(format!("`{text}` is read, not written; there are {}", written().join(", "))),
+        None => Err(format!("there are {}", written().join(", "))),
+    }
+}
