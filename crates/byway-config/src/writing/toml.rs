@@ -105,10 +105,12 @@ fn query_text(query: &QueryPolicy) -> Option<String> {
     })
 }
 
+/// The names that a subject takes, each with its tests.
+type Named<'c> = Vec<(&'c str, Vec<&'c Test>)>;
+
 /// The conditions of one sense as an inline table.
 fn conditions(all: &[Condition], is_negated: bool) -> Result<Option<String>, Cow<'static, str>> {
-    // Subject, name, and the tests of it.
-    let mut subjects: Vec<(&str, Vec<(&str, Vec<&Test>)>)> = Vec::new();
+    let mut subjects: Vec<(&str, Named<'_>)> = Vec::new();
     for condition in all.iter().filter(|condition| condition.negate == is_negated) {
         if !is_own_test(&condition.test) {
             return Err("a regex of another server in a condition".into());
