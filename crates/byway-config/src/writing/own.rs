@@ -11,7 +11,7 @@ use byway_core::RuleSet;
 use byway_core::condition::{Condition, Subject, Test};
 use byway_core::dialect::{BYWAY, CaptureForm, Dialect, LetterCase, QueryPolicy, TrailingSlash};
 use byway_core::regex::{Anchoring, Flavour};
-use byway_core::rule::Action;
+use byway_core::rule::{Action, RetryAfter};
 use byway_core::ruleset::{Order, RuleView, TableId, TableView};
 use byway_core::source::{PathPattern, Source};
 use byway_core::status::{ReplyStatus, StatusByMethod};
@@ -161,6 +161,15 @@ pub(crate) fn own<'s>(rule: RuleView<'s>, plan: &Plan) -> Result<OwnRule<'s>, Co
     let from = source.to_string();
     reads_back(&source, &from)?;
     let does = does(&rule, &source, plan)?;
+    if rule.pool().is_some() {
+        return Err("a pool of targets is not written yet".into());
+    }
+    if rule.window().is_some() || rule.unless_window().is_some() {
+        return Err("a window of time is not written yet".into());
+    }
+    if rule.extras().is_some() {
+        return Err("further header fields of the answer are not written yet".into());
+    }
     let conditions = rule.conditions();
     if conditions.iter().any(|condition| condition.or_next || matches!(condition.subject, Subject::Text(_))) {
         return Err("a condition of another server".into());
@@ -209,9 +218,11 @@ fn does(rule: &RuleView<'_>, source: &Source<'_>, plan: &Plan) -> Result<Does, C
                 _ => Err("a target that would read differently".into()),
             }
         }
-        Action::Reply { status, retry_after } if ReplyStatus::OWN.contains(&status) => {
-            Ok(Does::Reply { status, retry_after })
-        }
+        Action::Reply { status, retry_after } if ReplyStatus::OWN.contains(&status) => match retry_after {
+            None => Ok(Does::Reply { status, retry_after: None }),
+            Some(RetryAfter::Seconds(seconds)) => Ok(Does::Reply { status, retry_after: Some(seconds) }),
+            Some(RetryAfter::Window) => Err("a window of time is not written yet".into()),
+        },
         Action::Reply { .. } => Err("a status that only another server replies".into()),
         Action::Pass if plan.roots.last() == Some(&rule.table()) => Ok(Does::Pass),
         Action::Pass => Err("an exception that leaves the request to the next list: one file has no next list".into()),
