@@ -21,6 +21,9 @@ pub struct Decision<'s> {
     pub storing: Storing,
     /// Further fields of the answer; on a pass, of whatever answer it gets.
     pub fields: FieldLines<'s>,
+    /// The visitor's variants in the splits that were asked about, as `checkout=b,signup=a`; empty where there were none, or the
+    /// visitor is not counted.
+    pub variants: &'s str,
 }
 
 /// Header fields as they are sent: whole lines of HTTP/1.1, each with its CR and LF. Only the core makes them, of names that are

@@ -3,8 +3,10 @@
 //! The core has no clock, draws nothing and knows no time zone; whoever decides hands the moment in, and with it an
 //! [`Outlook`]: what is known of the windows and pools of a rule set.
 
+use crate::place::Places;
 use crate::pool::{MemberState, PoolOutlook};
 use crate::ruleset::RuleSet;
+use crate::split::Draws;
 use crate::window::{Span, Window};
 
 /// The moment in which a request is decided, and what is known of it.
@@ -22,12 +24,18 @@ pub struct Surroundings<'a> {
     pub turn: u32,
     /// What is known of the windows and pools of the rule set; `None` where nobody looked.
     pub outlook: Option<&'a Outlook>,
+    /// Who knows where addresses are; `None` where nobody does.
+    pub places: Option<&'a dyn Places>,
+    /// Who draws for visitors whom nobody has seen; without one they get the control.
+    pub draws: Option<&'a dyn Draws>,
+    /// The key by which every split knows the visitor, whatever the request says: for those who ask what would be.
+    pub visitor: Option<&'a str>,
 }
 
 impl Surroundings<'static> {
     /// This moment, in seconds since 1970-01-01T00:00:00Z, and nothing else known.
     pub const fn at(now: i64) -> Surroundings<'static> {
-        Surroundings { now, turn: 0, outlook: None }
+        Surroundings { now, turn: 0, outlook: None, places: None, draws: None, visitor: None }
     }
 }
 
@@ -37,7 +45,31 @@ impl<'a> Surroundings<'a> {
     where
         'a: 'b,
     {
-        Surroundings { now: self.now, turn: self.turn, outlook: Some(outlook) }
+        Surroundings { outlook: Some(outlook), ..self }
+    }
+
+    /// The same moment, with somebody who knows where addresses are.
+    pub const fn with_places<'b>(self, places: Option<&'b dyn Places>) -> Surroundings<'b>
+    where
+        'a: 'b,
+    {
+        Surroundings { places, ..self }
+    }
+
+    /// The same moment, with somebody who draws.
+    pub const fn with_draws<'b>(self, draws: Option<&'b dyn Draws>) -> Surroundings<'b>
+    where
+        'a: 'b,
+    {
+        Surroundings { draws, ..self }
+    }
+
+    /// The same moment, for the visitor of this key.
+    pub const fn with_visitor<'b>(self, visitor: Option<&'b str>) -> Surroundings<'b>
+    where
+        'a: 'b,
+    {
+        Surroundings { visitor, ..self }
     }
 }
 

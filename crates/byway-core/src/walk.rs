@@ -5,7 +5,7 @@
 //! against their source, asks their conditions, and carries out the first that holds.
 
 use crate::condition::Depends;
-use crate::decision::{Decision, FieldLines, Outcome, Redirect, Refusal, Reply, Storing};
+use crate::decision::{Decision, FieldLines, Outcome, Refusal, Storing};
 mod candidates;
 mod conditions;
 mod matching;
@@ -13,19 +13,23 @@ mod order;
 mod pairs;
 mod pooled;
 mod preflight;
+mod verdict;
+mod visitor;
 
 pub(crate) use candidates::{cell_hash, key_hash};
 
+use verdict::{Said, Verdict, What};
+
 use crate::dialect::{BYWAY, CaptureForm, Dialect, Preflight, QueryPolicy, SelfRedirect};
-use crate::location::{self, Expansion, Location, Relation, TargetBytes};
+use crate::location::{self, Expansion, Relation, TargetBytes};
 use crate::path;
+use crate::place::Place;
 use crate::pool::PoolId;
 use crate::regex::{MatcherCache, Span};
 use crate::request::Request;
 use crate::rule::Then;
 use crate::ruleset::shape::{self, Does, Shape};
 use crate::ruleset::{After, Blob, Cell, Order, Plane, RuleRef, RuleSet, Sections, Table, TableId};
-use crate::status::{RedirectStatus, ReplyStatus};
 use crate::surroundings::Surroundings;
 use crate::window::WindowId;
 
@@ -100,6 +104,7 @@ pub struct Scratch {
     location: Vec<u8>,
     vary: String,
     fields: String,
+    variants: String,
     working: Option<Vec<u8>>,
     working_query: Option<Option<Vec<u8>>>,
     slots: Vec<Vec<u8>>,
@@ -156,6 +161,7 @@ impl RuleSet {
         scratch.host.clear();
         scratch.vary.clear();
         scratch.fields.clear();
+        scratch.variants.clear();
         scratch.text_of = None;
         scratch.candidates.clear();
         scratch.cells.clear();
@@ -171,6 +177,7 @@ impl RuleSet {
                 vary: "",
                 storing: Storing::Forbidden,
                 fields: FieldLines::default(),
+                variants: "",
             };
         }
         let rules = self.sections();
@@ -186,6 +193,8 @@ impl RuleSet {
             scratch,
             watch,
             storing: Storing::Allowed,
+            place: None,
+            divided: Vec::new(),
             rewrites: 0,
             paths: 0,
             tables: 0,
@@ -193,9 +202,13 @@ impl RuleSet {
             pattern_failed: false,
         };
         let verdict = walk.run();
+        if !walk.divided.is_empty() {
+            walk.say_variants();
+        }
         let storing = walk.storing;
         scratch.host = host;
-        let said = Said { vary: &scratch.vary, storing, fields: FieldLines(&scratch.fields) };
+        let said =
+            Said { vary: &scratch.vary, storing, fields: FieldLines(&scratch.fields), variants: &scratch.variants };
         verdict.decision(rules, &scratch.location, said)
     }
 }
@@ -214,70 +227,10 @@ enum Flow {
     Leave,
 }
 
-struct Verdict {
-    rule: Option<RuleRef>,
-    what: What,
-}
-
-enum What {
-    Redirect(RedirectStatus),
-    Reply(ReplyStatus, Option<u32>),
-    Pass,
-    Refuse(Refusal),
-}
-
 /// The most tables that one request is led through: rules written by hand come nowhere near, and a walk ends.
 const TABLE_LIMIT: u32 = 10_000;
 /// How deep calls go: each is a frame of the stack.
 const CALL_LIMIT: u32 = 32;
-const PERMANENT_CACHE: &str = "max-age=3600";
-const TEMPORARY_CACHE: &str = "no-store";
-
-impl Verdict {
-    fn pass() -> Verdict {
-        Verdict { rule: None, what: What::Pass }
-    }
-
-    fn refuse(rule: RuleRef, why: Refusal) -> Verdict {
-        Verdict { rule: Some(rule), what: What::Refuse(why) }
-    }
-
-    fn decision<'s>(self, rules: Sections<'s>, location: &'s [u8], said: Said<'s>) -> Decision<'s> {
-        let shape = self.rule.map(|rule| rules.shape(rules.blob(rule).shape));
-        let cache_control = || match shape {
-            _ if said.storing == Storing::Forbidden => TEMPORARY_CACHE,
-            Some(shape) => shape.cache_control(),
-            None => "",
-        };
-        // Who is up today is no answer to keep, unless the rule says so; that nobody is, never.
-        let pooled = || shape.is_some_and(|shape| shape.pool().is_some());
-        let outcome = match self.what {
-            What::Pass => Outcome::Pass,
-            What::Refuse(why) => Outcome::Refuse(why),
-            What::Reply(status, retry_after) => {
-                let said = Some(cache_control()).filter(|text| !text.is_empty() && !pooled());
-                let cache_control = said.unwrap_or(TEMPORARY_CACHE);
-                Outcome::Reply(Reply { status, retry_after, cache_control })
-            }
-            What::Redirect(status) => match Location::of_written(location) {
-                None => Outcome::Refuse(Refusal::InvalidLocation),
-                Some(location) => {
-                    let usual = if status.is_permanent() && !pooled() { PERMANENT_CACHE } else { TEMPORARY_CACHE };
-                    let cache_control = Some(cache_control()).filter(|text| !text.is_empty()).unwrap_or(usual);
-                    Outcome::Redirect(Redirect { status, location, cache_control })
-                }
-            },
-        };
-        Decision { outcome, rule: self.rule, vary: said.vary, storing: said.storing, fields: said.fields }
-    }
-}
-
-/// What an answer says of caches, and beside.
-struct Said<'s> {
-    vary: &'s str,
-    storing: Storing,
-    fields: FieldLines<'s>,
-}
 
 struct Walk<'w, W> {
     rules: Sections<'w>,
@@ -290,6 +243,9 @@ struct Walk<'w, W> {
     scratch: &'w mut Scratch,
     watch: &'w mut W,
     storing: Storing,
+    /// Where the client is, once a rule wanted to know.
+    place: Option<Place>,
+    divided: Vec<visitor::Divided<'w>>,
     rewrites: u8,
     /// How often the path was written anew.
     paths: u32,

@@ -111,6 +111,10 @@ impl<'a> Cursor<'a> {
             }
         }
     }
+    /// How many bytes are left.
+    pub(crate) fn left(&self) -> usize {
+        self.bytes.len() - self.at
+    }
     /// Whether all that was read was there.
     pub(crate) fn is_sound(&self) -> bool {
         !self.overrun

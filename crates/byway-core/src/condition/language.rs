@@ -65,19 +65,10 @@ mod tests {
 
     fn preferred(field: &str) -> String {
         let fields = [("accept-language", field)];
-        let request = crate::Request {
-            method: "GET",
-            scheme: crate::Scheme::Http,
-            host: "",
-            port: 80,
-            path: b"/",
-            query: None,
-            fields: &fields,
-            address: [127, 0, 0, 1].into(),
-            local_port: 80,
-        };
+        let request = crate::Request { fields: &fields, ..crate::condition::tests::request() };
+        let seen = crate::condition::Seen::of(&request);
         let mut found = String::new();
-        (ROW.values)(&request, "", &mut |value| found = String::from_utf8_lossy(value).into_owned());
+        (ROW.values)(&seen, "", &mut |value| found = String::from_utf8_lossy(value).into_owned());
         found
     }
 

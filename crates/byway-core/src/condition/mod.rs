@@ -5,18 +5,25 @@
 //! any value of its subject passes its test; negated, when none does.
 
 mod address;
+mod asn;
+mod continent;
 mod cookie;
+mod country;
+mod crawler;
+mod eu;
 mod header;
 mod host;
 mod language;
 mod method;
 mod query;
 mod scheme;
+mod split;
 mod test;
 
 use std::fmt;
 use std::ops::Range;
 
+use crate::place::Place;
 use crate::request::Request;
 use crate::target::Piece;
 pub use test::{TESTS, Test, TestRow};
@@ -60,10 +67,40 @@ pub enum Depends {
     OnNamedField,
     /// The answer may be kept by nobody.
     OnClient,
+    /// The same, and the place of the client's address is looked up.
+    OnPlace,
+    /// The same, where visitors are divided at the moment.
+    OnVisitor,
+}
+
+/// A request, with what a subject asks of its surroundings. What no subject asks for is empty.
+#[derive(Clone, Copy)]
+pub struct Seen<'a> {
+    /// The request.
+    pub request: &'a Request<'a>,
+    /// Where its address is, for [`Depends::OnPlace`].
+    pub place: Place,
+    /// The visitor's variant, for [`Depends::OnVisitor`].
+    pub variant: &'a str,
+}
+
+impl<'a> Seen<'a> {
+    /// A request of which nothing more is asked.
+    pub fn of(request: &'a Request<'a>) -> Seen<'a> {
+        Seen { request, place: Place::default(), variant: "" }
+    }
+}
+
+impl<'a> std::ops::Deref for Seen<'a> {
+    type Target = Request<'a>;
+
+    fn deref(&self) -> &Request<'a> {
+        self.request
+    }
 }
 
 /// Calls the last with each value that a request has under a name.
-pub type Values = fn(&Request<'_>, &str, &mut dyn FnMut(&[u8]));
+pub type Values = fn(&Seen<'_>, &str, &mut dyn FnMut(&[u8]));
 
 /// One subject: how it is written, where its values are, how they compare.
 pub struct SubjectRow {
@@ -90,8 +127,22 @@ impl fmt::Debug for SubjectRow {
 }
 
 /// All subjects, in the order of their numbers in a compiled file: new ones are added at the end.
-pub const SUBJECTS: &[SubjectRow] =
-    &[method::ROW, scheme::ROW, host::ROW, header::ROW, cookie::ROW, query::ROW, address::ROW, language::ROW];
+pub const SUBJECTS: &[SubjectRow] = &[
+    method::ROW,
+    scheme::ROW,
+    host::ROW,
+    header::ROW,
+    cookie::ROW,
+    query::ROW,
+    address::ROW,
+    language::ROW,
+    country::ROW,
+    continent::ROW,
+    eu::ROW,
+    asn::ROW,
+    crawler::ROW,
+    split::ROW,
+];
 
 /// Why a condition is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -193,10 +244,32 @@ pub(crate) fn is_field_name(name: &str) -> bool {
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
 }
 
+pub(crate) use cookie::each as each_cookie;
+
 fn any_text(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
 fn same_bytes(value: &[u8], wanted: &str) -> bool {
     value == wanted.as_bytes()
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use crate::request::{NO_FIELDS, Request, Scheme};
+
+    /// A request for nothing in particular.
+    pub(crate) fn request() -> Request<'static> {
+        Request {
+            method: "GET",
+            scheme: Scheme::Http,
+            host: "",
+            port: 80,
+            path: b"/",
+            query: None,
+            fields: NO_FIELDS,
+            address: [127, 0, 0, 1].into(),
+            local_port: 80,
+        }
+    }
 }

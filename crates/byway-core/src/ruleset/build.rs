@@ -8,10 +8,11 @@ use std::fmt;
 
 use rapidhash::v3::{RapidSecrets, rapidhash_v3_seeded};
 
-use super::format::{BLOB_HEAD, CELL, HEADER, Section, traits};
+use super::format::{BLOB_HEAD, CELL, HEADER, Section};
 use super::named::Named;
 use super::rule_error::{RuleError, refused};
 use super::shape::{self, Kind};
+use super::traits;
 use super::writing::{Writing, looked_up, write_blob};
 use super::{After, Memory, Order, RuleRef, RuleSet, TableId, TableSpec};
 use crate::dialect::{DIALECTS, LetterCase, TrailingSlash, View};
@@ -554,6 +555,7 @@ impl Builder {
         file.add(Section::Texts, self.texts);
         file.add(Section::Pools, self.named.pools());
         file.add(Section::Windows, self.named.windows());
+        file.add(Section::Splits, self.named.splits());
     }
 }
 

@@ -9,12 +9,14 @@ use std::fmt;
 use rapidhash::v3::{RapidSecrets, rapidhash_v3_seeded};
 
 use super::shape::{self, Does, Kind, Shape};
+use super::traits;
 use super::{After, Data, Memory, Order, RuleRef, RuleSet, TableId};
 use crate::dialect::{BYWAY, DIALECTS, Dialect, LetterCase, TrailingSlash, View};
 use crate::index::hash::HashTable;
 use crate::index::pairs::Beginnings;
 use crate::index::trie::{NONE, Trie};
 use crate::pool::Pool;
+use crate::split::RawSplit;
 use crate::window::Window;
 use crate::wire::{Cursor, slice, u16_at, u32_at, u64_at};
 
@@ -55,22 +57,11 @@ pub(super) enum Section {
     Beginnings,
     Pools,
     Windows,
+    Splits,
 }
 
 impl Section {
-    pub(super) const COUNT: usize = Section::Windows as usize + 1;
-}
-
-/// What some rule of a set needs, so that sets without such rules pay nothing: bits in the header.
-pub(super) mod traits {
-    use crate::rule::Rule;
-
-    /// A preflight is answered.
-    pub(crate) const CORS: u32 = 1;
-
-    pub(crate) fn of(rule: &Rule<'_>) -> u32 {
-        if rule.extras.is_some_and(|extras| extras.cors.is_some()) { CORS } else { 0 }
-    }
+    pub(super) const COUNT: usize = Section::Splits as usize + 1;
 }
 
 /// Where each section is.
@@ -303,9 +294,38 @@ impl<'s> Sections<'s> {
         u32_at(self.bytes, 40)
     }
 
+    /// The splits, one after the other.
+    pub(crate) fn splits(&self) -> impl Iterator<Item = RawSplit<'s>> + use<'s> {
+        let section = self.section(Section::Splits);
+        let mut cursor = Cursor::new(section);
+        std::iter::from_fn(move || {
+            let split = (cursor.left() > 0).then(|| RawSplit::read(&mut cursor))?;
+            cursor.is_sound().then_some(split)
+        })
+    }
+
+    /// The split of this name.
+    pub(crate) fn split(&self, name: &str) -> Option<RawSplit<'s>> {
+        self.splits().find(|split| split.name == name)
+    }
+
     /// Whether some rule answers preflights.
     pub(crate) fn has_cors(&self) -> bool {
-        u32_at(self.bytes, 44) & traits::CORS != 0
+        self.traits() & traits::CORS != 0
+    }
+
+    /// Whether some rule asks where addresses are.
+    pub(super) fn needs_places(&self) -> bool {
+        self.traits() & traits::PLACES != 0
+    }
+
+    /// Whether some rule divides visitors.
+    pub(super) fn needs_draws(&self) -> bool {
+        self.traits() & traits::SPLITS != 0
+    }
+
+    fn traits(&self) -> u32 {
+        u32_at(self.bytes, 44)
     }
 
     /// The hash of a text with the seed of this rule set.
@@ -513,6 +533,10 @@ impl<'s> Sections<'s> {
             if !after || table.planes.0 as usize > planes || table.planes.1 != written {
                 return broken("a table leads nowhere");
             }
+        }
+        let splits = Cursor::new(self.section(Section::Splits));
+        if !crate::split::are_sound(splits) {
+            return broken("a split is cut short");
         }
         match self.roots().all(|root| usize::from(root.0) < self.table_count()) {
             true => Ok(()),

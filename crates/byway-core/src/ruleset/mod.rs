@@ -11,6 +11,7 @@ mod named;
 mod rule_error;
 pub(crate) mod shape;
 mod texts;
+mod traits;
 mod view;
 mod writing;
 
@@ -18,6 +19,7 @@ use std::fmt;
 
 use crate::dialect::Dialect;
 use crate::pool::Pool;
+use crate::split::Split;
 use crate::window::Window;
 pub use build::Builder;
 #[cfg(fuzzing)]
@@ -165,6 +167,21 @@ impl RuleSet {
     /// The names of the files that the rules were read from, by [`crate::rule::FileId`].
     pub fn files(&self) -> Vec<&str> {
         self.sections().files().collect()
+    }
+
+    /// Whether some rule asks where addresses are: without one nobody needs to know.
+    pub fn needs_places(&self) -> bool {
+        self.sections().needs_places()
+    }
+
+    /// Whether some rule divides visitors, and may want a draw.
+    pub fn needs_draws(&self) -> bool {
+        self.sections().needs_draws()
+    }
+
+    /// The splits.
+    pub fn splits(&self) -> impl Iterator<Item = Split> + '_ {
+        self.sections().splits().map(|split| split.owned())
     }
 
     pub(crate) fn sections(&self) -> Sections<'_> {

@@ -1,18 +1,20 @@
-//! What rules name: pools and windows, which may be described before or after the rules that name them.
+//! What rules name: pools, windows and splits, which may be described before or after the rules that name them.
 
 use super::Builder;
 use super::rule_error::{RuleError, refused};
 use crate::pool::{Balance, Down, Pool, PoolId};
 use crate::rule::{Action, RetryAfter, Rule};
+use crate::split::Split;
 use crate::target::TargetHost;
 use crate::window::{Window, WindowId};
 use crate::wire::Put;
 
-/// The pools and windows of a rule set that is being built.
+/// The pools, windows and splits of a rule set that is being built.
 #[derive(Default)]
 pub(super) struct Named {
     pools: Vec<Pool>,
     windows: Vec<Window>,
+    splits: Vec<Split>,
 }
 
 impl Builder {
@@ -53,6 +55,12 @@ impl Builder {
         }
         id
     }
+
+    /// Takes a split, by whose name conditions know it; one of the same name takes the place of the one before.
+    pub fn define_split(&mut self, split: Split) {
+        self.named.splits.retain(|known| known.name != split.name);
+        self.named.splits.push(split);
+    }
 }
 
 impl Named {
@@ -81,6 +89,12 @@ impl Named {
         let mut out = Vec::new();
         out.put_u32(self.pools.len() as u32);
         self.pools.iter().for_each(|pool| pool.encode(&mut out));
+        out
+    }
+
+    pub(super) fn splits(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        self.splits.iter().for_each(|split| split.encode(&mut out));
         out
     }
 

@@ -1,7 +1,7 @@
 //! What more a rule asks: scheme, port, time, query pairs, conditions; and what that does to caches.
 
 use super::{Aside, Walk, Watch};
-use crate::condition::{Depends, SUBJECTS, Tried, glob_matches, is_field_name};
+use crate::condition::{Depends, SUBJECTS, Seen, Tried, glob_matches, is_field_name};
 use crate::decision::Storing;
 use crate::dialect::QueryPolicy;
 use crate::location::TargetBytes;
@@ -90,9 +90,18 @@ impl<'w, W: Watch> Walk<'w, W> {
             return found != condition.negate;
         };
         let name = std::str::from_utf8(condition.name).unwrap_or_default();
+        let mut seen = Seen::of(self.request);
+        match row.depends {
+            Depends::OnPlace => seen.place = self.place(),
+            Depends::OnVisitor => match self.variant(name) {
+                Some(variant) => seen.variant = variant,
+                // A preflight says nothing of the visitor: it is answered where any of them may follow.
+                None => return true,
+            },
+            _ => {}
+        }
         self.note_dependence(row.depends, name);
-        let request = self.request;
-        (row.values)(request, name, &mut |value| {
+        (row.values)(&seen, name, &mut |value| {
             found = found || self.passes(key, &condition.test, value, row.equals);
         });
         found != condition.negate
@@ -137,8 +146,9 @@ impl<'w, W: Watch> Walk<'w, W> {
 
     pub(super) fn note_dependence(&mut self, depends: Depends, name: &str) {
         let field = match depends {
-            Depends::OnNothing => return,
-            Depends::OnClient => {
+            // What depends on the visitor says so itself: between a split's start and end.
+            Depends::OnNothing | Depends::OnVisitor => return,
+            Depends::OnClient | Depends::OnPlace => {
                 self.storing = Storing::Forbidden;
                 return;
             }

@@ -1,7 +1,7 @@
 //! What a rule answers with that the edge knows: the member of a pool that is up, and what is left of a window.
 
 use super::{Verdict, Walk, Watch, What};
-use crate::condition::{Depends, SUBJECTS};
+use crate::condition::{Depends, SUBJECTS, Seen};
 use crate::decision::Refusal;
 use crate::location;
 use crate::pool::{Balance, By, Down, MemberState, PoolId, PoolOutlook};
@@ -70,7 +70,7 @@ impl<'w, W: Watch> Walk<'w, W> {
         self.note_dependence(row.depends, name);
         let mut found = None;
         let mut seen = false;
-        (row.values)(self.request, name, &mut |value| {
+        (row.values)(&Seen::of(self.request), name, &mut |value| {
             if !seen {
                 found = known.of_key(value);
                 seen = true;
