@@ -102,6 +102,9 @@ fn ask(rules: &RuleSet, asked: Asked<'_>, around: &Surroundings<'_>) -> Answer {
     }
 }
 
+/// Rules, a method, and the fields of a request.
+type Case<'a> = (&'a RuleSet, &'a str, &'a [(&'a str, &'a str)]);
+
 /// Draws that count themselves.
 #[derive(Debug, Default)]
 struct Counting(Cell<u64>);
@@ -204,7 +207,7 @@ fn whoever_has_no_key_gets_the_control_and_no_draw() {
     let by_header = rules(&split(By::Header("x-user".to_owned()), vec![variant("b", 0, 1_000)]), 1);
     let draws = Counting::default();
     let around = Surroundings::at(0).with_draws(Some(&draws));
-    let cases: [(&RuleSet, &str, &[(&str, &str)]); 9] = [
+    let cases: [Case<'_>; 9] = [
         (&gated, "GET", &[]),
         (&gated, "GET", &[("cookie", "visitor=b")]),
         (&gated, "GET", &[("cookie", "consent=no; visitor=b")]),
@@ -221,7 +224,7 @@ fn whoever_has_no_key_gets_the_control_and_no_draw() {
         assert_eq!((answer.variants.as_str(), answer.storing), ("", Storing::Forbidden), "{method} {fields:?}");
     }
     assert_eq!(draws.0.get(), 0);
-    let drawn: [(&RuleSet, &str, &[(&str, &str)]); 4] = [
+    let drawn: [Case<'_>; 4] = [
         (&gated, "GET", &[("cookie", "consent=yes")]),
         (&open, "GET", &[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate")]),
         (&open, "POST", &[("sec-fetch-site", "same-origin"), ("origin", "https://example.com")]),
