@@ -7,12 +7,12 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwap;
 use byway_core::RuleSet;
-use byway_core::ruleset::RuleRef;
+use byway_core::ruleset::{IdentityNumbers, RuleRef};
 
 use crate::hits::{BLOCK, Hits, RuleHits};
 use crate::method::MethodClass;
@@ -28,12 +28,21 @@ pub struct Generation {
     hits: Box<[RuleHits]>,
     /// Hits of rules of the same identity in generations before.
     carried: Mutex<HashMap<u32, Hits>>,
+    /// Made when hits are first kept.
+    identities: OnceLock<IdentityNumbers>,
 }
 
 impl Generation {
     fn new(rules: RuleSet, number: u64, threads: usize) -> Generation {
         let hits = (0..threads.max(1)).map(|_| RuleHits::new(rules.len())).collect();
-        Generation { rules, number, loaded_at: SystemTime::now(), hits, carried: Mutex::default() }
+        Generation {
+            rules,
+            number,
+            loaded_at: SystemTime::now(),
+            hits,
+            carried: Mutex::default(),
+            identities: OnceLock::new(),
+        }
     }
 
     pub(crate) fn hit(&self, thread: usize, rule: RuleRef, method: MethodClass, second: i64) {
@@ -77,6 +86,24 @@ impl Generation {
                 }
             }
         }
+    }
+
+    /// The numbers of the identities of these rules, which are in the order of their own numbers.
+    pub fn with_identities<T>(&self, by_number: Vec<(u32, T)>) -> Vec<(u64, T)> {
+        let mut identified = Vec::with_capacity(by_number.len());
+        if by_number.is_empty() {
+            return identified;
+        }
+        let numbers = self.identities.get_or_init(|| self.rules.identity_numbers());
+        let mut wanted = by_number.into_iter().peekable();
+        for rule in self.rules.rules() {
+            match wanted.next_if(|(number, _)| *number == rule.number()) {
+                Some((_, what)) => identified.push((numbers.of(rule), what)),
+                None if wanted.peek().is_none() => break,
+                None => {}
+            }
+        }
+        identified
     }
 
     fn own_tally(&self, rule: u32) -> Hits {
@@ -197,6 +224,8 @@ pub struct Live {
     replacing: Arc<Mutex<()>>,
     /// Told of every generation that has served its time.
     retired: Arc<OnceLock<Retired>>,
+    /// Generations that are out of service and not dropped yet.
+    retiring: Arc<(Mutex<usize>, Condvar)>,
 }
 
 type Retired = Box<dyn Fn(&Generation) + Send + Sync>;
@@ -211,7 +240,12 @@ impl Live {
     /// Puts a first rule set in service, counted by so many threads ([`crate::Settings::threads`]).
     pub fn new(rules: RuleSet, threads: usize) -> Live {
         let first = Generation::new(rules, 1, threads);
-        Live { current: Arc::new(ArcSwap::from_pointee(first)), replacing: Arc::default(), retired: Arc::default() }
+        Live {
+            current: Arc::new(ArcSwap::from_pointee(first)),
+            replacing: Arc::default(),
+            retired: Arc::default(),
+            retiring: Arc::default(),
+        }
     }
 
     /// Has somebody told of every generation that no request uses any more, before it is dropped: its hits are final then.
@@ -241,8 +275,39 @@ impl Live {
         report.generation = new.number;
         self.current.store(new.clone());
         report.took = began.elapsed();
-        retire(old, new, self.retired.clone());
+        self.retire(old, new);
         Ok(report)
+    }
+
+    /// Waits until every generation that is out of service has been told of and dropped, but no longer than so long.
+    pub fn settle(&self, patience: Duration) {
+        let (count, none) = &*self.retiring;
+        let count = count.lock().unwrap_or_else(PoisonError::into_inner);
+        // Whoever ran out of patience goes on all the same.
+        drop(none.wait_timeout_while(count, patience, |count| *count > 0));
+    }
+
+    /// Waits until no thread uses the old generation, carries its hits over, tells of it and drops it.
+    fn retire(&self, old: Arc<Generation>, new: Arc<Generation>) {
+        let (retired, retiring) = (self.retired.clone(), self.retiring.clone());
+        *retiring.0.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        background("byway-retire", move || {
+            // Serving threads let go at their next request or tick; a minute is far beyond any of them.
+            for _ in 0..600 {
+                if Arc::strong_count(&old) == 1 {
+                    break;
+                }
+                // The last hold but ours sends no event when it is let go.
+                std::thread::park_timeout(Duration::from_millis(100));
+            }
+            carry_hits(&old, &new);
+            if let Some(tell) = retired.get() {
+                tell(&old);
+            }
+            drop(old);
+            *retiring.0.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+            retiring.1.notify_all();
+        });
     }
 
     pub(crate) fn cache(&self) -> LiveCache {
@@ -252,24 +317,6 @@ impl Live {
 
 /// One thread's copy of the pointer.
 pub(crate) type LiveCache = arc_swap::Cache<Arc<ArcSwap<Generation>>, Arc<Generation>>;
-
-/// Waits until no thread uses the old generation, carries its hits over and drops it.
-fn retire(old: Arc<Generation>, new: Arc<Generation>, retired: Arc<OnceLock<Retired>>) {
-    background("byway-retire", move || {
-        // Serving threads let go at their next request or tick; a minute is far beyond any of them.
-        for _ in 0..600 {
-            if Arc::strong_count(&old) == 1 {
-                break;
-            }
-            // The last hold but ours sends no event when it is let go.
-            std::thread::park_timeout(Duration::from_millis(100));
-        }
-        carry_hits(&old, &new);
-        if let Some(tell) = retired.get() {
-            tell(&old);
-        }
-    });
-}
 
 fn carry_hits(old: &Generation, new: &Generation) {
     let numbers = old.tallies();
@@ -297,8 +344,7 @@ pub fn background(name: &str, work: impl FnOnce() + Send + 'static) {
     let take = |work: &Mutex<Option<_>>| work.lock().unwrap_or_else(PoisonError::into_inner).take();
     let theirs = work.clone();
     let spawned = std::thread::Builder::new().name(name.into()).spawn(move || {
-        // On Linux a priority is a thread's own, in spite of the name. Without the right to lower it, it stays.
-        let _ = rustix::process::setpriority_process(None, 19);
+        give_way();
         if let Some(work) = take(&theirs) {
             work();
         }
@@ -308,6 +354,12 @@ pub fn background(name: &str, work: impl FnOnce() + Send + 'static) {
     {
         work();
     }
+}
+
+/// Gives this thread the lowest priority.
+pub fn give_way() {
+    // On Linux a priority is a thread's own, in spite of the name. Without the right to lower it, it stays.
+    let _ = rustix::process::setpriority_process(None, 19);
 }
 
 /// Identity and content of every rule as two hashes, sorted: 16 bytes a rule, and only while two sets are compared.

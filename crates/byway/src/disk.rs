@@ -43,3 +43,22 @@ impl Files for Disk {
         Ok(if is_folder { EntryKind::Folder } else { EntryKind::File })
     }
 }
+
+/// What the system said, in words for people and without its number.
+pub(crate) fn in_words(error: &io::Error) -> String {
+    let words = match error.kind() {
+        io::ErrorKind::NotFound => "it is not there",
+        io::ErrorKind::PermissionDenied => "this user may not",
+        io::ErrorKind::IsADirectory => "it is a folder",
+        io::ErrorKind::NotADirectory => "a part of its path is no folder",
+        io::ErrorKind::StorageFull => "the disk is full",
+        io::ErrorKind::QuotaExceeded => "this user's share of the disk is full",
+        io::ErrorKind::ReadOnlyFilesystem => "the disk can only be read",
+        io::ErrorKind::AddrInUse => "something else is there",
+        _ => {
+            let said = error.to_string();
+            return said.split_once(" (os error").map_or(said.clone(), |(words, _)| words.to_lowercase());
+        }
+    };
+    words.to_owned()
+}

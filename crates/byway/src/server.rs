@@ -4,13 +4,14 @@
 //! thread of their own at the lowest priority, whoever asked for them.
 
 use std::fs::OpenOptions;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use byway_config::own::server::{AccessLogFormat, AccessLogQueries, ServerSettings};
 use byway_server::listen::ListenFault;
+use byway_server::metrics::Figures;
 use byway_server::settings::{Log, LogFormat, Queries, Timing};
 use byway_server::signals::{self, Event, Then};
 use byway_server::watch::{self, Patience};
@@ -19,7 +20,9 @@ use byway_server::{Handle, ListenAddr, ListenError, Listener, Live, Loss, Server
 use crate::control::{self, Control, Request};
 use crate::demo::{self, Demo};
 use crate::exit::{Ended, Exit, Failure};
+use crate::hits::{self, IfDamaged, Keeper};
 use crate::observe::{self, Loads};
+use crate::prober::Prober;
 use crate::reloader::Reloader;
 use crate::rules::count;
 use crate::served::{Fresh, Served};
@@ -34,6 +37,9 @@ pub(crate) struct Wishes {
     pub(crate) allow_loss: bool,
     pub(crate) control: Option<PathBuf>,
     pub(crate) metrics: Option<String>,
+    pub(crate) hits: Option<PathBuf>,
+    pub(crate) probe: Option<Duration>,
+    pub(crate) damaged_hits: IfDamaged,
     pub(crate) log: Option<Log>,
 }
 
@@ -67,6 +73,9 @@ pub(crate) fn run(served: Served, wishes: &Wishes, terminal: &Terminal) -> Ended
         settings.unmatched = Unmatched::Pages(Arc::new(Demo::at(first.address())));
     }
     check_log(&settings)?;
+    let kept = wishes.hits.clone().or(written.hits.as_ref().map(PathBuf::from));
+    let hits_file = kept.clone();
+    let kept = kept.map(|path| hits::open(&path, wishes.damaged_hits)).transpose()?;
     let metrics = observe::door(wishes.metrics.as_deref().or(written.metrics.as_deref()))?;
     if metrics.is_some() {
         settings.timing = Timing::On;
@@ -77,12 +86,18 @@ pub(crate) fn run(served: Served, wishes: &Wishes, terminal: &Terminal) -> Ended
     let live = Live::new(rules, settings.threads());
     let is_demo = matches!(served, Served::Demo);
     let loads = Arc::new(Loads::first(began));
+    let written_probe = written.probe;
     let reloader = Reloader::start(served, written, live.clone(), loads.clone(), colour);
     let _control = control(wishes, &reloader)?;
     let _watch = watch(wishes, read.files, began, &reloader)?;
     let handle = Server::start(settings, live, listeners);
     let handle = Arc::new(handle.map_err(|error| Failure::no_verdict(format!("the server cannot start: {error}")))?);
-    let _metrics = metrics.map(|door| observe::start(door, handle.clone(), vec![loads])).transpose()?;
+    let keeper = kept.map(|store| Keeper::start(store, handle.live())).transpose()?;
+    let mut figures: Vec<Arc<dyn Figures>> = vec![loads];
+    figures.extend(keeper.as_ref().map(Keeper::figures));
+    let prober = prober(wishes.probe.or(written_probe), handle.live(), hits_file.as_deref())?;
+    figures.extend(prober.as_ref().map(Prober::figures));
+    let _metrics = metrics.map(|door| observe::start(door, handle.clone(), figures)).transpose()?;
     addresses.iter().for_each(|address| say(&format!("listening on {address}")));
     if let Some(metrics) = &_metrics {
         say(&format!("metrics on {}", metrics.address()));
@@ -107,6 +122,13 @@ pub(crate) fn run(served: Served, wishes: &Wishes, terminal: &Terminal) -> Ended
         }
     }
     Ok(Exit::Done)
+}
+
+/// Asks targets, where that is wanted.
+fn prober(every: Option<Duration>, live: &Live, hits: Option<&Path>) -> Result<Option<Prober>, Failure> {
+    let Some(every) = every else { return Ok(None) };
+    let store = hits.map(|path| hits::open(path, IfDamaged::Refuse)).transpose()?;
+    Prober::start(every, live, store).map(Some)
 }
 
 fn say_some(text: &str) {

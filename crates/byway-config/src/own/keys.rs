@@ -280,6 +280,12 @@ pub static SERVER: Section = Section {
         may("unmatched", Kind::Number(400, 599), "The status of what no rule takes; 404 by default."),
         may("trusted_proxies", Kind::Texts, "Networks whose forwarding fields count, as `10.0.0.0/8`."),
         may("stop_time", Kind::Duration, "How long open requests may take once the server is told to stop."),
+        may("hits", Kind::Text, "A database in which hits of rules outlive the server, as `byway.db`; off by default."),
+        may(
+            "probe",
+            Kind::Duration,
+            "How often every fixed target is asked whether it is there, as `6h`; off by default.",
+        ),
         may("metrics", Kind::Text, "Where Prometheus may ask, as `127.0.0.1:9307`; off by default."),
         may("limits", Kind::Table(&LIMITS), "What one client may ask for."),
         may("linger", Kind::Table(&LINGER), "What is read on after an answer that left before the body was there."),

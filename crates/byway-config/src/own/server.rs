@@ -21,6 +21,10 @@ pub struct ServerSettings {
     pub trusted_proxies: Vec<String>,
     /// How long open requests may take once the server is told to stop.
     pub stop_time: Option<Duration>,
+    /// The database in which hits are kept.
+    pub hits: Option<String>,
+    /// How often targets are asked whether they are there.
+    pub probe: Option<Duration>,
     /// Where metrics are served, as written.
     pub metrics: Option<String>,
     /// `[server.limits]`
@@ -110,6 +114,8 @@ pub(crate) fn read<'p>(page: &mut Page<'p>, value: &Value<'p>) -> Option<ServerS
         unmatched: server.number("unmatched").and_then(|number| u16::try_from(number).ok()),
         trusted_proxies: texts(page, &server, "trusted_proxies"),
         stop_time: duration(page, &server, "stop_time"),
+        hits: server.text("hits").map(str::to_owned),
+        probe: duration(page, &server, "probe"),
         metrics: server.text("metrics").map(str::to_owned),
         limits: section(page, &server, "limits", limits).unwrap_or_default(),
         linger: section(page, &server, "linger", linger).unwrap_or_default(),

@@ -9,6 +9,7 @@ mod format;
 mod memory;
 mod named;
 mod rule_error;
+mod numbers;
 pub(crate) mod shape;
 mod texts;
 mod traits;
@@ -28,6 +29,8 @@ pub(crate) use format::{Blob, Cell, HostKind, Plane, Sections, Table};
 pub use format::{MAGIC, OpenError};
 pub use memory::Memory;
 pub use rule_error::RuleError;
+pub use numbers::IdentityNumbers;
+pub use view::RuleView;
 pub(crate) use view::segments as segments_of;
 pub use view::{RuleView, TableView};
 

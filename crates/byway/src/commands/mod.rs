@@ -18,8 +18,11 @@ mod explain;
 mod formats;
 mod man;
 mod reload;
+mod rules;
 mod schema;
 mod serve;
+
+pub(crate) use rules::unreadable;
 
 /// Every command.
 pub(crate) static COMMANDS: &[Row] = &[
@@ -29,6 +32,7 @@ pub(crate) static COMMANDS: &[Row] = &[
     row::<convert::Convert>("convert", Shown::Always, "Write rules in another format, and say what became of each"),
     row::<codes::Codes>("codes", Shown::Always, "What each redirect status means, and which to use"),
     row::<clients::Clients>("clients", Shown::Always, "What each client does with each status and method"),
+    row::<rules::Rules>("rules", Shown::Always, "List rules with age, hits and ends; the unused, and where they lead"),
     row::<compile::Compile>("compile", Shown::UnderAll, "Write rule files as one file that opens at once"),
     row::<reload::Reload>(
         "reload",

@@ -3,11 +3,13 @@
 //! This file is the arguments; what runs is in `server.rs`, what the rules come from in `served.rs`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use byway_server::settings::{Log, LogFormat, Queries};
 
 use super::Run;
 use crate::exit::{Ended, Failure};
+use crate::hits::IfDamaged;
 use crate::rules::{self, Reading};
 use crate::served::{Scope, Served};
 use crate::server::{self, Wishes};
@@ -49,6 +51,15 @@ pub(crate) struct Serve {
     /// Where Prometheus may ask for /metrics, with /healthz and /readyz: `127.0.0.1:9307`; `:9307` is this machine alone
     #[arg(long, value_name = "ADDR")]
     metrics: Option<String>,
+    /// Keep hits of rules in this database over restarts, for `byway rules`
+    #[arg(long, value_name = "FILE")]
+    hits: Option<PathBuf>,
+    /// Set a damaged database of hits aside and begin a new one
+    #[arg(long)]
+    hits_fresh: bool,
+    /// Ask every target that stands fast whether it is there, so often: 6h
+    #[arg(long, value_name = "EVERY", value_parser = parse_every)]
+    probe: Option<Duration>,
     /// Write a line for each request to this file
     #[arg(long, value_name = "FILE")]
     access_log: Option<PathBuf>,
@@ -71,6 +82,11 @@ enum Format {
     Combined,
     /// One JSON object a line, with the rule
     Json,
+}
+
+fn parse_every(text: &str) -> Result<Duration, String> {
+    let parsed = byway_config::own::server::parse_duration(text).filter(|every| *every >= Duration::from_secs(1));
+    parsed.ok_or_else(|| "write a number and `s`, `m` or `h`, as 6h; at least 1s".to_owned())
 }
 
 impl Run for Serve {
@@ -105,6 +121,9 @@ impl Serve {
             allow_loss: self.allow_loss,
             control: self.control.clone(),
             metrics: self.metrics.clone(),
+            hits: self.hits.clone(),
+            probe: self.probe,
+            damaged_hits: if self.hits_fresh { IfDamaged::SetAside } else { IfDamaged::Refuse },
             log: self.access_log.as_ref().map(|path| Log {
                 path: path.clone(),
                 format: match self.access_log_format {

@@ -5,6 +5,7 @@
 mod browser;
 mod corpus;
 mod examples;
+mod hits;
 mod operating;
 mod reloads;
 mod running;
