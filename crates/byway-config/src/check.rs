@@ -109,7 +109,7 @@ pub fn check(loaded: &Loaded, files: &dyn Files, options: &CheckOptions) -> Repo
             findings.push(Diagnostic::warning("no-rules", "there is no rule: every request passes").help(help));
         }
         let mut locator = Locator::new(files, &loaded.files);
-        lints::run(rules, options.now, loaded.targets, &mut locator, &mut findings);
+        lints::run(loaded, rules, options.now, &mut locator, &mut findings);
         run_examples(loaded, &mut locator, options.now, &mut findings);
     }
     Report { examples: loaded.examples.len(), ..findings.into_report() }

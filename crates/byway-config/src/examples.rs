@@ -16,11 +16,13 @@ use std::ops::Range;
 
 use byway_core::decision::{Decision, Outcome};
 use byway_core::host::split_authority;
+use byway_core::pool::MemberState;
 use byway_core::request::{Request, Scheme};
 use byway_core::ruleset::{RuleRef, RuleSet, Scratch};
 use byway_core::status::RedirectStatus;
-use byway_core::surroundings::Surroundings;
+use byway_core::surroundings::{Outlook, Surroundings};
 
+use crate::calendar;
 use crate::diagnostic::Diagnostic;
 use crate::own::instant;
 use crate::span::Span;
@@ -197,8 +199,23 @@ impl Case {
 
     /// What the rules say of it, and which rule says so.
     pub fn decide(&self, rules: &RuleSet, now: i64, scratch: &mut Scratch) -> (Expected, Option<RuleRef>) {
-        let around = Surroundings::at(self.at.unwrap_or(now));
-        let decision = rules.decide(&self.request(), &around, scratch);
+        self.decide_in(rules, &Surroundings::at(self.at.unwrap_or(now)), scratch)
+    }
+
+    /// The same, with the windows of the rules open as their calendars say.
+    pub fn decide_by_calendar(&self, rules: &RuleSet, now: i64, scratch: &mut Scratch) -> (Expected, Option<RuleRef>) {
+        let now = self.at.unwrap_or(now);
+        let outlook = Outlook::of(rules, |window| calendar::spans(&window.when, now), |_, _| MemberState::UNSEEN);
+        self.decide_in(rules, &Surroundings::at(now).with(&outlook), scratch)
+    }
+
+    fn decide_in(
+        &self,
+        rules: &RuleSet,
+        around: &Surroundings<'_>,
+        scratch: &mut Scratch,
+    ) -> (Expected, Option<RuleRef>) {
+        let decision = rules.decide(&self.request(), around, scratch);
         (Expected::of(&decision), decision.rule)
     }
 
@@ -334,7 +351,7 @@ impl Example {
 
     /// What is to be said where the rules do something else, and which rule does it.
     pub fn failure(&self, rules: &RuleSet, now: i64, scratch: &mut Scratch) -> Option<(Diagnostic, Option<RuleRef>)> {
-        let (found, rule) = self.case.decide(rules, now, scratch);
+        let (found, rule) = self.case.decide_by_calendar(rules, now, scratch);
         if self.case.expected.is_met_by(&found) {
             return None;
         }

@@ -2,11 +2,14 @@
 //!
 //! No list of rules is kept. A reader makes one borrowed [`Rule`], hands it in, and reuses its buffers.
 
+use std::path::PathBuf;
+
 use byway_core::rule::{Action, Rule};
 use byway_core::ruleset::{Builder, TableId};
 use byway_core::target::{Target, TargetHost};
 
 use crate::examples::Example;
+use crate::own::named::Names;
 use crate::own::policy::Policy;
 
 /// What is kept while rules are read.
@@ -15,7 +18,15 @@ pub(crate) struct Intake {
     pub(crate) policy: Policy,
     pub(crate) examples: Vec<Example>,
     pub(crate) pushed: u64,
+    pub(crate) names: Names,
+    /// The folder of the file that is being read.
+    pub(crate) folder: PathBuf,
+    /// The moment at which windows are looked at ahead.
+    pub(crate) now: i64,
 }
+
+/// 2027-01-01T00:00:00Z: that a window never comes or overlaps itself is true of every year, so any moment shows it.
+const LOOKED_AT: i64 = 1_798_761_600;
 
 /// Why a rule was not taken.
 #[derive(Debug)]
@@ -27,7 +38,15 @@ pub(crate) struct Refused {
 
 impl Intake {
     pub(crate) fn new(seed: u64) -> Intake {
-        Intake { builder: Builder::new(seed), policy: Policy::default(), examples: Vec::new(), pushed: 0 }
+        Intake {
+            builder: Builder::new(seed),
+            policy: Policy::default(),
+            examples: Vec::new(),
+            pushed: 0,
+            names: Names::default(),
+            folder: PathBuf::new(),
+            now: LOOKED_AT,
+        }
     }
 
     /// Takes a rule, unless the policy or the builder refuses it.

@@ -4,6 +4,7 @@
 //! argument, and whoever calls prints. [`load::load`] reads what a person named into one [`byway_core::RuleSet`];
 //! [`check::check`] runs lints and examples over it. Reading gathers: every mistake of a file is named in one go, each with its place and one help.
 
+pub mod calendar;
 pub mod check;
 pub mod diagnostic;
 pub mod examples;

@@ -58,6 +58,8 @@ pub struct Loaded {
     pub settings: ServerSettings,
     /// Where the rules may lead.
     pub targets: Targets,
+    /// How old a temporary redirect may be, in seconds, where `[policy]` says so.
+    pub temporary_max_age: Option<i64>,
     /// What was said of the text, in the order in which it was read.
     pub diagnostics: Vec<Diagnostic>,
     /// How many errors there were, those counted but not kept among them.
@@ -281,6 +283,7 @@ impl<'l> Loader<'l> {
     fn own_file(&mut self, path: &Path, reader: &mut dyn Read, standing: Standing, under: &Under) {
         let file = self.add_file(path, formats::OWN);
         let Some(text) = self.read_text(path, file, reader) else { return };
+        self.intake.folder = path.parent().unwrap_or(Path::new("")).to_owned();
         let said = own::read(&text, file, standing, under.own, &mut self.intake, &mut self.diagnostics);
         if let Some((settings, span)) = said.server {
             self.take_server(settings, span);
@@ -455,7 +458,8 @@ impl<'l> Loader<'l> {
         self.diagnostics.push(Diagnostic::error("bad-compiled", message).help("compile the rules again"));
     }
 
-    fn finish(self) -> Loaded {
+    fn finish(mut self) -> Loaded {
+        self.intake.names.finish(&mut self.diagnostics);
         let errors = self.diagnostics.errors();
         let targets = self.intake.policy.target_hosts.clone();
         let rules = match (errors, self.compiled) {
@@ -470,6 +474,7 @@ impl<'l> Loader<'l> {
         };
         Loaded {
             targets,
+            temporary_max_age: self.intake.policy.temporary_max_age,
             rules,
             settings: self.server.map(|(settings, _)| settings).unwrap_or_default(),
             diagnostics: self.diagnostics.finish(|file| table.name(file)),

@@ -62,16 +62,40 @@ fn kind(kind: &Kind) -> Value {
         // A TOML date arrives as a text.
         Kind::Instant => json!({ "type": "string", "pattern": "^\\d{4}-\\d{2}-\\d{2}" }),
         Kind::Cache => json!({ "anyOf": [{ "type": "string", "minLength": 1 }, { "type": "integer", "minimum": 0 }] }),
-        Kind::Duration => json!({ "type": "string", "pattern": "^\\d+ ?(ms|s|m|min|h)$" }),
+        Kind::Duration => json!({ "type": "string", "pattern": "^\\d+ ?(ms|s|m|min|h|d)$" }),
         Kind::Size => {
             json!({ "anyOf": [{ "type": "string", "pattern": "^\\d+ ?(B|KiB|MiB|GiB|kB|MB|GB)?$" }, { "type": "integer", "minimum": 0 }] })
         }
         Kind::Includes => json!({ "type": "array", "items": { "anyOf": [{ "type": "string" }, section(&INCLUDE)] } }),
         Kind::TableOrFalse(table) => json!({ "anyOf": [section(table), { "const": false }] }),
         Kind::Flag => json!({ "type": "boolean" }),
+        Kind::Period => json!({ "type": "string", "pattern": PERIOD }),
+        Kind::Review => json!({ "type": "string", "pattern": format!("{PERIOD}|^\\d{{4}}-\\d{{2}}-\\d{{2}}") }),
+        Kind::Clock => json!({ "type": "string", "pattern": "^\\d{2}:\\d{2}" }),
+        Kind::RetryAfter => {
+            json!({ "anyOf": [{ "type": "integer", "minimum": 0 }, { "type": "string", "pattern": "^(window|\\d+ ?(ms|s|m|min|h|d))$" }] })
+        }
+        Kind::Members => members(),
+        Kind::Tiers => json!({ "anyOf": [members(), { "type": "array", "items": members() }] }),
+        Kind::MonthDay => {
+            json!({ "anyOf": [{ "type": "string" }, { "type": "integer", "minimum": 1, "maximum": 31 }] })
+        }
+        Kind::Numbers => {
+            let number = json!({ "type": "integer" });
+            json!({ "anyOf": [number, { "type": "array", "items": number }] })
+        }
+        Kind::Down => json!({ "anyOf": [{ "enum": ["last-standby"] }, section(&crate::own::keys::DOWN)] }),
+        Kind::Named(table) => json!({ "type": "object", "additionalProperties": section(table) }),
         Kind::Table(table) => section(table),
         Kind::Tables(table) => json!({ "type": "array", "items": section(table) }),
     }
+}
+
+/// `90d`, `12w`, `6mo`, `1y`.
+const PERIOD: &str = r"^\d+ ?(d|w|mo|y)$";
+
+fn members() -> Value {
+    json!({ "type": "array", "items": { "anyOf": [{ "type": "string" }, section(&crate::own::keys::MEMBER)] } })
 }
 
 fn status() -> Value {

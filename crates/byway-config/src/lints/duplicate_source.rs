@@ -66,7 +66,7 @@ impl Watcher for DuplicateSource {
         if text != self.text || !is_before || passes_on {
             return;
         }
-        scene.report(&LINT, |locator| {
+        scene.report(&LINT, &seen.rule, |locator| {
             let message = match other.action == seen.action {
                 true => format!("`{}` stands here a second time", seen.source),
                 false => format!("`{}` stands here a second time, with another answer that nobody gets", seen.source),

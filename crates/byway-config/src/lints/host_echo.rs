@@ -44,7 +44,7 @@ impl Watcher for HostEcho {
             return;
         }
         if target.host() == TargetHost::FromRequest {
-            scene.report(&LINT, |locator| {
+            scene.report(&LINT, &seen.rule, |locator| {
                 let parts = locator.parts(&seen.rule);
                 let mut diagnostic = Diagnostic::note(LINT.name, "the location names whatever host was asked for")
                     .help("name the hosts, or make sure that unknown ones are refused in front");

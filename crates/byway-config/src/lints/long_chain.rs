@@ -54,7 +54,7 @@ to = "/2025"
 
 pub(super) fn report(seen: &Seen<'_>, walked: &Walked, scene: &mut Scene<'_, '_>) {
     let end = flattened(seen, walked, scene);
-    scene.report(&LINT, |locator| {
+    scene.report(&LINT, &seen.rule, |locator| {
         let parts = locator.parts(&seen.rule);
         let count = walked.chain.redirects();
         let mut diagnostic = Diagnostic::warning(LINT.name, format!("{count} redirects: {}", line(&walked.chain)));

@@ -44,7 +44,8 @@ to = "/b"
 
 pub(super) fn report(chain: &Chain, ring: &[RuleRef], scene: &mut Scene<'_, '_>) {
     let rules = scene.rules;
-    scene.report(&LINT, |locator| {
+    let Some(first) = ring.first().map(|rule| rules.rule(*rule)) else { return };
+    scene.report(&LINT, &first, |locator| {
         let mut diagnostic = Diagnostic::error(LINT.name, format!("this never ends: {}", line(chain)));
         let mut spans = ring.iter().take(SHOWN).filter_map(|rule| locator.source(&rules.rule(*rule)));
         diagnostic.primary = spans.next();

@@ -68,7 +68,7 @@ impl Watcher for MissingTwin {
         if leads_to_twin || case.decide(scene.rules, scene.now, &mut self.scratch).0 != Expected::Pass {
             return;
         }
-        scene.report(&LINT, |locator| {
+        scene.report(&LINT, &seen.rule, |locator| {
             let parts = locator.parts(&seen.rule);
             let mut diagnostic = Diagnostic::note(LINT.name, format!("`{}` has no rule", case.path));
             diagnostic = match (&parts.source, parts.is_toml) {

@@ -11,8 +11,12 @@ mod long_chain;
 mod loops;
 mod missing_twin;
 mod open_redirect;
+mod over;
+mod past_review;
 mod permanent_with_end;
+mod pooled_permanent;
 mod redirect_to_itself;
+mod stale_temporary;
 mod tail_dropped;
 mod unreachable;
 
@@ -24,6 +28,7 @@ use byway_core::source::{PathPattern, Source};
 
 use crate::check::{Count, Report};
 use crate::diagnostic::{Diagnostic, Severity};
+use crate::load::Loaded;
 use crate::locate::Locator;
 
 /// A lint.
@@ -49,6 +54,10 @@ pub static LINTS: &[&Lint] = &[
     &long_chain::LINT,
     &tail_dropped::LINT,
     &permanent_with_end::LINT,
+    &pooled_permanent::LINT,
+    &past_review::LINT,
+    &stale_temporary::LINT,
+    &over::LINT,
     &host_echo::LINT,
     &missing_twin::LINT,
 ];
@@ -63,6 +72,10 @@ fn watchers() -> Vec<Box<dyn Watcher>> {
         Box::new(redirect_to_itself::RedirectToItself),
         Box::new(tail_dropped::TailDropped),
         Box::new(permanent_with_end::PermanentWithEnd),
+        Box::new(pooled_permanent::PooledPermanent),
+        Box::new(past_review::PastReview),
+        Box::new(stale_temporary::StaleTemporary),
+        Box::new(over::Over),
         Box::new(host_echo::HostEcho),
         Box::new(missing_twin::MissingTwin::default()),
     ]
@@ -118,11 +131,22 @@ pub(crate) struct Scene<'a, 'l> {
     pub(crate) now: i64,
     /// How far captures may lead.
     pub(crate) targets: Targets,
+    /// How old a temporary redirect may be, in seconds.
+    pub(crate) temporary_max_age: i64,
 }
 
 impl Scene<'_, '_> {
     /// Reports a finding about a rule; `make` is called only for those that are kept.
-    pub(crate) fn report(&mut self, lint: &Lint, make: impl FnOnce(&mut Locator<'_>) -> Diagnostic) {
+    pub(crate) fn report(
+        &mut self,
+        lint: &Lint,
+        rule: &RuleView<'_>,
+        make: impl FnOnce(&mut Locator<'_>) -> Diagnostic,
+    ) {
+        // Somebody has looked at it and accepted it.
+        if rule.allows(lint.name) {
+            return;
+        }
         if self.findings.count(lint.severity, lint.name) {
             let diagnostic = make(self.locator);
             self.findings.keep(diagnostic);
@@ -139,9 +163,13 @@ pub(crate) trait Watcher {
     fn end(&mut self, _scene: &mut Scene<'_, '_>) {}
 }
 
+/// Half a year: search engines take a temporary redirect for a permanent one after months.
+const TEMPORARY_MAX_AGE: i64 = 180 * 86_400;
+
 /// Runs all lints.
-pub(crate) fn run(rules: &RuleSet, now: i64, targets: Targets, locator: &mut Locator<'_>, findings: &mut Findings) {
-    let mut scene = Scene { rules, locator, findings, now, targets };
+pub(crate) fn run(loaded: &Loaded, rules: &RuleSet, now: i64, locator: &mut Locator<'_>, findings: &mut Findings) {
+    let temporary_max_age = loaded.temporary_max_age.unwrap_or(TEMPORARY_MAX_AGE);
+    let mut scene = Scene { rules, locator, findings, now, targets: loaded.targets, temporary_max_age };
     let mut watchers = watchers();
     for rule in rules.rules() {
         let seen = Seen::of(rule);
@@ -215,7 +243,7 @@ mod tests {
         rest.split_once("```").expect("an end of the block").0
     }
 
-    fn checked(text: &str) -> (Report, MemoryFiles, crate::load::Loaded) {
+    fn checked(text: &str) -> (Report, MemoryFiles, Loaded) {
         let files = MemoryFiles::new([("byway.toml", text)]);
         let loaded = load(&files, &["byway.toml".as_ref()], &LoadOptions::default());
         assert!(loaded.rules.is_some(), "{text}\n{:?}", loaded.diagnostics);

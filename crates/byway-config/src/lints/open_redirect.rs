@@ -45,7 +45,7 @@ impl Watcher for OpenRedirect {
             return;
         }
         if target.host() == TargetHost::FromCapture {
-            scene.report(&LINT, |locator| {
+            scene.report(&LINT, &seen.rule, |locator| {
                 let parts = locator.parts(&seen.rule);
                 let mut diagnostic = Diagnostic::error(LINT.name, "whoever writes the link chooses the host").help(
                     "name the hosts, one rule each, or bound them: `[policy] target_hosts = [\"*.example.com\"]`",

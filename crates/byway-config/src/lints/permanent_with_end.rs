@@ -47,7 +47,7 @@ impl Watcher for PermanentWithEnd {
             return;
         }
         let (status, until) = (*status, seen.rule.until().unwrap_or_default());
-        scene.report(&LINT, |locator| {
+        scene.report(&LINT, &seen.rule, |locator| {
             let parts = locator.parts(&seen.rule);
             let written = if status.get.is_permanent() { status.get } else { status.other };
             let temporary = temporary(written);

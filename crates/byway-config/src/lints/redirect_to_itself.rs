@@ -54,7 +54,7 @@ impl Watcher for RedirectToItself {
             None => is_here(&target.to_string(), &seen.source),
         };
         if is_same {
-            scene.report(&LINT, |locator| {
+            scene.report(&LINT, &seen.rule, |locator| {
                 let parts = locator.parts(&seen.rule);
                 let mut diagnostic = Diagnostic::warning(LINT.name, "this rule leads to where it is, and does nothing")
                     .help("take it out, or write another target");

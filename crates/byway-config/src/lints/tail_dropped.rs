@@ -45,7 +45,7 @@ impl Watcher for TailDropped {
         if !seen.has_tail() || !target.is_constant() {
             return;
         }
-        scene.report(&LINT, |locator| {
+        scene.report(&LINT, &seen.rule, |locator| {
             let parts = locator.parts(&seen.rule);
             let source = seen.source.to_string();
             let mut diagnostic =

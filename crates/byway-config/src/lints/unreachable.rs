@@ -84,7 +84,7 @@ impl Watcher for Unreachable {
             }
             if let Some(hider) = self.hider(&seen, rules, scene.now) {
                 let hider = rules.rule(hider);
-                scene.report(&LINT, |locator| {
+                scene.report(&LINT, &seen.rule, |locator| {
                     let mut diagnostic =
                         Diagnostic::warning(LINT.name, format!("no request reaches `{}`", seen.source));
                     diagnostic.primary = locator.source(&seen.rule);

@@ -165,7 +165,7 @@ fn ceiling(instant: Timestamp) -> i64 {
 }
 
 /// The first instant at which the clocks of a zone show this time or a later one.
-fn first_instant(local: DateTime, zone: &TimeZone) -> Option<Timestamp> {
+pub(crate) fn first_instant(local: DateTime, zone: &TimeZone) -> Option<Timestamp> {
     match zone.to_ambiguous_timestamp(local).offset() {
         AmbiguousOffset::Unambiguous { offset } | AmbiguousOffset::Fold { before: offset, .. } => {
             offset.to_timestamp(local).ok()

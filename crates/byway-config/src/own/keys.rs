@@ -77,6 +77,26 @@ pub enum Kind {
     Includes,
     /// A table.
     Table(&'static Section),
+    /// A time in days, weeks, months or years, as `90d`.
+    Period,
+    /// A period, or a date.
+    Review,
+    /// A time of the clock.
+    Clock,
+    /// Seconds, a time, or `window`.
+    RetryAfter,
+    /// Members of a pool.
+    Members,
+    /// Members of a pool, or lists of them.
+    Tiers,
+    /// A day of a month.
+    MonthDay,
+    /// A whole number, or several.
+    Numbers,
+    /// What a pool does when nobody is up.
+    Down,
+    /// A table whose entries a person names.
+    Named(&'static Section),
     /// A list of tables.
     Tables(&'static Section),
 }
@@ -118,6 +138,12 @@ const SLASH: Key =
 const CASE: Key = may("case", Kind::Word(CASE_WORDS), "`ignore` makes `/A` and `/a` one; `exact` by default.");
 const CACHE: Key =
     may("cache", Kind::Cache, "`Cache-Control` of the answer: `no-store`, `max-age=60`, or a number of seconds.");
+const REVIEW: Key =
+    may("review", Kind::Review, "When somebody wants to look at it again: so long after `since`, as `90d`, or a date.");
+const ALLOW: Key =
+    may("allow", Kind::Texts, "Findings of `byway check` that are accepted for this rule, as `host-echo`.");
+const WINDOW_KEY: Key = may("window", Kind::Text, "It holds only while this window is open.");
+const UNLESS_WINDOW: Key = may("unless_window", Kind::Text, "It holds only while this window is closed.");
 const QUERY: Key = may("query", Kind::Query, "What becomes of the request's query; `keep` by default.");
 const STATUS: Key = may(
     "status",
@@ -149,6 +175,8 @@ pub static ROOT: Section = Section {
         may("include", Kind::Includes, "Other files: paths, patterns, or tables with a file and how to read it."),
         may("zone", Kind::Text, "The time zone of dates and times in this file that name none, as `Europe/Berlin`."),
         EXAMPLES,
+        may("pool", Kind::Named(&POOL), "Origins of which some may be down."),
+        may("window", Kind::Named(&WINDOW), "Spans of time in which rules hold."),
         may("defaults", Kind::Table(&DEFAULTS), "What the rules of this file have where they say nothing."),
         may("cors", Kind::Table(&CORS), "Which pages of other origins may follow the rules of this file."),
         may("redirect", Kind::Tables(&REDIRECT), "Send the client elsewhere."),
@@ -188,10 +216,19 @@ pub static REDIRECT: Section = Section {
         PRIORITY,
         SINCE,
         UNTIL,
+        WINDOW_KEY,
+        UNLESS_WINDOW,
+        REVIEW,
+        ALLOW,
         SLASH,
         CASE,
         CACHE,
         LOCATION,
+        may(
+            "pool",
+            Kind::Text,
+            "The pool whose member that is up supplies scheme, host and port; `to` then begins with `/`.",
+        ),
         CORS_KEY,
         DEPRECATION,
         SUNSET,
@@ -211,7 +248,11 @@ pub static REPLY: Section = Section {
             Kind::OneOf(&[404, 410, 451, 503]),
             "404, 410 (gone for good), 451 (legal reasons) or 503 (for now).",
         ),
-        may("retry_after", Kind::Number(0, u32::MAX as i64), "`Retry-After` in seconds, with 503."),
+        may(
+            "retry_after",
+            Kind::RetryAfter,
+            "`Retry-After` with 503: seconds, a time as `30s`, or `window`, what is left of the rule's window.",
+        ),
         WHEN,
         UNLESS,
         ID,
@@ -221,6 +262,10 @@ pub static REPLY: Section = Section {
         PRIORITY,
         SINCE,
         UNTIL,
+        WINDOW_KEY,
+        UNLESS_WINDOW,
+        REVIEW,
+        ALLOW,
         SLASH,
         CASE,
         CACHE,
@@ -236,7 +281,25 @@ pub static REPLY: Section = Section {
 pub static PASS: Section = Section {
     title: "[[pass]]",
     help: "An exception: what this takes is left to the tables after this one.",
-    keys: &[FROM, WHEN, UNLESS, ID, GROUP, OWNER, NOTE, PRIORITY, SINCE, UNTIL, SLASH, CASE, EXAMPLES],
+    keys: &[
+        FROM,
+        WHEN,
+        UNLESS,
+        ID,
+        GROUP,
+        OWNER,
+        NOTE,
+        PRIORITY,
+        SINCE,
+        UNTIL,
+        WINDOW_KEY,
+        UNLESS_WINDOW,
+        REVIEW,
+        ALLOW,
+        SLASH,
+        CASE,
+        EXAMPLES,
+    ],
 };
 
 /// `[cors]`, and `cors` of a rule
@@ -266,7 +329,96 @@ pub static POLICY: Section = Section {
             Kind::Texts,
             "Hosts to which rules may send: `example.com`, `*.example.com`. Any way out of the list is an error.",
         ),
+        may(
+            "temporary_max_age",
+            Kind::Period,
+            "How old a temporary redirect may be before `check` asks whether it is one; `180d` by default.",
+        ),
         may("origin", Kind::Text, "The public origin, as `https://www.example.com`, for `location = \"absolute\"`."),
+    ],
+};
+
+/// `[pool.NAME]`
+pub static POOL: Section = Section {
+    title: "[pool.NAME]",
+    help: "Origins of which some may be down; a rule that names the pool sends to one that is up.",
+    keys: &[
+        must("members", Kind::Members, "Origins, as `https://eu1.example.com` or `{ url = \"…\", weight = 2 }`."),
+        may(
+            "standby",
+            Kind::Tiers,
+            "Members that are asked only when none of those before is up; lists in the list are further tiers.",
+        ),
+        may(
+            "balance",
+            Kind::Word(&["first", "round-robin", "hash"]),
+            "Who of those that are up is chosen; `first` by default.",
+        ),
+        may("by", Kind::Text, "With `hash`: `cookie:NAME`, `header:NAME`, `query:NAME`, `address` or `path`."),
+        may("health", Kind::Table(&HEALTH), "How members are asked whether they are well; without it all count as up."),
+        may("slow_start", Kind::Duration, "How long a member that came back takes to its full weight."),
+        may("down", Kind::Down, "What is done when nobody is up: 503 by default, or `last-standby`."),
+    ],
+};
+
+/// A member with a weight.
+pub static MEMBER: Section = Section {
+    title: "a member",
+    help: "An origin and its share.",
+    keys: &[
+        must("url", Kind::Text, "Scheme, host and port, as `https://eu1.example.com`."),
+        may("weight", Kind::Number(0, 1_000), "Its share beside the others of its tier; 1 by default."),
+    ],
+};
+
+/// `[pool.NAME.health]`
+pub static HEALTH: Section = Section {
+    title: "[pool.NAME.health]",
+    help: "How members are asked whether they are well: a GET, never followed.",
+    keys: &[
+        must("path", Kind::Text, "What is asked for, as `/healthz`."),
+        may("interval", Kind::Duration, "The time between two questions; 5s by default."),
+        may("timeout", Kind::Duration, "The time in which the answer must have come; 2s by default."),
+        may("fall", Kind::Number(1, 1_000), "So many failures in a row take a member out; 3 by default."),
+        may("rise", Kind::Number(1, 1_000), "So many successes in a row take it in again; 2 by default."),
+        may(
+            "jitter",
+            Kind::Number(0, 50),
+            "By how many hundredths an interval may be shorter or longer; 10 by default.",
+        ),
+        may("status", Kind::Numbers, "The statuses that are well; 200 to 299 by default."),
+        may("body", Kind::Text, "What the first 64 KiB of the body must hold."),
+        may("ca", Kind::Text, "A PEM file of certificates that are trusted beside those of the system."),
+    ],
+};
+
+/// `down = { status = 503, retry_after = "30s" }`
+pub static DOWN: Section = Section {
+    title: "`down`",
+    help: "What is answered when nobody is up.",
+    keys: &[
+        may("status", Kind::OneOf(&[503]), "503."),
+        may("retry_after", Kind::RetryAfter, "`Retry-After`: seconds, or a time as `30s`."),
+    ],
+};
+
+/// `[window.NAME]`
+pub static WINDOW: Section = Section {
+    title: "[window.NAME]",
+    help: "A half-open span of time: once, or on days that come again.",
+    keys: &[
+        may("from", Kind::Instant, "Once: the first instant in it."),
+        may("until", Kind::Instant, "Once: the first instant behind it."),
+        may(
+            "weekdays",
+            Kind::Texts,
+            "Again: on these days, as `[\"sat\", \"sun\"]`; without it and `monthly` on every day.",
+        ),
+        may("monthly", Kind::MonthDay, "Again: `first sunday`, `last fri`, `last day`, or a number."),
+        may("at", Kind::Clock, "Again: when it begins, as `02:00`."),
+        may("cron", Kind::Text, "Again: when it begins, as a line of cron: `0 2 * * 0`."),
+        may("for", Kind::Duration, "Again: how long it lasts, as time passes: `2h`."),
+        may("zone", Kind::Text, "The time zone of its times, as `Europe/Berlin`; that of the file by default."),
     ],
 };
 
@@ -279,6 +431,11 @@ pub static SERVER: Section = Section {
         may("workers", Kind::Number(1, 1024), "Serving threads; one a core by default."),
         may("unmatched", Kind::Number(400, 599), "The status of what no rule takes; 404 by default."),
         may("trusted_proxies", Kind::Texts, "Networks whose forwarding fields count, as `10.0.0.0/8`."),
+        may(
+            "state",
+            Kind::Text,
+            "A folder for what must survive restarts: windows opened and closed by hand. From the folder of this file.",
+        ),
         may("stop_time", Kind::Duration, "How long open requests may take once the server is told to stop."),
         may("hits", Kind::Text, "A database in which hits of rules outlive the server, as `byway.db`; off by default."),
         may(
@@ -390,6 +547,11 @@ pub static SECTIONS: &[&Section] = &[
     &PASS,
     &CORS,
     &POLICY,
+    &POOL,
+    &MEMBER,
+    &HEALTH,
+    &DOWN,
+    &WINDOW,
     &SERVER,
     &LIMITS,
     &LINGER,

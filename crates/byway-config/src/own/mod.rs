@@ -12,10 +12,14 @@ pub mod suggest;
 pub(crate) mod extras;
 pub(crate) mod include;
 pub(crate) mod instant;
+pub(crate) mod named;
 pub(crate) mod page;
+pub(crate) mod pool;
+pub mod review;
 pub(crate) mod rule;
 pub(crate) mod status;
 pub(crate) mod when;
+pub(crate) mod window;
 
 use byway_core::ruleset::TableId;
 
@@ -68,6 +72,12 @@ pub(crate) fn read(
     rule::examples(&mut page, &root, intake);
     let cors = root.get("cors").and_then(|value| extras::cors(&mut page, value));
     let setting = Setting { zone: &zone, defaults: &defaults, cors: cors.as_ref(), table };
+    if let Some(value) = root.get("pool") {
+        pool::read_all(&mut page, value, intake);
+    }
+    if let Some(value) = root.get("window") {
+        window::read_all(&mut page, value, &zone, intake);
+    }
     for (kind, value) in rules(&root) {
         rule::read(&mut page, kind, value, &setting, intake);
     }

@@ -12,7 +12,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::keys::{Key, Kind, Need, Section};
 use super::suggest::nearest;
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::span::{FileId, LineIndex, Span};
 
 /// A value with its place.
@@ -26,11 +26,13 @@ pub(crate) struct Page<'p> {
     lines: LineIndex,
     /// Lines on which the syntax is broken: what is missing or unknown there is a consequence.
     broken: Vec<u32>,
+    /// How many errors were found so far.
+    pub(crate) errors: usize,
 }
 
 impl<'p> Page<'p> {
     pub(crate) fn new(text: &'p str, file: FileId, diagnostics: &'p mut Diagnostics) -> Page<'p> {
-        Page { text, file, diagnostics, lines: LineIndex::new(text), broken: Vec::new() }
+        Page { text, file, diagnostics, lines: LineIndex::new(text), broken: Vec::new(), errors: 0 }
     }
 
     pub(crate) fn span(&self, range: Range<usize>) -> Span {
@@ -42,6 +44,7 @@ impl<'p> Page<'p> {
     }
 
     pub(crate) fn push(&mut self, diagnostic: Diagnostic) {
+        self.errors += usize::from(diagnostic.severity == Severity::Error);
         self.diagnostics.push(diagnostic);
     }
 
@@ -289,6 +292,32 @@ fn misfit(kind: &Kind, value: &DeValue<'_>) -> Option<String> {
         (Kind::Duration, _) => word("a time with its unit, as `10s`"),
         (Kind::Size, DeValue::String(_) | DeValue::Integer(_)) => None,
         (Kind::Size, _) => word("a number of bytes, as `64KiB`"),
+        (Kind::Period, DeValue::String(_)) => None,
+        (Kind::Period, _) => word("a time in days, weeks, months or years, as `90d` or `6mo`"),
+        (Kind::Review, DeValue::String(_) | DeValue::Datetime(_)) => None,
+        (Kind::Review, _) => word("a time as `90d`, or a date"),
+        (Kind::Clock, DeValue::String(_) | DeValue::Datetime(_)) => None,
+        (Kind::Clock, _) => word("a time of the clock, as `02:00`"),
+        (Kind::RetryAfter, DeValue::Integer(_)) => {
+            integer(value).filter(|n| u32::try_from(*n).is_err()).map(|_| "a number of seconds".to_owned())
+        }
+        (Kind::RetryAfter, DeValue::String(text))
+            if text == "window" || super::server::parse_duration(text).is_some() =>
+        {
+            None
+        }
+        (Kind::RetryAfter, _) => word("a number of seconds, a time as `30s`, or `window`"),
+        (Kind::Members | Kind::Tiers, DeValue::Array(_)) => None,
+        (Kind::Members | Kind::Tiers, _) => word("a list of URLs"),
+        (Kind::MonthDay, DeValue::String(_) | DeValue::Integer(_)) => None,
+        (Kind::MonthDay, _) => word("a day of a month, as `first sunday`"),
+        (Kind::Numbers, DeValue::Integer(_) | DeValue::Array(_)) => None,
+        (Kind::Numbers, _) => word("a number or a list of numbers"),
+        (Kind::Down, DeValue::Table(_)) => None,
+        (Kind::Down, DeValue::String(text)) if text == "last-standby" => None,
+        (Kind::Down, _) => word("`last-standby`, or `{ status = 503, retry_after = \"30s\" }`"),
+        (Kind::Named(_), DeValue::Table(tables)) if tables.iter().all(|(_, value)| value.get_ref().is_table()) => None,
+        (Kind::Named(section), _) => Some(format!("a table of tables: write `{}`", section.title)),
         (Kind::TableOrFalse(_), DeValue::Table(_) | DeValue::Boolean(false)) => None,
         (Kind::TableOrFalse(_), _) => word("a table or `false`"),
         (Kind::Flag, DeValue::Boolean(_)) => None,

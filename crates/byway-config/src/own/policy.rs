@@ -5,6 +5,7 @@ use byway_core::target::{Target, TargetHost, target_allowed};
 
 use super::keys::POLICY;
 use super::page::{Page, Value, shortened};
+use super::review;
 use crate::diagnostic::Diagnostic;
 
 /// What no rule may do.
@@ -14,6 +15,8 @@ pub struct Policy {
     pub target_hosts: Option<Vec<String>>,
     /// The public origin, without a slash at the end.
     pub origin: Option<String>,
+    /// How old a temporary redirect may be, in seconds, before `check` asks whether it is one.
+    pub temporary_max_age: Option<i64>,
 }
 
 impl Policy {
@@ -33,7 +36,8 @@ pub(crate) fn read<'p>(page: &mut Page<'p>, value: &Value<'p>) -> Option<Policy>
     let record = page.open(value.get_ref().as_table()?, value.span(), &POLICY);
     let target_hosts = record.get("target_hosts").map(|value| hosts(page, value));
     let origin = record.get("origin").and_then(|value| origin(page, value));
-    Some(Policy { target_hosts, origin })
+    let temporary_max_age = record.get("temporary_max_age").and_then(|value| review::period(page, value));
+    Some(Policy { target_hosts, origin, temporary_max_age })
 }
 
 /// A broken host allows nothing, which is the safe side; loading stops anyhow.

@@ -14,9 +14,10 @@ use toml::de::DeValue;
 
 use super::instant::{self, Zone};
 use super::keys::{DEFAULTS, MERGE_WORDS, PASS, QUERY_WORDS, REDIRECT, REPLY, Section};
+use super::named::Thing;
 use super::page::{Page, Record, Value, integer, listed, shortened};
 use super::suggest::nearest;
-use super::{extras, status, when};
+use super::{extras, review, status, when};
 use crate::diagnostic::Diagnostic;
 use crate::examples::Example;
 use crate::intake::{Intake, Refused};
@@ -183,8 +184,13 @@ fn redirect<'p>(
     };
     let Some(to) = record.get("to").filter(|value| !page.is_guessed(value)) else { return };
     let Some(written) = to.get_ref().as_str() else { return };
-    let Some(origin) = origin(page, record, setting, intake) else { return };
     let is_relative = written.starts_with('/') && !written.starts_with("//");
+    if !fits_pool(page, record, is_relative) {
+        // It is named all the same.
+        named(page, record, "pool", Thing::Pool, intake);
+        return;
+    }
+    let Some(origin) = origin(page, record, setting, intake) else { return };
     let full = if is_relative { format!("{origin}{written}") } else { written.to_owned() };
     let added = full.len() - written.len();
     // Without a source its captures are not known: the target is looked at again once there is one.
@@ -205,7 +211,7 @@ fn redirect<'p>(
 fn origin<'p>(page: &mut Page<'p>, record: &Record<'_, 'p>, setting: &Setting<'_>, intake: &Intake) -> Option<String> {
     let is_absolute = match record.text("location") {
         Some(word) => word == "absolute",
-        None => setting.defaults.is_absolute,
+        None => setting.defaults.is_absolute && record.get("pool").is_none(),
     };
     if !is_absolute {
         return Some(String::new());
@@ -234,8 +240,12 @@ fn reply<'p>(
         .ok()
         .and_then(ReplyStatus::from_number)
         .filter(|status| ReplyStatus::OWN.contains(status));
-    let retry_after =
-        record.number("retry_after").and_then(|seconds| u32::try_from(seconds).ok()).map(RetryAfter::Seconds);
+    let retry_after = retry_after(record);
+    if let (Some(RetryAfter::Window), None, Some(at)) = (retry_after, record.get("window"), record.get("retry_after")) {
+        let diagnostic = Diagnostic::error("bad-value", "`retry_after = \"window\"` without a window");
+        page.push(diagnostic.at(page.span(at.span())).help("say which: `window = \"NAME\"`"));
+        return;
+    }
     if let (Some(status), Some(_), Some(at)) = (status, retry_after, record.key_at("retry_after"))
         && status != ReplyStatus::ServiceUnavailable
     {
@@ -257,6 +267,48 @@ fn reply<'p>(
     finish(page, record, parts, status.map(|status| Action::Reply { status, retry_after }), setting, intake);
 }
 
+/// Seconds, a time, or what is left of the window.
+fn retry_after(record: &Record<'_, '_>) -> Option<RetryAfter> {
+    if let Some(seconds) = record.number("retry_after") {
+        return u32::try_from(seconds).ok().map(RetryAfter::Seconds);
+    }
+    match record.text("retry_after")? {
+        "window" => Some(RetryAfter::Window),
+        text => {
+            let time = super::server::parse_duration(text)?;
+            let seconds = time.as_secs() + u64::from(time.subsec_nanos() > 0);
+            Some(RetryAfter::Seconds(u32::try_from(seconds).unwrap_or(u32::MAX)))
+        }
+    }
+}
+
+/// Whether the target leaves scheme, host and port to the pool, where there is one.
+fn fits_pool<'p>(page: &mut Page<'p>, record: &Record<'_, 'p>, is_relative: bool) -> bool {
+    let (Some(_), Some(to)) = (record.get("pool"), record.get("to")) else { return true };
+    let at = match (is_relative, record.text("location")) {
+        (false, _) => to.span(),
+        (true, Some("absolute")) => record.get("location").map_or(to.span(), |value| value.span()),
+        (true, _) => return true,
+    };
+    let diagnostic = Diagnostic::error("pool-target", "a pool supplies scheme, host and port, and this names its own");
+    page.push(diagnostic.at(page.span(at)).help("write `to` from its path on, as `/checkout/*`, or take `pool` out"));
+    false
+}
+
+/// The name of a pool or a window, noted as used.
+fn named<'t, 'p>(
+    page: &mut Page<'p>,
+    record: &Record<'t, 'p>,
+    key: &str,
+    thing: Thing,
+    intake: &mut Intake,
+) -> Option<&'t str> {
+    let value = record.get(key)?;
+    let name = value.get_ref().as_str()?;
+    intake.names.name(thing, name, page.within(value, 0..name.len()));
+    Some(name)
+}
+
 fn finish<'p>(
     page: &mut Page<'p>,
     record: &Record<'_, 'p>,
@@ -266,6 +318,7 @@ fn finish<'p>(
     intake: &mut Intake,
 ) {
     let (Some(parts), Some(action)) = (parts, action) else { return };
+    let allow = record.get("allow").and_then(|value| review::allow(page, value));
     let rule = Rule {
         source: parts.source,
         conditions: &parts.conditions,
@@ -273,11 +326,12 @@ fn finish<'p>(
         priority: record.number("priority").and_then(|number| i32::try_from(number).ok()).unwrap_or(0),
         since: parts.since,
         until: parts.until,
-        window: None,
-        unless_window: None,
-        pool: None,
-        review: None,
-        allow: None,
+        window: named(page, record, "window", Thing::Window, intake).map(|name| intake.builder.window(name)),
+        unless_window: named(page, record, "unless_window", Thing::Window, intake)
+            .map(|name| intake.builder.window(name)),
+        pool: named(page, record, "pool", Thing::Pool, intake).map(|name| intake.builder.pool(name)),
+        review: record.get("review").and_then(|value| review::read(page, value, setting.zone)),
+        allow: allow.as_deref(),
         cache_control: parts.cache.as_deref().or(setting.defaults.cache.as_deref()),
         extras: Some(&parts.extras),
         id: record.text("id"),

@@ -19,6 +19,8 @@ pub struct ServerSettings {
     pub unmatched: Option<u16>,
     /// Networks whose forwarding fields count, as written.
     pub trusted_proxies: Vec<String>,
+    /// The folder for what must survive restarts.
+    pub state: Option<String>,
     /// How long open requests may take once the server is told to stop.
     pub stop_time: Option<Duration>,
     /// The database in which hits are kept.
@@ -113,6 +115,7 @@ pub(crate) fn read<'p>(page: &mut Page<'p>, value: &Value<'p>) -> Option<ServerS
         workers,
         unmatched: server.number("unmatched").and_then(|number| u16::try_from(number).ok()),
         trusted_proxies: texts(page, &server, "trusted_proxies"),
+        state: server.text("state").map(str::to_owned),
         stop_time: duration(page, &server, "stop_time"),
         hits: server.text("hits").map(str::to_owned),
         probe: duration(page, &server, "probe"),
@@ -180,7 +183,7 @@ fn count(record: &Record<'_, '_>, name: &str) -> Option<usize> {
     record.number(name).and_then(|number| usize::try_from(number).ok())
 }
 
-fn duration<'p>(page: &mut Page<'p>, record: &Record<'_, 'p>, name: &str) -> Option<Duration> {
+pub(crate) fn duration<'p>(page: &mut Page<'p>, record: &Record<'_, 'p>, name: &str) -> Option<Duration> {
     let value = record.get(name)?;
     let text = value.get_ref().as_str()?;
     parse_duration(text).or_else(|| {
@@ -188,7 +191,7 @@ fn duration<'p>(page: &mut Page<'p>, record: &Record<'_, 'p>, name: &str) -> Opt
             page,
             value,
             format!("`{}` is no time", shortened(text)),
-            "write a number and `ms`, `s`, `m` or `h`, as `10s`",
+            "write a number and `ms`, `s`, `m`, `h` or `d`, as `10s`",
         )
     })
 }
@@ -229,6 +232,7 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
         "s" => 1_000,
         "m" | "min" => 60_000,
         "h" => 3_600_000,
+        "d" => 86_400_000,
         _ => return None,
     };
     number.checked_mul(milliseconds).map(Duration::from_millis)
