@@ -12,7 +12,9 @@ use std::fmt;
 
 use crate::decision::Refusal;
 use crate::dialect::{CaptureForm, Dialect, QueryPolicy, RelativeForm, View};
-use crate::path::{is_escape, is_path_byte, is_query_byte, push_escaped, push_escaped_lower, raw_offset};
+use crate::path::{
+    is_escape, is_path_byte, is_query_byte, is_unreserved, push_escaped, push_escaped_lower, raw_offset,
+};
 use crate::query::{self, push_by_policy, push_query};
 use crate::regex::Span;
 use crate::request::{Request, Scheme};
@@ -55,8 +57,8 @@ pub(crate) fn is_sound(bytes: &[u8]) -> bool {
         [b'/', ..] => true,
         _ => match bytes.strip_prefix(b"https://").or_else(|| bytes.strip_prefix(b"http://")) {
             Some(rest) => {
-                let end = rest.iter().position(|&b| matches!(b, b'/' | b'?' | b'#')).unwrap_or(rest.len());
-                end > 0 && !rest[..end].iter().any(|&b| matches!(b, b'@' | b'\\'))
+                let end = memchr::memchr3(b'/', b'?', b'#', rest).unwrap_or(rest.len());
+                end > 0 && memchr::memchr2(b'@', b'\\', &rest[..end]).is_none()
             }
             None => false,
         },
@@ -73,8 +75,6 @@ pub(crate) struct Expansion<'e> {
     pub(crate) raw: &'e [u8],
     /// The path as the pattern saw it.
     pub(crate) text: &'e [u8],
-    /// Whether each byte of `text` is the byte of `raw` at the same place.
-    pub(crate) same_places: bool,
     /// Where the groups matched in `text`; the whole first.
     pub(crate) spans: &'e [Span],
     /// The groups of the last pattern condition that held.
@@ -95,6 +95,14 @@ pub(crate) struct Expansion<'e> {
 pub(crate) enum TargetBytes<'t> {
     Constant(&'t [u8]),
     Template(&'t [u8]),
+}
+
+/// Whether a constant target is the Location of a request without query, byte for byte, as most are: nothing of it has to be
+/// looked for, no slash to be taken away.
+pub(crate) fn is_sent_as_written(target: &[u8]) -> bool {
+    (1..=LENGTH_LIMIT).contains(&target.len())
+        && !target.starts_with(b"//")
+        && memchr::memchr2(b'#', b'?', target).is_none()
 }
 
 /// Writes the Location of a target into `out`.
@@ -533,7 +541,9 @@ fn capture<'e>(with: &Expansion<'e>, index: u8, is_tail: bool) -> &'e [u8] {
     if with.form != CaptureForm::Raw {
         return with.text.get(start..end).unwrap_or_default();
     }
-    let place = |at: usize| if with.same_places { at } else { raw_offset(with.raw, at) };
+    // Each byte of the text is the byte of the raw path at the same place, where that is in normal form.
+    let is_same = with.working.is_some() || is_unreserved(with.raw);
+    let place = |at: usize| if is_same { at } else { raw_offset(with.raw, at) };
     // A slash at the end that the comparison did not count is part of the rest.
     let end = if is_tail && end == with.text.len() { with.raw.len() } else { place(end) };
     with.raw.get(place(start)..end).unwrap_or_default()
@@ -625,6 +635,10 @@ pub(crate) fn relation(location: &[u8], request: &Request<'_>, host: &str) -> Re
         Some(rest) => (Scheme::Https, rest),
         None => (Scheme::Http, location.strip_prefix(b"http://").unwrap_or_default()),
     };
+    // Most go to another host, and that is seen soonest.
+    if host.is_empty() || !rest.starts_with(host.as_bytes()) {
+        return Relation::Other;
+    }
     let slash = memchr::memchr(b'/', rest).unwrap_or(rest.len());
     let (authority, path) = rest.split_at(slash);
     if !is_same_path(path, request) {
@@ -649,7 +663,8 @@ fn is_same_path(path_and_query: &[u8], request: &Request<'_>) -> bool {
     }
     // What browsers send unescaped is escaped in every Location, and asks the same all the same.
     let plain_query = request.query.unwrap_or_default().iter().all(|&b| is_query_byte(b) || b == b'%');
-    if plain_query && request.path.iter().all(|&b| is_path_byte(b) || b == b'%') {
+    let is_plain = || is_unreserved(request.path) || request.path.iter().all(|&b| is_path_byte(b) || b == b'%');
+    if plain_query && is_plain() {
         return false;
     }
     let (mut path, mut query) = (Vec::new(), Vec::new());

@@ -20,7 +20,7 @@ pub(crate) use candidates::{cell_hash, key_hash};
 
 use verdict::{Said, Verdict, What};
 
-use crate::dialect::{BYWAY, CaptureForm, Dialect, Preflight, QueryPolicy, SelfRedirect};
+use crate::dialect::{BYWAY, CaptureForm, Dialect, Preflight, QueryPolicy, RelativeForm, SelfRedirect};
 use crate::location::{self, Expansion, Relation, TargetBytes};
 use crate::path;
 use crate::place::Place;
@@ -29,7 +29,7 @@ use crate::regex::{MatcherCache, Span};
 use crate::request::Request;
 use crate::rule::Then;
 use crate::ruleset::shape::{self, Does, Shape};
-use crate::ruleset::{After, Blob, Cell, Order, Plane, RuleRef, RuleSet, Sections, Table, TableId};
+use crate::ruleset::{After, Blob, Cell, Order, RuleRef, RuleSet, Sections, Table, TableId};
 use crate::surroundings::Surroundings;
 use crate::window::WindowId;
 
@@ -90,6 +90,8 @@ impl Watch for () {}
 /// The space in which decisions are made: buffers, and matchers already built. One for each thread.
 #[derive(Debug, Default)]
 pub struct Scratch {
+    /// The host asked last, as sent, and in its compared form: most requests ask the same one.
+    host_sent: String,
     host: String,
     text: Vec<u8>,
     text_of: Option<matching::Form>,
@@ -97,7 +99,8 @@ pub struct Scratch {
     spans: Vec<Span>,
     condition_groups: Vec<Vec<u8>>,
     candidates: Vec<u32>,
-    cells: Vec<(Plane, Cell)>,
+    /// The place of a plane, and a cell of it.
+    cells: Vec<(u32, Cell)>,
     ranked: Vec<(RuleRef, u32)>,
     pairs: Vec<pairs::SentPair>,
     ranked_exact: Vec<(std::cmp::Reverse<u16>, u32)>,
@@ -116,6 +119,22 @@ impl Scratch {
     /// An empty one.
     pub fn new() -> Scratch {
         Scratch::default()
+    }
+
+    /// Brings a host into its compared form; `false` where it is none.
+    #[inline]
+    fn takes_host(&mut self, sent: &str) -> bool {
+        if self.host_sent == sent {
+            return true;
+        }
+        self.host.clear();
+        self.host_sent.clear();
+        if !crate::host::push_normalised(sent, &mut self.host) {
+            self.host.clear();
+            return false;
+        }
+        self.host_sent.push_str(sent);
+        true
     }
 }
 
@@ -158,7 +177,6 @@ impl RuleSet {
         watch: &mut W,
     ) -> Decision<'s> {
         scratch.matchers.belong_to(self.serial());
-        scratch.host.clear();
         scratch.vary.clear();
         scratch.fields.clear();
         scratch.variants.clear();
@@ -170,7 +188,7 @@ impl RuleSet {
         scratch.working_query = None;
         scratch.slots.clear();
         scratch.given = None;
-        if !crate::host::push_normalised(request.host, &mut scratch.host) {
+        if !scratch.takes_host(request.host) {
             return Decision {
                 outcome: Outcome::Refuse(Refusal::InvalidLocation),
                 rule: None,
@@ -181,7 +199,7 @@ impl RuleSet {
             };
         }
         let rules = self.sections();
-        let host = std::mem::take(&mut scratch.host);
+        let (sent, host) = (std::mem::take(&mut scratch.host_sent), std::mem::take(&mut scratch.host));
         let method = if rules.has_cors() { preflight::method(request) } else { None };
         let asked = method.as_deref().map(|method| Request { method, ..*request });
         let mut walk = Walk {
@@ -206,7 +224,7 @@ impl RuleSet {
             walk.say_variants();
         }
         let storing = walk.storing;
-        scratch.host = host;
+        (scratch.host_sent, scratch.host) = (sent, host);
         let said =
             Said { vary: &scratch.vary, storing, fields: FieldLines(&scratch.fields), variants: &scratch.variants };
         verdict.decision(rules, &scratch.location, said)
@@ -288,12 +306,12 @@ impl<'w, W: Watch> Walk<'w, W> {
             return Flow::Done(Verdict { rule: None, what: What::Refuse(why) });
         }
         if table.dialect.preflight == Preflight::Passes && preflight::is_one(self.request) {
-            return self.preflight(id, &table);
+            return self.preflight(id, table);
         }
-        self.search(&table)
+        self.search(table)
     }
 
-    fn search(&mut self, table: &Table<'w>) -> Flow {
+    fn search(&mut self, table: &Table) -> Flow {
         match table.order {
             Order::Specific => self.specific(table),
             Order::Listed => self.listed(table),
@@ -308,7 +326,12 @@ impl<'w, W: Watch> Walk<'w, W> {
     }
     /// A rule whose source matched: asks the rest, and carries it out.
     fn consider(&mut self, rule: RuleRef) -> Flow {
-        let blob = self.rules.blob(rule);
+        self.consider_read(self.rules.blob(rule))
+    }
+
+    /// The same of a rule that was read already.
+    fn consider_read(&mut self, blob: Blob<'w>) -> Flow {
+        let rule = blob.reference;
         let shape = self.rules.shape(blob.shape);
         self.scratch.condition_groups.clear();
         if std::mem::take(&mut self.pattern_failed) {
@@ -355,7 +378,7 @@ impl<'w, W: Watch> Walk<'w, W> {
     }
 
     fn redirect(&mut self, rule: RuleRef, blob: &Blob<'_>, shape: Shape<'_>) -> Flow {
-        let dialect = self.rules.table(shape.table()).dialect;
+        let dialect = self.rules.dialect_of(shape.table());
         if let Err(why) = self.expand(blob, shape, dialect) {
             self.tell_taken(rule);
             return Flow::Done(Verdict::refuse(rule, why));
@@ -383,12 +406,21 @@ impl<'w, W: Watch> Walk<'w, W> {
     }
 
     fn expand(&mut self, blob: &Blob<'_>, shape: Shape<'_>, dialect: &Dialect) -> Result<(), Refusal> {
-        let mut out = std::mem::take(&mut self.scratch.location);
         let target = target_bytes(blob, shape);
+        if let TargetBytes::Constant(text) = target
+            && dialect.relative == RelativeForm::AsWritten
+            && self.query().is_none_or(<[u8]>::is_empty)
+            && location::is_sent_as_written(text)
+        {
+            self.scratch.location.clear();
+            self.scratch.location.extend_from_slice(text);
+            return Ok(());
+        }
+        let mut out = std::mem::take(&mut self.scratch.location);
         let with = self.expansion(dialect, dialect.captures);
         let result = location::write(target, &with, &shape.query_policy(), &mut out);
         self.scratch.location = out;
-        if *dialect != BYWAY {
+        if matches!(target, TargetBytes::Template(_)) && *dialect != BYWAY {
             self.note_fields(target);
         }
         result
@@ -402,7 +434,6 @@ impl<'w, W: Watch> Walk<'w, W> {
             host: self.host,
             raw,
             text,
-            same_places: self.scratch.working.is_some() || path::is_unreserved(raw),
             spans: &self.scratch.spans,
             condition_groups: &self.scratch.condition_groups,
             working: self.scratch.working.as_deref(),
@@ -415,7 +446,7 @@ impl<'w, W: Watch> Walk<'w, W> {
     }
 
     fn rewrite(&mut self, rule: RuleRef, blob: &Blob<'_>, shape: Shape<'_>) -> Flow {
-        let dialect = self.rules.table(shape.table()).dialect;
+        let dialect = self.rules.dialect_of(shape.table());
         // The limit is on starting again, not on rewriting: rules that follow one another may each do their part.
         if matches!(shape.then(), Then::Table(next) if next <= shape.table()) {
             self.rewrites += 1;
@@ -439,7 +470,7 @@ impl<'w, W: Watch> Walk<'w, W> {
     }
 
     fn set(&mut self, rule: RuleRef, blob: &Blob<'_>, shape: Shape<'_>) -> Flow {
-        let dialect = self.rules.table(shape.table()).dialect;
+        let dialect = self.rules.dialect_of(shape.table());
         let mut text = Vec::new();
         if let Err(why) = self.write_text(target_bytes(blob, shape), dialect, &QueryPolicy::Drop, &mut text) {
             return Flow::Done(Verdict::refuse(rule, why));
@@ -458,7 +489,7 @@ impl<'w, W: Watch> Walk<'w, W> {
         }
         let mut text = None;
         if shape.has_text() {
-            let dialect = self.rules.table(shape.table()).dialect;
+            let dialect = self.rules.dialect_of(shape.table());
             let mut written = Vec::new();
             if let Err(why) = self.write_text(target_bytes(blob, shape), dialect, &QueryPolicy::Drop, &mut written) {
                 return Flow::Done(Verdict::refuse(rule, why));

@@ -213,7 +213,7 @@ impl Builder {
             case: source.case,
             slash: source.slash,
         };
-        self.check(table, rule)?;
+        self.check(table, spec.view, rule)?;
         let plane = self.plane(key)?;
         let cell = self.cell(plane, &source.host);
         let shape = self.shape(rule, table);
@@ -237,7 +237,7 @@ impl Builder {
         }
     }
 
-    fn check(&self, table: TableId, rule: &Rule<'_>) -> Result<(), RuleError> {
+    fn check(&self, table: TableId, view: View, rule: &Rule<'_>) -> Result<(), RuleError> {
         if let PathPattern::Segments { segments, .. } = &rule.source.path
             && segments.len() > SEGMENT_LIMIT
         {
@@ -256,11 +256,14 @@ impl Builder {
             let what = format!("a source asks for at most {} query pairs", pairs::LIMIT);
             return refused(what, Some("ask for the others in conditions"));
         }
-        if let PathPattern::Exact(path) = &rule.source.path
-            && !rule.source.query.is_empty()
-            && path.contains(&b'?')
-        {
-            return refused("a path that holds `?` cannot ask for query pairs", Some("ask for them in conditions"));
+        if let PathPattern::Exact(path) = &rule.source.path {
+            if !rule.source.query.is_empty() && path.contains(&b'?') {
+                return refused("a path that holds `?` cannot ask for query pairs", Some("ask for them in conditions"));
+            }
+            // A path as sent that equals a key is in normal form because keys are.
+            if view == View::Unreserved && *crate::path::unreserved(path) != **path {
+                return refused("the path is not in its normal form", Some("bring it there with `path::unreserved`"));
+            }
         }
         if rule.conditions.len() > 1_000 {
             return refused("a rule has at most 1,000 conditions", None);

@@ -8,13 +8,13 @@ use std::fmt;
 
 use rapidhash::v3::{RapidSecrets, rapidhash_v3_seeded};
 
+use super::outline::Outline;
 use super::shape::{self, Does, Kind, Shape};
 use super::traits;
-use super::{After, Data, Memory, Order, RuleRef, RuleSet, TableId};
-use crate::dialect::{BYWAY, DIALECTS, Dialect, LetterCase, TrailingSlash, View};
+use super::{After, Data, Memory, RuleRef, RuleSet, TableId};
 use crate::index::hash::HashTable;
 use crate::index::pairs::Beginnings;
-use crate::index::trie::{NONE, Trie};
+use crate::index::trie::Trie;
 use crate::pool::Pool;
 use crate::split::RawSplit;
 use crate::window::Window;
@@ -28,6 +28,8 @@ pub(super) const HEADER: usize = 48 + Section::COUNT * 16;
 /// Bytes of a rule before its texts.
 pub(super) const BLOB_HEAD: usize = 20;
 pub(super) const CELL: usize = 64;
+/// Bytes of a cache line.
+const LINE: usize = 64;
 pub(super) const PLANE: usize = 24;
 pub(super) const TABLE: usize = 24;
 
@@ -180,7 +182,9 @@ impl RuleSet {
             *place = (from, len);
         }
         let serial = u64_at(bytes, 24);
-        Ok(RuleSet { data, serial, secrets: RapidSecrets::seed(seed), places })
+        let secrets = RapidSecrets::seed(seed);
+        let outline = Outline::read(Sections::new(bytes, &places, &secrets, &Outline::NONE));
+        Ok(RuleSet { data, serial, secrets, places, outline })
     }
 
     pub(super) fn of_built(bytes: Memory) -> Result<RuleSet, OpenError> {
@@ -199,6 +203,7 @@ pub(crate) struct Sections<'s> {
     bytes: &'s [u8],
     places: &'s Places,
     secrets: &'s RapidSecrets,
+    outline: &'s Outline,
 }
 
 /// One rule in the section of rules.
@@ -213,79 +218,22 @@ pub(crate) struct Blob<'s> {
     pub(crate) target: &'s [u8],
 }
 
-/// The rules of a table with the same priority that look at a path in the same way.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Plane {
-    /// The number by which cells know it.
-    pub(crate) id: u16,
-    pub(crate) priority: i32,
-    pub(crate) view: View,
-    pub(crate) case: LetterCase,
-    pub(crate) slash: TrailingSlash,
-    pub(crate) has_exact_hosts: bool,
-    pub(crate) has_wildcard_hosts: bool,
-    pub(crate) any: Option<u32>,
-}
-
-/// The rules of a plane for one host.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Cell {
-    pub(crate) id: u32,
-    pub(crate) kind: HostKind,
-    /// Where in the texts its host is.
-    host: (u32, u16),
-    pub(crate) plane: u16,
-    pub(crate) has_exact: bool,
-    /// Whether exact sources in it ask for query pairs.
-    pub(crate) has_pairs: bool,
-    pub(crate) has_grams: bool,
-    pub(crate) root: Option<u32>,
-    pub(crate) depths: u64,
-    pub(crate) always: (u32, u32),
-    pub(crate) byte_lengths: (u32, u32),
-}
-
-impl Cell {
-    /// Whether it has any source of a kind.
-    #[inline]
-    pub(crate) fn holds(&self, kind: Kind) -> bool {
-        match kind {
-            Kind::Exact => self.has_exact || self.has_pairs,
-            Kind::Prefix => self.depths != 0,
-            Kind::BytePrefix => self.byte_lengths.1 != 0,
-            Kind::Segments => self.root.is_some(),
-            Kind::Regex => self.has_grams || self.always.1 != 0,
-        }
-    }
-}
-
-/// What a cell's host means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub(crate) enum HostKind {
-    Any = 0,
-    Exact = 1,
-    Below = 2,
-}
-
-/// A table.
-#[derive(Clone, Copy)]
-pub(crate) struct Table<'s> {
-    pub(crate) id: TableId,
-    pub(crate) dialect: &'static Dialect,
-    pub(crate) order: Order,
-    pub(crate) after: After,
-    pub(crate) strip: &'s [u8],
-    pub(crate) planes: (u32, u32),
-}
-
 impl<'s> Sections<'s> {
-    pub(super) fn new(bytes: &'s [u8], places: &'s Places, secrets: &'s RapidSecrets) -> Sections<'s> {
-        Sections { bytes, places, secrets }
+    pub(super) fn new(
+        bytes: &'s [u8],
+        places: &'s Places,
+        secrets: &'s RapidSecrets,
+        outline: &'s Outline,
+    ) -> Sections<'s> {
+        Sections { bytes, places, secrets, outline }
+    }
+
+    pub(super) fn outline(&self) -> &'s Outline {
+        self.outline
     }
 
     #[inline]
-    fn section(&self, section: Section) -> &'s [u8] {
+    pub(super) fn section(&self, section: Section) -> &'s [u8] {
         let (from, len) = self.places[section as usize];
         slice(self.bytes, from, len)
     }
@@ -337,19 +285,30 @@ impl<'s> Sections<'s> {
     #[inline]
     pub(crate) fn blob(&self, reference: RuleRef) -> Blob<'s> {
         let at = reference.0 as usize * 4;
-        let rules = self.section(Section::Rules);
-        let head = slice(rules, at, BLOB_HEAD);
+        let rule = self.section(Section::Rules).get(at..).unwrap_or_default();
+        let (head, texts) = rule.split_first_chunk().unwrap_or((&[0; BLOB_HEAD], &[]));
         let (key, target) = (usize::from(u16_at(head, 16)), usize::from(u16_at(head, 18)));
-        let texts = slice(rules, at + BLOB_HEAD, key + target);
+        // Complete or nothing, as all that is read.
+        let texts = texts.get(..key + target).unwrap_or_default();
+        let (key, target) = texts.split_at_checked(key).unwrap_or_default();
         Blob {
             reference,
             number: u32_at(head, 0),
             line: u32_at(head, 4),
             shape: u32_at(head, 8),
             cell: u32_at(head, 12),
-            key: texts.get(..key).unwrap_or_default(),
-            target: texts.get(key..).unwrap_or_default(),
+            key,
+            target,
         }
+    }
+
+    /// The same of a rule that is likely to be taken. Its head says where its texts are, so they would be fetched once that is
+    /// here; the cache lines behind the head are asked for at once with it.
+    #[inline]
+    pub(crate) fn blob_ahead(&self, reference: RuleRef) -> Blob<'s> {
+        let rule = self.section(Section::Rules).get(reference.0 as usize * 4..).unwrap_or_default();
+        std::hint::black_box([LINE, 2 * LINE - 4].map(|at| rule.get(at).copied()));
+        self.blob(reference)
     }
 
     pub(crate) fn blobs(&self) -> impl Iterator<Item = RuleRef> + use<'s> {
@@ -403,79 +362,8 @@ impl<'s> Sections<'s> {
         Beginnings(HashTable::new(self.section(Section::Beginnings)))
     }
 
-    pub(crate) fn table(&self, table: TableId) -> Table<'s> {
-        let record = slice(self.section(Section::Tables), usize::from(table.0) * TABLE, TABLE);
-        Table {
-            id: table,
-            dialect: DIALECTS.get(usize::from(u16_at(record, 0))).copied().unwrap_or(&BYWAY),
-            order: match u16_at(record, 2) {
-                1 => Order::Listed,
-                2 => Order::NginxLocation,
-                _ => Order::Specific,
-            },
-            after: match u16_at(record, 4) {
-                0 => After::NextRoot,
-                next => After::Table(TableId(next - 1)),
-            },
-            strip: slice(self.section(Section::Texts), u32_at(record, 8) as usize, u32_at(record, 12) as usize),
-            // No more than there are: what was not checked when it was opened must still come to an end.
-            planes: {
-                let (start, count) = (u32_at(record, 16), (self.section(Section::Planes).len() / PLANE) as u32);
-                (start, u32_at(record, 20).min(count.saturating_sub(start)))
-            },
-        }
-    }
-
     pub(super) fn table_count(&self) -> usize {
         self.section(Section::Tables).len() / TABLE
-    }
-
-    pub(crate) fn roots(&self) -> impl Iterator<Item = TableId> + use<'s> {
-        self.section(Section::Roots).chunks_exact(4).map(|bytes| TableId(u32_at(bytes, 0) as u16))
-    }
-
-    pub(crate) fn plane(&self, at: u32) -> Plane {
-        let record = slice(self.section(Section::Planes), at as usize * PLANE, PLANE);
-        let byte = |at: usize| record.get(at).copied().unwrap_or(0);
-        Plane {
-            id: u32_at(record, 12) as u16,
-            priority: u32_at(record, 4) as i32,
-            view: View::ALL.get(usize::from(byte(0))).copied().unwrap_or(View::Raw),
-            case: if byte(1) == 1 { LetterCase::Ignored } else { LetterCase::Significant },
-            slash: if byte(2) == 1 { TrailingSlash::Either } else { TrailingSlash::Significant },
-            has_exact_hosts: byte(3) & 1 != 0,
-            has_wildcard_hosts: byte(3) & 2 != 0,
-            any: Some(u32_at(record, 8)).filter(|&cell| cell != NONE),
-        }
-    }
-
-    pub(crate) fn cell(&self, id: u32) -> Cell {
-        let record = slice(self.section(Section::Cells), id as usize * CELL, CELL);
-        let byte = |at: usize| record.get(at).copied().unwrap_or(0);
-        let pair = |at: usize| (u32_at(record, at), u32_at(record, at + 4));
-        Cell {
-            id,
-            kind: match byte(6) {
-                1 => HostKind::Exact,
-                2 => HostKind::Below,
-                _ => HostKind::Any,
-            },
-            host: (u32_at(record, 0), u16_at(record, 4)),
-            plane: u16_at(record, 8),
-            has_exact: byte(7) & 1 != 0,
-            has_grams: byte(7) & 2 != 0,
-            has_pairs: byte(7) & 4 != 0,
-            root: Some(u32_at(record, 12)).filter(|&root| root != NONE),
-            depths: u64_at(record, 16),
-            always: pair(24),
-            byte_lengths: pair(32),
-        }
-    }
-
-    pub(crate) fn host_of(&self, cell: &Cell) -> &'s str {
-        let (from, len) = cell.host;
-        let host = slice(self.section(Section::Texts), from as usize, usize::from(len));
-        std::str::from_utf8(host).unwrap_or_default()
     }
 
     pub(crate) fn files(&self) -> impl Iterator<Item = &'s str> + use<'s> {

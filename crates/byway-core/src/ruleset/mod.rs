@@ -9,6 +9,7 @@ mod format;
 mod memory;
 mod named;
 mod numbers;
+mod outline;
 mod rule_error;
 pub(crate) mod shape;
 mod texts;
@@ -25,10 +26,11 @@ use crate::window::Window;
 pub use build::Builder;
 #[cfg(fuzzing)]
 pub use format::reseal;
-pub(crate) use format::{Blob, Cell, HostKind, Plane, Sections, Table};
+pub(crate) use format::{Blob, Sections};
 pub use format::{MAGIC, OpenError};
 pub use memory::Memory;
 pub use numbers::IdentityNumbers;
+pub(crate) use outline::{Cell, HostKind, Plane, Table};
 pub use rule_error::RuleError;
 pub(crate) use view::segments as segments_of;
 pub use view::{RuleView, TableView};
@@ -91,6 +93,7 @@ pub struct RuleSet {
     serial: u64,
     secrets: rapidhash::v3::RapidSecrets,
     places: format::Places,
+    outline: outline::Outline,
 }
 
 enum Data {
@@ -155,7 +158,7 @@ impl RuleSet {
                 dialect: table.dialect,
                 order: table.order,
                 after: table.after,
-                strip: table.strip,
+                strip: sections.strip_of(table),
                 is_root: roots.contains(&id),
             }
         })
@@ -187,7 +190,7 @@ impl RuleSet {
     }
 
     pub(crate) fn sections(&self) -> Sections<'_> {
-        Sections::new(self.as_bytes(), &self.places, &self.secrets)
+        Sections::new(self.as_bytes(), &self.places, &self.secrets, &self.outline)
     }
 
     pub(crate) fn serial(&self) -> u64 {

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::ops::Range;
 
 use super::{Flow, Walk, Watch};
-use crate::dialect::View;
+use crate::dialect::{LetterCase, TrailingSlash, View};
 use crate::index::grams;
 use crate::path;
 use crate::ruleset::shape::Kind;
@@ -13,8 +13,11 @@ use crate::ruleset::{Cell, Plane, RuleRef};
 impl<'w, W: Watch> Walk<'w, W> {
     /// Tries the candidates of one kind in the order of specificity.
     pub(super) fn candidates(&mut self, cell: &Cell, plane: &Plane, kind: Kind) -> Flow {
-        if kind == Kind::Exact && (!cell.has_pairs || self.query().is_none_or(<[u8]>::is_empty)) {
-            return if cell.has_exact { self.plain_exact(cell) } else { Flow::On };
+        if kind == Kind::Exact && self.asks_no_pairs(cell) {
+            let text = std::mem::take(&mut self.scratch.text);
+            let flow = self.exact(cell, &text);
+            self.scratch.text = text;
+            return flow;
         }
         if !cell.holds(kind) {
             return Flow::On;
@@ -44,14 +47,31 @@ impl<'w, W: Watch> Walk<'w, W> {
         from..to
     }
 
-    /// The common case, without a list of candidates.
-    fn plain_exact(&mut self, cell: &Cell) -> Flow {
-        let hash = key_hash(self.rules.hash(&self.scratch.text), cell.id, Kind::Exact);
+    /// Whether a rule with pairs can have nothing to do with the request.
+    fn asks_no_pairs(&self, cell: &Cell) -> bool {
+        !cell.has_pairs || self.query().is_none_or(<[u8]>::is_empty)
+    }
+
+    /// Whether the rules of a plane, if the path as sent is in normal form, see just that.
+    pub(super) fn is_seen_as_sent(&self, plane: &Plane, cell: &Cell) -> bool {
+        plane.view == View::Unreserved
+            && plane.case == LetterCase::Significant
+            && plane.slash == TrailingSlash::Significant
+            && self.scratch.working.is_none()
+            && self.asks_no_pairs(cell)
+    }
+
+    /// The common case: exact sources without pairs, by the path as they see it, without a list of candidates.
+    pub(super) fn exact(&mut self, cell: &Cell, path: &[u8]) -> Flow {
+        if !cell.has_exact {
+            return Flow::On;
+        }
+        let hash = key_hash(self.rules.hash(path), cell.id, Kind::Exact);
         for rule in self.rules.exact().probe(hash) {
-            let blob = self.rules.blob(RuleRef(rule));
-            if blob.cell == cell.id && blob.key == self.scratch.text {
+            let blob = self.rules.blob_ahead(RuleRef(rule));
+            if blob.cell == cell.id && blob.key == path {
                 self.scratch.spans.clear();
-                match self.consider(RuleRef(rule)) {
+                match self.consider_read(blob) {
                     Flow::On => {}
                     flow => return flow,
                 }

@@ -81,7 +81,7 @@ impl<'w, W: Watch> Walk<'w, W> {
         let mut found = false;
         let Some(row) = SUBJECTS.get(usize::from(condition.row)) else {
             let mut value = std::mem::take(&mut self.scratch.spare);
-            let dialect = self.rules.table(self.rules.shape(self.rules.blob(rule).shape).table()).dialect;
+            let dialect = self.rules.dialect_of(self.rules.shape(self.rules.blob(rule).shape).table());
             let text = TargetBytes::Template(condition.name);
             // A text that no client sees cannot be refused.
             let _ = self.write_text(text, dialect, &QueryPolicy::Drop, &mut value);

@@ -32,8 +32,8 @@ impl<'w, W: Watch> Walk<'w, W> {
     }
 
     /// Brings the path into the form that a plane sees, unless it is in it.
-    pub(super) fn look(&mut self, table: &Table<'_>, plane: &Plane) {
-        let strip = (!table.strip.is_empty()).then_some(table.id);
+    pub(super) fn look(&mut self, table: &Table, plane: &Plane) {
+        let strip = table.strips().then_some(table.id);
         let form = Form {
             view: plane.view,
             encoded: table.dialect.encoded_slash,
@@ -47,8 +47,11 @@ impl<'w, W: Watch> Walk<'w, W> {
         let mut text = std::mem::take(&mut self.scratch.text);
         text.clear();
         self.write_view(plane.view, table.dialect.encoded_slash, &mut text);
-        if !table.strip.is_empty() && text.starts_with(table.strip) {
-            text.drain(..table.strip.len());
+        if table.strips() {
+            let folder = self.rules.strip_of(table);
+            if text.starts_with(folder) {
+                text.drain(..folder.len());
+            }
         }
         if plane.case == LetterCase::Ignored {
             text.make_ascii_lowercase();

@@ -15,15 +15,14 @@ use crate::source::Segment;
 const KINDS: [Kind; 5] = [Kind::Exact, Kind::Prefix, Kind::BytePrefix, Kind::Segments, Kind::Regex];
 
 impl<'w, W: Watch> Walk<'w, W> {
-    pub(super) fn specific(&mut self, table: &Table<'_>) -> Flow {
+    pub(super) fn specific(&mut self, table: &Table) -> Flow {
         let (start, len) = table.planes;
         let mut from = start;
-        while from < start + len {
-            let first = self.rules.plane(from);
-            let (mut exact, mut below) = (first.has_exact_hosts, first.has_wildcard_hosts);
-            let mut to = from + 1;
-            while to < start + len {
-                let plane = self.rules.plane(to);
+        let planes = self.rules.planes(start, start + len);
+        while let Some(first) = planes.get((from - start) as usize) {
+            let (mut exact, mut below) = (false, false);
+            let mut to = from;
+            for plane in &planes[(from - start) as usize..] {
                 if plane.priority != first.priority {
                     break;
                 }
@@ -40,7 +39,7 @@ impl<'w, W: Watch> Walk<'w, W> {
     }
 
     /// Planes of one priority: hosts before no host, then the kinds of sources.
-    fn hosts(&mut self, table: &Table<'_>, planes: Range<u32>, exact: bool, below: bool) -> Flow {
+    fn hosts(&mut self, table: &Table, planes: Range<u32>, exact: bool, below: bool) -> Flow {
         let host = self.host;
         if exact && !host.is_empty() {
             match self.kinds(table, planes.clone(), HostKind::Exact, host) {
@@ -61,27 +60,25 @@ impl<'w, W: Watch> Walk<'w, W> {
         self.kinds(table, planes, HostKind::Any, "")
     }
 
-    fn kinds(&mut self, table: &Table<'_>, planes: Range<u32>, kind: HostKind, host: &str) -> Flow {
+    fn kinds(&mut self, table: &Table, planes: Range<u32>, kind: HostKind, host: &str) -> Flow {
         let base = self.scratch.cells.len();
         let mut only = None;
-        for at in planes {
-            let plane = self.rules.plane(at);
-            let Some(cell) = self.find_cell(&plane, kind, host) else { continue };
-            match only.replace((plane, cell)) {
-                Some(before) if self.scratch.cells.len() == base => self.scratch.cells.extend([before, (plane, cell)]),
-                Some(_) => self.scratch.cells.push((plane, cell)),
+        for (plane, at) in self.rules.planes(planes.start, planes.end).iter().zip(planes.start..) {
+            let Some(cell) = find_cell(self.rules, plane, kind, host) else { continue };
+            match only.replace((plane, at, cell)) {
+                Some((_, first, held)) if self.scratch.cells.len() == base => {
+                    self.scratch.cells.extend([(first, held), (at, cell)]);
+                }
+                Some(_) => self.scratch.cells.push((at, cell)),
                 None => {}
             }
         }
-        let Some((plane, cell)) = only else { return Flow::On };
+        let Some((plane, _, cell)) = only else { return Flow::On };
         let cells = base..self.scratch.cells.len();
         let mut flow = Flow::On;
         for source in KINDS {
             flow = match cells.is_empty() {
-                true if cell.holds(source) => {
-                    self.look(table, &plane);
-                    self.candidates(&cell, &plane, source)
-                }
+                true if cell.holds(source) => self.in_cell(table, plane, &cell, source),
                 true => Flow::On,
                 false => self.merged(table, cells.clone(), source),
             };
@@ -93,8 +90,24 @@ impl<'w, W: Watch> Walk<'w, W> {
         flow
     }
 
+    /// The rules of one kind in one cell.
+    fn in_cell(&mut self, table: &Table, plane: &Plane, cell: &Cell, kind: Kind) -> Flow {
+        if kind == Kind::Exact && !table.strips() && self.is_seen_as_sent(plane, cell) {
+            // Keys are in normal form: one that equals the path as sent proves that to be in it, and nothing need be looked at.
+            let sent = self.request.path;
+            match self.exact(cell, sent) {
+                Flow::On => {}
+                flow => return flow,
+            }
+            self.look(table, plane);
+            return if self.scratch.text == sent { Flow::On } else { self.candidates(cell, plane, kind) };
+        }
+        self.look(table, plane);
+        self.candidates(cell, plane, kind)
+    }
+
     /// Rules that look at the path in different ways (case, last slash) are one list: their candidates are put in order here.
-    fn merged(&mut self, table: &Table<'_>, cells: Range<usize>, kind: Kind) -> Flow {
+    fn merged(&mut self, table: &Table, cells: Range<usize>, kind: Kind) -> Flow {
         let ranked = self.list_in_cells(table, cells, &[kind]);
         let rules = self.rules;
         self.scratch.ranked[ranked.clone()].sort_unstable_by(|one, other| by_rank(rules, kind, one.0, other.0));
@@ -102,16 +115,17 @@ impl<'w, W: Watch> Walk<'w, W> {
     }
 
     /// Lists what the index proposes in some cells, each rule with the place of its cell.
-    fn list_in_cells(&mut self, table: &Table<'_>, cells: Range<usize>, kinds: &[Kind]) -> Range<usize> {
+    fn list_in_cells(&mut self, table: &Table, cells: Range<usize>, kinds: &[Kind]) -> Range<usize> {
         let from = self.scratch.ranked.len();
         for at in cells {
             let (plane, cell) = self.scratch.cells[at];
+            let Some(plane) = self.rules.plane(plane) else { continue };
             for &kind in kinds {
                 if !cell.holds(kind) {
                     continue;
                 }
-                self.look(table, &plane);
-                let proposed = self.gather(&cell, &plane, kind);
+                self.look(table, plane);
+                let proposed = self.gather(&cell, plane, kind);
                 let rules = self.scratch.candidates.drain(proposed);
                 self.scratch.ranked.extend(rules.map(|rule| (RuleRef(rule), at as u32)));
             }
@@ -120,7 +134,7 @@ impl<'w, W: Watch> Walk<'w, W> {
     }
 
     /// Tries a list that is in order, and takes it off the stack.
-    fn try_ranked(&mut self, table: &Table<'_>, ranked: Range<usize>) -> Flow {
+    fn try_ranked(&mut self, table: &Table, ranked: Range<usize>) -> Flow {
         let mut flow = Flow::On;
         for at in ranked.clone() {
             let (rule, cell) = self.scratch.ranked[at];
@@ -136,13 +150,13 @@ impl<'w, W: Watch> Walk<'w, W> {
     }
 
     /// Whether a rule of a cell on the stack fits the path as that cell looks at it.
-    fn fits_in(&mut self, table: &Table<'_>, rule: RuleRef, cell: u32) -> bool {
-        let plane = self.scratch.cells[cell as usize].0;
-        self.look(table, &plane);
+    fn fits_in(&mut self, table: &Table, rule: RuleRef, cell: u32) -> bool {
+        let Some(plane) = self.rules.plane(self.scratch.cells[cell as usize].0) else { return false };
+        self.look(table, plane);
         self.source_matches(rule)
     }
 
-    pub(super) fn listed(&mut self, table: &Table<'_>) -> Flow {
+    pub(super) fn listed(&mut self, table: &Table) -> Flow {
         let cells = self.enter_cells(table);
         let mut after = None;
         let flow = loop {
@@ -158,7 +172,7 @@ impl<'w, W: Watch> Walk<'w, W> {
     }
 
     /// Tries the rules behind `after` in the order given, until one decides or writes another path.
-    fn listed_behind(&mut self, table: &Table<'_>, cells: Range<usize>, after: Option<RuleRef>) -> Flow {
+    fn listed_behind(&mut self, table: &Table, cells: Range<usize>, after: Option<RuleRef>) -> Flow {
         let ranked = self.list_in_cells(table, cells, &KINDS);
         self.scratch.ranked[ranked.clone()].sort_unstable();
         let path = self.paths;
@@ -179,7 +193,7 @@ impl<'w, W: Watch> Walk<'w, W> {
         flow
     }
 
-    pub(super) fn nginx_location(&mut self, table: &Table<'_>) -> Flow {
+    pub(super) fn nginx_location(&mut self, table: &Table) -> Flow {
         let cells = self.enter_cells(table);
         let flow = self.location(table, cells.clone());
         self.scratch.cells.truncate(cells.start);
@@ -189,12 +203,13 @@ impl<'w, W: Watch> Walk<'w, W> {
         }
     }
 
-    fn location(&mut self, table: &Table<'_>, cells: Range<usize>) -> Flow {
+    fn location(&mut self, table: &Table, cells: Range<usize>) -> Flow {
         for at in cells.clone() {
             let (plane, cell) = self.scratch.cells[at];
+            let Some(plane) = self.rules.plane(plane) else { continue };
             if cell.holds(Kind::Exact) {
-                self.look(table, &plane);
-                match self.candidates(&cell, &plane, Kind::Exact) {
+                self.look(table, plane);
+                match self.candidates(&cell, plane, Kind::Exact) {
                     Flow::On => {}
                     flow => return flow,
                 }
@@ -212,14 +227,15 @@ impl<'w, W: Watch> Walk<'w, W> {
         }
     }
 
-    fn longest_location(&mut self, table: &Table<'_>, cells: Range<usize>) -> Option<(RuleRef, u32)> {
+    fn longest_location(&mut self, table: &Table, cells: Range<usize>) -> Option<(RuleRef, u32)> {
         let mut longest: Option<(usize, RuleRef, u32)> = None;
         for at in cells {
             let (plane, cell) = self.scratch.cells[at];
+            let Some(plane) = self.rules.plane(plane) else { continue };
             if !cell.holds(Kind::BytePrefix) {
                 continue;
             }
-            self.look(table, &plane);
+            self.look(table, plane);
             let found = self.longest_byte_prefix(&cell);
             if let Some((len, rule)) = found
                 && longest.is_none_or(|(held, ..)| len > held)
@@ -231,7 +247,7 @@ impl<'w, W: Watch> Walk<'w, W> {
     }
 
     /// The first regex in the order given that fits, its groups left in `spans`.
-    fn first_regex(&mut self, table: &Table<'_>, cells: Range<usize>) -> Option<RuleRef> {
+    fn first_regex(&mut self, table: &Table, cells: Range<usize>) -> Option<RuleRef> {
         let ranked = self.list_in_cells(table, cells, &[Kind::Regex]);
         self.scratch.ranked[ranked.clone()].sort_unstable();
         let mut found = None;
@@ -247,35 +263,30 @@ impl<'w, W: Watch> Walk<'w, W> {
     }
 
     /// Puts the cells that the request's host falls into on the stack, plane by plane, the nearest host first.
-    fn enter_cells(&mut self, table: &Table<'_>) -> Range<usize> {
+    fn enter_cells(&mut self, table: &Table) -> Range<usize> {
         let (start, len) = table.planes;
         let (host, from) = (self.host, self.scratch.cells.len());
-        for at in start..start + len {
-            let plane = self.rules.plane(at);
-            let mut enter = |cell: Option<Cell>| self.scratch.cells.extend(cell.map(|cell| (plane, cell)));
+        for (plane, at) in self.rules.planes(start, start + len).iter().zip(start..) {
+            let mut enter = |cell: Option<Cell>| self.scratch.cells.extend(cell.map(|cell| (at, cell)));
             if !host.is_empty() && plane.has_exact_hosts {
-                enter(find_cell(self.rules, &plane, HostKind::Exact, host));
+                enter(find_cell(self.rules, plane, HostKind::Exact, host));
             }
             let mut parent = host;
             while plane.has_wildcard_hosts
                 && let Some((_, rest)) = parent.split_once('.')
             {
                 parent = rest;
-                enter(find_cell(self.rules, &plane, HostKind::Below, parent));
+                enter(find_cell(self.rules, plane, HostKind::Below, parent));
             }
-            enter(find_cell(self.rules, &plane, HostKind::Any, ""));
+            enter(find_cell(self.rules, plane, HostKind::Any, ""));
         }
         from..self.scratch.cells.len()
-    }
-
-    fn find_cell(&self, plane: &Plane, kind: HostKind, host: &str) -> Option<Cell> {
-        find_cell(self.rules, plane, kind, host)
     }
 }
 
 fn find_cell(rules: Sections<'_>, plane: &Plane, kind: HostKind, host: &str) -> Option<Cell> {
     let wanted = match kind {
-        HostKind::Any => return plane.any.map(|cell| rules.cell(cell)),
+        HostKind::Any => return plane.any,
         HostKind::Exact => plane.has_exact_hosts,
         HostKind::Below => plane.has_wildcard_hosts,
     };

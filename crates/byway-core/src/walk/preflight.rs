@@ -37,7 +37,7 @@ pub(super) fn method(request: &Request<'_>) -> Option<String> {
 
 impl<'w, W: Watch> Walk<'w, W> {
     /// A preflight in a table of our own: searched as the request that it asks about.
-    pub(super) fn preflight(&mut self, id: TableId, table: &Table<'w>) -> Flow {
+    pub(super) fn preflight(&mut self, id: TableId, table: &Table) -> Flow {
         if let Some(asked) = self.asked {
             let sent = std::mem::replace(&mut self.request, asked);
             let found = self.search(table);
