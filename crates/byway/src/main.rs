@@ -21,6 +21,7 @@ mod prober;
 mod quote;
 mod reloader;
 mod replace;
+mod replay;
 mod rules;
 mod served;
 mod server;

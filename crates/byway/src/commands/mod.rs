@@ -18,6 +18,7 @@ mod explain;
 mod formats;
 mod man;
 mod reload;
+mod replay;
 mod rules;
 mod schema;
 mod serve;
@@ -41,6 +42,7 @@ pub(crate) static COMMANDS: &[Row] = &[
     ),
     row::<schema::Schema>("schema", Shown::UnderAll, "Print the JSON Schema of byway.toml, for editors"),
     row::<formats::Formats>("formats", Shown::UnderAll, "Name the formats that are read and written"),
+    row::<replay::Replay>("replay", Shown::UnderAll, "Ask byway and the real server the same, and say what differs"),
     row::<completions::Completions>("completions", Shown::UnderAll, "Print completions for a shell"),
     row::<man::Man>("man", Shown::UnderAll, "Print a man page, or write all of them"),
 ];

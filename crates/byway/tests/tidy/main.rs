@@ -80,6 +80,7 @@ const KINDS: &[(&str, &str)] = &[
     ("crates/byway-config/src/formats", "format"),
     ("crates/byway-core/src/condition", "condition"),
     ("crates/byway/src/commands", "command"),
+    ("crates/byway/src/replay/servers", "server"),
 ];
 
 /// How long a file may be before it must say why.

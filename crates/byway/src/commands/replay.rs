@@ -1,0 +1,134 @@
+//! `byway replay`: the same requests to byway and to the real server, and what differs.
+//!
+//! The work is in `replay/`; here stand the arguments and the table that is printed.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::path::PathBuf;
+
+use byway_config::diagnostic::grouped;
+use serde_json::{Value, json};
+
+use super::Run;
+use crate::exit::{Ended, Exit, Failure};
+use crate::replay::{Over, Plan, Tally, generated, named};
+use crate::rules::Reading;
+use crate::terminal::Terminal;
+
+/// The arguments.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Exits: 0 all agreed but for differences with a name · 1 something differs · 2 arguments · 3 a server could not be started"
+)]
+pub(crate) struct Replay {
+    /// Configurations of a server that is installed here, each a file or a folder
+    #[arg(value_name = "FILE", required_unless_present = "generate")]
+    files: Vec<PathBuf>,
+    /// Make so many configurations of the format that --from names
+    #[arg(long, value_name = "N", requires = "from")]
+    generate: Option<usize>,
+    /// Requests for each configuration
+    #[arg(long, value_name = "N", default_value_t = 2_000)]
+    requests: usize,
+    /// The seed of requests and generated configurations
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+    /// Ask byway as a server of its own, and compare bodies too
+    #[arg(long)]
+    wire: bool,
+    /// How many differences of each configuration to show
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    show: usize,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    reading: Reading,
+}
+
+impl Run for Replay {
+    fn run(self, terminal: &mut Terminal) -> Ended {
+        let reading = self.reading.options();
+        let from = reading.format;
+        let plan = Plan {
+            requests: self.requests,
+            seed: self.seed,
+            over: if self.wire { Over::Wire } else { Over::Process },
+            shown: self.show,
+            reading,
+        };
+        let mut tallies = named(&self.files, &plan);
+        if let (Some(count), Some(format)) = (self.generate, from) {
+            tallies.extend(generated(format.name, count, &plan).map_err(Failure::usage)?);
+        }
+        let text = if self.json { format!("{:#}\n", as_json(&tallies)) } else { as_text(&tallies) };
+        terminal.print(&text)?;
+        let is_any = |test: fn(&Tally) -> bool| tallies.values().any(test);
+        Ok(match (is_any(|tally| !tally.skipped.is_empty()), is_any(|tally| tally.differ > 0)) {
+            (true, _) => Exit::NoVerdict,
+            (_, true) => Exit::Something,
+            _ => Exit::Done,
+        })
+    }
+}
+
+fn as_text(tallies: &BTreeMap<&'static str, Tally>) -> String {
+    let mut out = String::new();
+    for (name, tally) in tallies {
+        for line in &tally.skipped {
+            _ = writeln!(out, "not replayed: {line}");
+        }
+        for line in &tally.differences {
+            _ = writeln!(out, "{line}");
+        }
+        if tally.configurations == 0 {
+            continue;
+        }
+        let [exact, approximated, refused] = tally.rules.map(grouped);
+        _ = writeln!(
+            out,
+            "{name}: {} in {}, {} of them with a Location: {} agree, {} differ with a name, {} differ; {:.1} s",
+            count(tally.requests, "request"),
+            count(tally.configurations, "configuration"),
+            grouped(tally.redirects),
+            grouped(tally.agreed),
+            grouped(tally.named_count()),
+            grouped(tally.differ),
+            tally.took.as_secs_f64()
+        );
+        _ = writeln!(
+            out,
+            "  rules: {exact} exact ({} of them differed), {approximated} approximated, {refused} refused; {} taken out",
+            grouped(tally.exact_and_wrong),
+            count(tally.taken_out, "line")
+        );
+        for (difference, times) in &tally.named {
+            _ = writeln!(out, "  {difference}: {}", grouped(*times));
+        }
+    }
+    out
+}
+
+fn count(number: u64, thing: &str) -> String {
+    crate::rules::count(number, thing)
+}
+
+fn as_json(tallies: &BTreeMap<&'static str, Tally>) -> Value {
+    let items = tallies.iter().map(|(name, tally)| {
+        let value = json!({
+            "configurations": tally.configurations,
+            "skipped": tally.skipped,
+            "requests": tally.requests,
+            "redirects": tally.redirects,
+            "agreed": tally.agreed,
+            "named": tally.named,
+            "differ": tally.differ,
+            "differences": tally.differences,
+            "taken_out": tally.taken_out,
+            "rules": { "exact": tally.rules[0], "approximated": tally.rules[1], "refused": tally.rules[2], "exact_and_wrong": tally.exact_and_wrong },
+            "seconds": tally.took.as_secs_f64(),
+        });
+        ((*name).to_owned(), value)
+    });
+    Value::from_iter(items)
+}

@@ -1,0 +1,245 @@
+//! Answers compared: status, every Location byte for byte; and the differences that have a name.
+//!
+//! A difference with a name is one that byway makes on purpose: what the server sends is no Location, or the request is no HTTP.
+//! The table has the reason; `docs/differences.md` the measured bytes of both.
+
+use byway_core::rule::Place;
+
+/// What a server, or byway, answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// A status with a Location.
+    Redirect(u16, Vec<u8>),
+    /// A status without one.
+    Status(u16),
+    /// No rule has anything to say: the server's own content.
+    Passes,
+}
+
+impl Answer {
+    /// As a person reads it.
+    pub(crate) fn words(&self) -> String {
+        match self {
+            Answer::Redirect(status, location) => format!("{status} {}", location.escape_ascii()),
+            Answer::Status(status) => status.to_string(),
+            Answer::Passes => "pass".to_owned(),
+        }
+    }
+}
+
+/// What byway says.
+#[derive(Clone, Debug)]
+pub(crate) struct Ours {
+    pub(crate) answer: Answer,
+    /// Whether the edge refused it before any rule.
+    pub(crate) edge: bool,
+    /// Where the rule that decided was written.
+    pub(crate) rule: Option<Place>,
+}
+
+/// What came of one request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// The same.
+    Agree,
+    /// Not the same, in a way that has a name.
+    Named(&'static str),
+    /// Not the same.
+    Differ,
+}
+
+/// A difference that byway makes on purpose.
+pub(crate) struct Difference {
+    /// Its name, in `docs/differences.md` too.
+    pub(crate) name: &'static str,
+    /// What becomes of the server's Location.
+    mend: fn(&[u8]) -> Vec<u8>,
+}
+
+/// The ways in which a Location of byway's is safer: each makes of the server's what byway sends. They are tried in this order,
+/// one after the other, and the last that was needed names the difference.
+pub(crate) const MENDED: &[Difference] = &[
+    Difference { name: "raw-bytes", mend: escaped },
+    Difference { name: "unsafe-signs", mend: without_unsafe_signs },
+    Difference { name: "bare-question-mark", mend: without_bare_mark },
+    Difference { name: "query-behind-fragment", mend: before_fragment },
+    Difference { name: "host-spelling", mend: host_in_small_letters },
+    Difference { name: "host-without-path", mend: with_slash },
+    Difference { name: "two-slashes", mend: one_slash },
+];
+
+/// The names of differences in which it is not the Location that differs.
+pub(crate) const EDGE: &str = "no-http";
+pub(crate) const NO_LOCATION: &str = "no-location";
+pub(crate) const TOO_LONG: &str = "too-long";
+
+/// The most bytes of a Location that byway sends.
+const LOCATION_LIMIT: usize = 8_000;
+
+/// Compares.
+pub(crate) fn compare(theirs: &Answer, ours: &Ours) -> Verdict {
+    match (theirs, &ours.answer) {
+        (theirs, ours) if theirs == ours => Verdict::Agree,
+        (_, Answer::Status(400)) if ours.edge => Verdict::Named(EDGE),
+        // Content, or none: 404 of a folder without files, 405 of a file that takes no POST, and so on.
+        (Answer::Status(status), Answer::Passes) if is_content(*status) => Verdict::Agree,
+        (Answer::Redirect(_, location), Answer::Status(414)) if location.len() > LOCATION_LIMIT => {
+            Verdict::Named(TOO_LONG)
+        }
+        (Answer::Redirect(_, location), Answer::Status(400)) if !is_location(location) => Verdict::Named(NO_LOCATION),
+        (Answer::Redirect(status, theirs), Answer::Redirect(our_status, ours)) if status == our_status => {
+            mended(theirs, ours)
+        }
+        _ => Verdict::Differ,
+    }
+}
+
+/// What a server answers where no rule decided: its files, the lack of them, and what stands behind it being down.
+fn is_content(status: u16) -> bool {
+    matches!(status, 200 | 204 | 403 | 404 | 405 | 416 | 502 | 503 | 504)
+}
+
+fn mended(theirs: &[u8], ours: &[u8]) -> Verdict {
+    let mut location = theirs.to_vec();
+    for difference in MENDED {
+        location = (difference.mend)(&location);
+        if location == ours {
+            return Verdict::Named(difference.name);
+        }
+    }
+    Verdict::Differ
+}
+
+/// Whether some bytes begin as a Location that a client follows: a path, or a scheme and a host.
+fn is_location(location: &[u8]) -> bool {
+    let rest = match location {
+        [b'/', b'/' | b'\\', ..] => return false,
+        [b'/', ..] => return true,
+        _ => location.strip_prefix(b"https://").or_else(|| location.strip_prefix(b"http://")),
+    };
+    let Some(rest) = rest else { return false };
+    let end = rest.iter().position(|byte| b"/?#".contains(byte)).unwrap_or(rest.len());
+    let authority = String::from_utf8_lossy(&rest[..end]);
+    !authority.is_empty() && byway_core::host::split_authority(&authority).is_ok()
+}
+
+/// Controls, blanks and bytes above 0x7E escaped.
+fn escaped(location: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(location.len());
+    for &byte in location {
+        match byte {
+            0x21..=0x7E => out.push(byte),
+            byte => out.extend_from_slice(format!("%{byte:02X}").as_bytes()),
+        }
+    }
+    out
+}
+
+/// Signs that no URI may hold escaped (RFC 3986 §2), and a percent sign that escapes nothing.
+fn without_unsafe_signs(location: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(location.len());
+    for (at, &byte) in location.iter().enumerate() {
+        let is_escape =
+            |at: usize| location.get(at + 1..at + 3).is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit));
+        match byte {
+            b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}' | b'[' | b']' => {
+                out.extend_from_slice(format!("%{byte:02X}").as_bytes());
+            }
+            b'%' if !is_escape(at) => out.extend_from_slice(b"%25"),
+            byte => out.push(byte),
+        }
+    }
+    out
+}
+
+fn without_bare_mark(location: &[u8]) -> Vec<u8> {
+    location.strip_suffix(b"?").unwrap_or(location).to_vec()
+}
+
+fn before_fragment(location: &[u8]) -> Vec<u8> {
+    let Some(hash) = location.iter().position(|byte| *byte == b'#') else { return location.to_vec() };
+    let (before, fragment) = location.split_at(hash);
+    match fragment.iter().position(|byte| *byte == b'?') {
+        Some(mark) if !before.contains(&b'?') => [before, &fragment[mark..], &fragment[..mark]].concat(),
+        _ => location.to_vec(),
+    }
+}
+
+/// Where the authority of a whole URL lies.
+fn authority(location: &[u8]) -> Option<std::ops::Range<usize>> {
+    let start = location.windows(3).position(|window| window == b"://")? + 3;
+    let rest = &location[start..];
+    Some(start..start + rest.iter().position(|byte| b"/?#".contains(byte)).unwrap_or(rest.len()))
+}
+
+fn host_in_small_letters(location: &[u8]) -> Vec<u8> {
+    let mut out = location.to_vec();
+    if let Some(authority) = authority(location).filter(|_| !location.starts_with(b"/")) {
+        out[..authority.end].make_ascii_lowercase();
+        for port in [&b":80"[..], b":443"] {
+            let is_default = out.starts_with(if port == b":80" { b"http://" } else { b"https://" });
+            if is_default && out[..authority.end].ends_with(port) {
+                out.drain(authority.end - port.len()..authority.end);
+                break;
+            }
+        }
+    }
+    out
+}
+
+fn with_slash(location: &[u8]) -> Vec<u8> {
+    match authority(location).filter(|_| !location.starts_with(b"/")) {
+        Some(authority) if location.get(authority.end) != Some(&b'/') => {
+            [&location[..authority.end], b"/", &location[authority.end..]].concat()
+        }
+        _ => location.to_vec(),
+    }
+}
+
+fn one_slash(location: &[u8]) -> Vec<u8> {
+    match location {
+        [b'/', b'/', ..] => {
+            let slashes = location.iter().take_while(|byte| **byte == b'/').count();
+            location[slashes - 1..].to_vec()
+        }
+        _ => location.to_vec(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verdict(theirs: &[u8], ours: &[u8]) -> Verdict {
+        let ours = Ours { answer: Answer::Redirect(307, ours.to_vec()), edge: false, rule: None };
+        compare(&Answer::Redirect(307, theirs.to_vec()), &ours)
+    }
+
+    #[test]
+    fn differences_have_names() {
+        assert_eq!(verdict(b"/a", b"/a"), Verdict::Agree);
+        assert_eq!(verdict(b"/a b\r\n", b"/a%20b%0D%0A"), Verdict::Named("raw-bytes"));
+        assert_eq!(verdict(b"/a\"<", b"/a%22%3C"), Verdict::Named("unsafe-signs"));
+        assert_eq!(verdict(b"https://T.test?x", b"https://t.test/?x"), Verdict::Named("host-without-path"));
+        assert_eq!(verdict(b"//evil.test", b"/evil.test"), Verdict::Named("two-slashes"));
+        assert_eq!(verdict(b"/a", b"/b"), Verdict::Differ);
+        assert_eq!(verdict(b"/a%20b", b"/a%20B"), Verdict::Differ);
+    }
+
+    #[test]
+    fn what_passes_is_content() {
+        let ours = Ours { answer: Answer::Passes, edge: false, rule: None };
+        assert_eq!(compare(&Answer::Status(404), &ours), Verdict::Agree);
+        assert_eq!(compare(&Answer::Status(410), &ours), Verdict::Differ);
+        assert_eq!(compare(&Answer::Redirect(301, b"/x".to_vec()), &ours), Verdict::Differ);
+    }
+
+    #[test]
+    fn every_difference_is_documented() {
+        let page = include_str!("../../../../docs/differences.md");
+        let names = [EDGE, NO_LOCATION, TOO_LONG].into_iter().chain(MENDED.iter().map(|difference| difference.name));
+        for name in names {
+            assert!(page.contains(&format!("## `{name}`")), "docs/differences.md has no heading for {name}");
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! One request as it is sent, byte for byte, and asked of rules in this process.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use byway_core::host::split_authority;
+use byway_core::path::{TargetForm, request_target};
+use byway_core::ruleset::Scratch;
+use byway_core::{Outcome, Request, RuleSet, Scheme, Surroundings};
+
+use super::answer::{Answer, Ours};
+
+/// A request.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Ask {
+    pub(crate) method: &'static str,
+    /// Path and query as sent.
+    pub(crate) target: Vec<u8>,
+    /// The Host field as sent.
+    pub(crate) host: String,
+    /// Further fields.
+    pub(crate) fields: Vec<(String, String)>,
+}
+
+impl Ask {
+    /// The bytes of HTTP/1.1.
+    pub(crate) fn bytes(&self, into: &mut Vec<u8>) {
+        into.extend_from_slice(self.method.as_bytes());
+        into.push(b' ');
+        into.extend_from_slice(&self.target);
+        into.extend_from_slice(b" HTTP/1.1\r\nHost: ");
+        into.extend_from_slice(self.host.as_bytes());
+        into.extend_from_slice(b"\r\n");
+        for (name, value) in &self.fields {
+            into.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
+        }
+        if matches!(self.method, "POST" | "PUT" | "PATCH") {
+            into.extend_from_slice(b"Content-Length: 0\r\n");
+        }
+        into.extend_from_slice(b"\r\n");
+    }
+
+    /// As a person reads it.
+    pub(crate) fn words(&self) -> String {
+        let fields: String = self.fields.iter().map(|(name, value)| format!(" [{name}: {value}]")).collect();
+        format!("{} http://{}{}{fields}", self.method, self.host, self.target.escape_ascii())
+    }
+
+    /// What these rules say, as the edge would answer.
+    pub(crate) fn decided(&self, rules: &RuleSet, local_port: u16, scratch: &mut Scratch) -> Ours {
+        let refused = Ours { answer: Answer::Status(400), edge: true, rule: None };
+        let Ok(TargetForm::Origin(parts)) = request_target(&self.target) else { return refused };
+        let Ok((host, port)) = split_authority(&self.host) else { return refused };
+        let mut fields = vec![("Host".to_owned(), self.host.clone())];
+        fields.extend(self.fields.iter().cloned());
+        let request = Request {
+            method: self.method,
+            scheme: Scheme::Http,
+            host,
+            port: port.unwrap_or(80),
+            path: parts.path,
+            query: parts.query,
+            fields: &fields,
+            address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            local_port,
+        };
+        let decision = rules.decide(&request, &Surroundings::at(0), scratch);
+        let answer = match &decision.outcome {
+            Outcome::Redirect(redirect) => {
+                Answer::Redirect(redirect.status.number(), redirect.location.as_str().as_bytes().to_vec())
+            }
+            Outcome::Reply(reply) => Answer::Status(reply.status.number()),
+            Outcome::Refuse(refusal) => Answer::Status(refusal.status()),
+            Outcome::Pass => Answer::Passes,
+        };
+        let rule = decision.rule.map(|rule| rules.rule(rule).place());
+        Ours { answer, edge: false, rule }
+    }
+}

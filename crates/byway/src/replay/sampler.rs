@@ -1,0 +1,347 @@
+//! Requests made from the rules themselves: a text that satisfies each pattern, and the fields that each condition asks for.
+
+use byway_core::RuleSet;
+use byway_core::condition::{Condition, SUBJECTS, Subject, Test};
+use byway_core::host::HostPattern;
+use byway_core::regex::Pattern;
+use byway_core::ruleset::RuleView;
+use byway_core::source::{PathPattern, Segment};
+use byway_core::target::{Part, Piece, What};
+use regex_syntax::hir::{Class, Hir, HirKind};
+
+use super::ask::Ask;
+use super::draw::Draw;
+
+/// What requests of a rule set are made of.
+pub(crate) struct Sampler<'r> {
+    rules: Vec<RuleView<'r>>,
+    /// What is stripped from the path before the patterns of a table see it.
+    strips: Vec<&'r [u8]>,
+    /// Hosts that the rules or their text speak of.
+    hosts: Vec<String>,
+    /// Paths that stand in the text.
+    paths: Vec<String>,
+}
+
+/// A request before it has a form: the decoded path, and what more it says.
+struct Draft {
+    path: Vec<u8>,
+    query: Option<Vec<u8>>,
+    host: Option<String>,
+    method: &'static str,
+    fields: Vec<(String, String)>,
+}
+
+const METHODS: &[&str] = &["GET", "GET", "GET", "GET", "GET", "GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"];
+const ACCEPTS: &[&str] = &[
+    "*/*",
+    "text/html",
+    "text/turtle",
+    "application/rdf+xml",
+    "application/ld+json",
+    "application/json",
+    "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+    "application/n-triples",
+    "text/plain;q=0.5, text/turtle",
+];
+
+impl<'r> Sampler<'r> {
+    /// Looks the rules over, and the texts that they were read from.
+    pub(crate) fn new(rules: &'r RuleSet, texts: &[Vec<u8>]) -> Sampler<'r> {
+        let mut hosts: Vec<String> = Vec::new();
+        let mut paths = Vec::new();
+        for text in texts {
+            words_of(text, &mut hosts, &mut paths);
+        }
+        for rule in rules.rules() {
+            match rule.source().host {
+                HostPattern::Exact(host) => hosts.push(host.into_owned()),
+                HostPattern::Below(parent) => hosts.push(format!("www.{parent}")),
+                HostPattern::Any => {}
+            }
+        }
+        hosts.sort();
+        hosts.dedup();
+        hosts.push("frame.test".to_owned());
+        paths.sort();
+        paths.dedup();
+        Sampler {
+            strips: rules.tables().map(|table| table.strip).collect(),
+            rules: rules.rules().collect(),
+            hosts,
+            paths,
+        }
+    }
+
+    /// The next request, made of the rule of this turn.
+    pub(crate) fn ask(&self, turn: usize, draw: &mut Draw) -> Ask {
+        let mut draft = match self.rules.get(turn % (self.rules.len() + 1)) {
+            Some(rule) if !draw.one_in(8) => self.of_rule(rule, draw),
+            _ => self.of_text(draw),
+        };
+        if draft.host.is_none() && !draw.one_in(12) {
+            draft.host = draw.of(&self.hosts).cloned();
+        }
+        if draw.one_in(5) {
+            draft.fields.retain(|(name, _)| !name.eq_ignore_ascii_case("accept"));
+            draft.fields.push(("Accept".to_owned(), draw.word(ACCEPTS).to_owned()));
+        }
+        super::mutations::mutated(draft.path, draft.query, draft.host, draft.method, draft.fields, draw)
+    }
+
+    fn of_text(&self, draw: &mut Draw) -> Draft {
+        let path = draw.of(&self.paths).cloned().unwrap_or_else(|| "/".to_owned());
+        Draft { path: path.into_bytes(), query: None, host: None, method: draw.word(METHODS), fields: Vec::new() }
+    }
+
+    fn of_rule(&self, rule: &RuleView<'_>, draw: &mut Draw) -> Draft {
+        let source = rule.source();
+        let strip = self.strips.get(usize::from(rule.table().0)).copied().unwrap_or_default();
+        let mut path = strip.to_vec();
+        path.extend(path_of(&source.path, draw));
+        if path.first() != Some(&b'/') {
+            path.insert(0, b'/');
+        }
+        let query = source.query.iter().map(|pair| format!("{}={}", pair.name, pair.value)).collect::<Vec<_>>();
+        let query = if query.is_empty() { None } else { Some(query.join("&").into_bytes()) };
+        let host = match &source.host {
+            HostPattern::Exact(host) => Some(host.to_string()),
+            HostPattern::Below(parent) => Some(format!("a.{parent}")),
+            HostPattern::Any => None,
+        };
+        let mut draft = Draft { path, query, host, method: draw.word(METHODS), fields: Vec::new() };
+        for condition in rule.conditions() {
+            if !draw.one_in(6) {
+                satisfy(&condition, &mut draft, draw);
+            }
+        }
+        draft
+    }
+}
+
+/// Makes a request that a condition is likely to hold for.
+fn satisfy(condition: &Condition, draft: &mut Draft, draw: &mut Draw) {
+    if condition.negate && !draw.one_in(4) {
+        return;
+    }
+    let value = match &condition.test {
+        Test::Is(text) => text.clone().into_bytes(),
+        Test::In(texts) => draw.of(texts).cloned().unwrap_or_default().into_bytes(),
+        Test::Glob(text) => text.replace(['*', '?'], "a").into_bytes(),
+        Test::Regex(pattern) => text_of(pattern, draw),
+        Test::Range(first, _) => first.to_string().into_bytes(),
+        Test::Present => b"1".to_vec(),
+    };
+    match &condition.subject {
+        Subject::Of { row, name } => {
+            let key = SUBJECTS.get(usize::from(*row)).map_or("", |row| row.key);
+            set(key, name, value, draft);
+        }
+        Subject::Text(pieces) => {
+            if let [Piece { what, .. }] = pieces.as_slice() {
+                match what {
+                    What::Field(name) => set("header", name, value, draft),
+                    What::QueryValue(name) => set("query", name, value, draft),
+                    What::Part(Part::Query | Part::WorkingQuery) => draft.query = Some(value),
+                    What::Part(Part::Host | Part::HostField) => set("host", "", value, draft),
+                    What::Part(Part::Method) => set("method", "", value, draft),
+                    What::Part(Part::Path | Part::WorkingPath) if value.starts_with(b"/") => draft.path = value,
+                    _ => {}
+                }
+            }
+        }
+    }
+}
+
+fn set(key: &str, name: &str, value: Vec<u8>, draft: &mut Draft) {
+    // What no field may hold is not sent; a server would refuse the request before its rules see it.
+    let text: String = String::from_utf8_lossy(&value).chars().filter(|sign| (' '..='~').contains(sign)).collect();
+    let text = text.trim().to_owned();
+    match key {
+        "header" if name == "host" => draft.host = Some(host_of(&text)),
+        "header" if !matches!(name, "content-length" | "transfer-encoding" | "connection" | "expect" | "range") => {
+            draft.fields.push((name.to_owned(), text));
+        }
+        "cookie" => draft.fields.push(("Cookie".to_owned(), format!("{name}={text}"))),
+        "query" => draft.query = Some(format!("{name}={text}").into_bytes()),
+        "host" => draft.host = Some(host_of(&text)),
+        "method" => {
+            if let Some(method) = METHODS.iter().find(|method| **method == text) {
+                draft.method = method;
+            }
+        }
+        "language" => draft.fields.push(("Accept-Language".to_owned(), text)),
+        _ => {}
+    }
+}
+
+fn host_of(text: &str) -> String {
+    let host: String = text.chars().filter(|sign| sign.is_ascii_alphanumeric() || ".-:".contains(*sign)).collect();
+    if host.is_empty() { "frame.test".to_owned() } else { host }
+}
+
+/// A decoded path that a pattern takes.
+fn path_of(pattern: &PathPattern<'_>, draw: &mut Draw) -> Vec<u8> {
+    match pattern {
+        PathPattern::Exact(path) => path.to_vec(),
+        PathPattern::Prefix(path) | PathPattern::BytePrefix { prefix: path, .. } => {
+            let tails = ["", "/", "/a", "/a/b.html", "x", "a", "/a b", "/é", "/a+b&c", "//"];
+            [&path[..], draw.word(&tails).as_bytes()].concat()
+        }
+        PathPattern::Segments { segments, tail } => {
+            let mut path = Vec::new();
+            for segment in segments {
+                path.push(b'/');
+                match segment {
+                    Segment::Literal(text) => path.extend_from_slice(text),
+                    _ => path.extend_from_slice(draw.word(&["a", "b-c", "7", "x y"]).as_bytes()),
+                }
+            }
+            if *tail {
+                path.extend_from_slice(draw.word(&["", "/", "/t", "/t/u"]).as_bytes());
+            }
+            path
+        }
+        PathPattern::Regex(pattern) => {
+            let text = text_of(pattern, draw);
+            let is_open = !pattern.text.trim_start_matches("(?i)").starts_with('^');
+            match is_open && draw.one_in(3) {
+                true => [draw.word(&["/", "/x", "/x/"]).as_bytes(), &text].concat(),
+                false => text,
+            }
+        }
+    }
+}
+
+/// A text that a pattern matches, as far as its syntax is understood.
+fn text_of(pattern: &Pattern<'_>, draw: &mut Draw) -> Vec<u8> {
+    let mut text = pattern.text.to_string();
+    for _ in 0..2 {
+        let parsed = regex_syntax::ParserBuilder::new().unicode(false).utf8(false).build().parse(&text);
+        if let Ok(hir) = parsed {
+            let mut out = Vec::new();
+            write(&hir, &mut out, draw);
+            out.truncate(2_000);
+            return out;
+        }
+        text = plainer(&text);
+    }
+    // Its letters, at least.
+    text.bytes().filter(|byte| byte.is_ascii_alphanumeric() || b"/-_.".contains(byte)).collect()
+}
+
+/// A pattern without what only backtracking engines know: look-around, possessive and atomic groups.
+fn plainer(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(at) = ["(?!", "(?=", "(?<!", "(?<="].iter().filter_map(|open| rest.find(open)).min() {
+        out.push_str(&rest[..at]);
+        let mut depth = 0_i32;
+        let end = rest[at..].char_indices().find(|(_, sign)| {
+            depth += i32::from(*sign == '(') - i32::from(*sign == ')');
+            depth == 0
+        });
+        rest = end.map_or("", |(end, _)| &rest[at + end + 1..]);
+    }
+    out.push_str(rest);
+    out.replace("(?>", "(?:").replace("++", "+").replace("*+", "*").replace("?+", "?")
+}
+
+fn write(hir: &Hir, out: &mut Vec<u8>, draw: &mut Draw) {
+    if out.len() > 2_000 {
+        return;
+    }
+    match hir.kind() {
+        HirKind::Empty | HirKind::Look(_) => {}
+        HirKind::Literal(literal) => out.extend_from_slice(&literal.0),
+        HirKind::Class(class) => out.push(byte_of(class, draw)),
+        HirKind::Repetition(repetition) => {
+            let most = repetition.max.unwrap_or(u32::MAX).min(repetition.min.saturating_add(6));
+            let spare = (most - repetition.min.min(most)) as usize;
+            let count = repetition.min.min(64) as usize + if draw.one_in(4) { 0 } else { draw.below(spare + 1) };
+            (0..count).for_each(|_| write(&repetition.sub, out, draw));
+        }
+        HirKind::Capture(capture) => write(&capture.sub, out, draw),
+        HirKind::Concat(parts) => parts.iter().for_each(|part| write(part, out, draw)),
+        HirKind::Alternation(parts) => {
+            if let Some(part) = draw.of(parts) {
+                write(part, out, draw);
+            }
+        }
+    }
+}
+
+/// A byte of a class: mostly a letter or a digit, where the class has one.
+fn byte_of(class: &Class, draw: &mut Draw) -> u8 {
+    const LIKELY: &[u8] = b"abcxyzABZ0123456789-_./ +&=%?#\"'<>[]{}|\\^`~\x01\x7f\xc3\xa9";
+    let holds = |byte: u8| match class {
+        Class::Bytes(class) => class.ranges().iter().any(|range| (range.start()..=range.end()).contains(&byte)),
+        Class::Unicode(class) => {
+            let sign = char::from(byte);
+            byte.is_ascii() && class.ranges().iter().any(|range| (range.start()..=range.end()).contains(&sign))
+        }
+    };
+    let reach = if draw.one_in(6) { LIKELY.len() } else { 19 };
+    let start = draw.below(reach);
+    let likely = (0..LIKELY.len()).map(|step| LIKELY[(start + step) % LIKELY.len()]).find(|byte| holds(*byte));
+    likely.or_else(|| (0..=255).find(|byte| holds(*byte))).unwrap_or(b'a')
+}
+
+/// Hosts and paths that a text speaks of: words with a dot and no slash, and words that begin with a slash.
+fn words_of(text: &[u8], hosts: &mut Vec<String>, paths: &mut Vec<String>) {
+    let text = String::from_utf8_lossy(text);
+    let mut expects_hosts = false;
+    for word in text.split(|sign: char| sign.is_whitespace() || "\"';{}".contains(sign)) {
+        let named = ["server_name", "ServerName", "ServerAlias"].contains(&word);
+        if named {
+            expects_hosts = true;
+            continue;
+        }
+        let is_host = !word.is_empty()
+            && word.len() < 100
+            && word.contains('.')
+            && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-*".contains(&byte));
+        if expects_hosts && is_host {
+            hosts.push(word.trim_start_matches('.').replace('*', "w"));
+        } else if !word.is_empty() {
+            expects_hosts = false;
+        }
+        let path = word.trim_start_matches(['^', '~']);
+        if path.starts_with('/') && path.len() < 200 && paths.len() < 100_000 {
+            let plain: String =
+                path.replace("(.*)", "x").chars().filter(|sign| !"()?$^\\+*|[]".contains(*sign)).collect();
+            if !plain.is_empty() {
+                paths.push(plain);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sample_satisfies_its_pattern() {
+        for text in [r"^/a/(\d+)/(.*)$", "^/[a-z]{2,4}(/x|/y)?$", r"\.(html|php)$", "^/(?!admin)b/(.+)$"] {
+            let pattern = Pattern { text: text.into(), ..Pattern::own("") };
+            let plain = plainer(text);
+            let hir = regex_automata_free(&plain);
+            for seed in 0..50 {
+                let sample = text_of(&pattern, &mut Draw::new(seed));
+                assert!(hir.as_ref().is_some_and(|hir| fits(hir, &sample)), "{text} {}", sample.escape_ascii());
+            }
+        }
+    }
+
+    fn regex_automata_free(text: &str) -> Option<Hir> {
+        regex_syntax::ParserBuilder::new().unicode(false).utf8(false).build().parse(text).ok()
+    }
+
+    /// Whether a text has at least the length and the letters that a pattern asks for.
+    fn fits(hir: &Hir, text: &[u8]) -> bool {
+        let properties = hir.properties();
+        properties.minimum_len().is_none_or(|least| text.len() >= least)
+            && properties.maximum_len().is_none_or(|most| text.len() <= most)
+    }
+}

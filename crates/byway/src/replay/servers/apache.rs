@@ -1,0 +1,264 @@
+//! Apache httpd: a virtual host around a folder of `.htaccess` files, one such file, or a configuration of its own.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::Path;
+
+use super::{Folder, Laid, Server, Source, below, free_ports, is_root};
+use crate::replay::draw::Draw;
+
+pub(super) const ROW: Server = Server {
+    name: "apache",
+    programs: &["apache2", "httpd"],
+    formats: &["apache", "htaccess"],
+    lay_out,
+    arguments,
+    check: &["-t"],
+    run: &["-DFOREGROUND"],
+    generate,
+};
+
+fn arguments(folder: &Folder) -> Vec<OsString> {
+    let path = folder.path();
+    vec![
+        "-d".into(),
+        path.into(),
+        "-f".into(),
+        path.join("frame.conf").into(),
+        "-E".into(),
+        path.join("startup.log").into(),
+    ]
+}
+
+const MODULES: &[&str] = &[
+    "mpm_event",
+    "authz_core",
+    "authz_host",
+    "authn_core",
+    "authn_file",
+    "authz_user",
+    "auth_basic",
+    "access_compat",
+    "alias",
+    "rewrite",
+    "dir",
+    "mime",
+    "headers",
+    "env",
+    "setenvif",
+    "expires",
+    "filter",
+    "negotiation",
+    "autoindex",
+];
+const FOLDERS: &[&str] = &["/usr/lib/apache2/modules", "/usr/lib64/httpd/modules", "/usr/libexec/apache2"];
+/// Directives that concern the machine, by their beginning in small letters.
+const LEFT_OUT: &[&str] = &[
+    "listen",
+    "loadmodule",
+    "serverroot",
+    "user ",
+    "group ",
+    "pidfile",
+    "errorlog",
+    "customlog",
+    "transferlog",
+    "logformat",
+    "loglevel",
+    "mutex",
+    "ssl",
+    "startservers",
+    "maxrequestworkers",
+    "threadsperchild",
+    "serverlimit",
+];
+
+fn lay_out(source: &Source<'_>, folder: &Folder) -> Result<Laid, String> {
+    let port = free_ports(1)?.pop().ok_or("no port is free")?;
+    let own_root = folder.path().join("www");
+    let mut frame = frame(folder)?;
+    let host = |root: &Path, inside: &str| {
+        format!(
+            "<VirtualHost 127.0.0.1:{port}>\nServerName frame.test\nDocumentRoot \"{}\"\n{inside}</VirtualHost>\n",
+            root.display()
+        )
+    };
+    frame.push_str(&format!("Listen 127.0.0.1:{port}\n"));
+    let named = if source.named.is_dir() {
+        let root = fs::canonicalize(source.named).map_err(|error| error.to_string())?;
+        frame.push_str(&directory(&root));
+        frame.push_str(&host(&root, ""));
+        root
+    } else if source.format == "htaccess" {
+        let text = fs::read(source.named).map_err(|error| format!("{}: {error}", source.named.display()))?;
+        folder.write("www/.htaccess", text)?;
+        frame.push_str(&directory(&own_root));
+        frame.push_str(&host(&own_root, ""));
+        own_root
+    } else {
+        folder.write("www/empty.txt", "")?;
+        let mut first = None;
+        for file in source.files {
+            let text = fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?;
+            let text = adapted(&String::from_utf8_lossy(&text), port);
+            let text = match first.is_none() && !text.to_ascii_lowercase().contains("<virtualhost") {
+                true => host(&own_root, &text),
+                false => text,
+            };
+            let path = folder.write(Path::new("conf").join(below(file, source.named)), text)?;
+            first.get_or_insert(path);
+        }
+        let named = first.ok_or("no file was read")?;
+        frame.push_str(&directory(&own_root));
+        frame.push_str(&format!("Include \"{}\"\n", named.display()));
+        named
+    };
+    folder.write("frame.conf", frame)?;
+    Ok(Laid { named, ports: vec![port] })
+}
+
+fn frame(folder: &Folder) -> Result<String, String> {
+    let modules = FOLDERS.iter().find(|folder| Path::new(folder).join("mod_rewrite.so").exists());
+    let modules = modules.ok_or("the modules of Apache are in none of the folders where they are looked for")?;
+    let base = folder.path().display();
+    let mut text = format!(
+        "ServerRoot \"{base}\"\nServerName frame.test\nPidFile \"{base}/apache.pid\"\nErrorLog \"{base}/error.log\"\n\
+         LogLevel crit\nDefaultRuntimeDir \"{base}\"\nMutex \"file:{base}\" default\n"
+    );
+    for module in MODULES {
+        let file = Path::new(modules).join(format!("mod_{module}.so"));
+        if file.exists() {
+            text.push_str(&format!("LoadModule {module}_module {}\n", file.display()));
+        }
+    }
+    folder.write("mime.types", "text/html html\ntext/turtle ttl\n")?;
+    text.push_str(&format!(
+        "TypesConfig \"{base}/mime.types\"\nStartServers 1\nServerLimit 1\nThreadsPerChild 16\nMaxRequestWorkers 16\n\
+         MinSpareThreads 1\nMaxSpareThreads 16\nKeepAlive On\nMaxKeepAliveRequests 0\nKeepAliveTimeout 60\n\
+         AccessFileName .htaccess\n"
+    ));
+    if is_root() {
+        text.push_str("User nobody\nGroup nogroup\n");
+    }
+    Ok(text)
+}
+
+fn directory(root: &Path) -> String {
+    format!(
+        "<Directory \"{}\">\nAllowOverride All\nOptions FollowSymLinks\nRequire all granted\n</Directory>\n",
+        root.display()
+    )
+}
+
+/// A configuration whose virtual hosts listen on our port, without what concerns the machine.
+fn adapted(text: &str, port: u16) -> String {
+    let mut out = String::new();
+    for line in text.lines() {
+        let trimmed = line.trim_start().to_ascii_lowercase();
+        if trimmed.starts_with("<virtualhost") {
+            out.push_str(&format!("<VirtualHost 127.0.0.1:{port}>"));
+        } else if !LEFT_OUT.iter().any(|head| trimmed.starts_with(head)) {
+            out.push_str(line);
+        }
+        // A line that goes is an empty one: places stay what they are.
+        out.push('\n');
+    }
+    out
+}
+
+const SEGMENTS: &[&str] = &["a", "b", "old", "new", "docs", "api/v1", "x-y", "index.html", "img", "A", "p q"];
+const REGEXES: &[&str] = &[
+    "a/(.*)$",
+    "(old|docs)/(.+)\\.html$",
+    "\\.php$",
+    "api/v(\\d)/(.*)$",
+    "img/",
+    "([a-z]+)/([0-9]+)/?$",
+    "x-y(/.*)?$",
+    "b$",
+    "$",
+    "(.*)",
+    "DOCS",
+    "new/(.*)/(.*)",
+];
+const TARGETS: &[&str] = &[
+    "https://new.example/$1",
+    "/moved/$1",
+    "https://new.example/fixed",
+    "https://%{HTTP_HOST}/s/$1",
+    "/t?u=$1",
+    "https://new.example/x?own=1",
+    "https://new.example/x?",
+    "https://new.example/#frag",
+    "/r/$1",
+    "https://new.example%{REQUEST_URI}",
+    "https://new.example/%1",
+];
+const CONDITIONS: &[&str] = &[
+    "RewriteCond %{HTTP_HOST} ^(www\\.)?example\\.com$ [NC]",
+    "RewriteCond %{QUERY_STRING} ^id=(\\d+)",
+    "RewriteCond %{HTTP_ACCEPT} text/turtle [OR]\nRewriteCond %{HTTP_ACCEPT} application/rdf\\+xml",
+    "RewriteCond %{REQUEST_URI} !^/moved/",
+    "RewriteCond %{REQUEST_METHOD} =POST",
+    "RewriteCond %{HTTPS} off",
+    "RewriteCond %{HTTP:X-Beta} .",
+];
+
+/// A `.htaccess` of mod_alias and mod_rewrite.
+fn generate(draw: &mut Draw) -> (&'static str, String) {
+    let mut out = String::from("RewriteEngine On\n");
+    if draw.one_in(4) {
+        out.push_str("RewriteBase /base\n");
+    }
+    for _ in 0..2 + draw.below(10) {
+        let status = draw.word(&["301", "302", "303", "307", "308", "307", "permanent", "temp", "seeother"]);
+        match draw.below(5) {
+            0 => out.push_str(&format!(
+                "Redirect {status} \"/{}\" {}\n",
+                draw.word(SEGMENTS),
+                draw.word(&["https://new.example/d", "/to/", "https://new.example"])
+            )),
+            1 => {
+                let target = draw.word(&["https://new.example/m/$1", "/m?x=$1", "https://new.example/m"]);
+                out.push_str(&format!("RedirectMatch {status} \"^/{}\" {target}\n", draw.word(REGEXES)));
+            }
+            2 => out.push_str(&format!("Redirect gone \"/gone/{}\"\n", draw.word(SEGMENTS))),
+            _ => {
+                for _ in 0..[0, 0, 1, 1, 2][draw.below(5)] {
+                    out.push_str(draw.word(CONDITIONS));
+                    out.push('\n');
+                }
+                let flags = draw.word(&[
+                    "R=307,L",
+                    "R=308,L",
+                    "R,L",
+                    "R=301,L,QSA",
+                    "R=302,NE,L",
+                    "R=303,NC,L",
+                    "R=307,L,QSD",
+                    "L",
+                    "R=307,B,L",
+                    "G",
+                    "F",
+                    "R=307,END",
+                    "S=1",
+                    "R=308",
+                ]);
+                let target = if matches!(flags, "G" | "F") { "-" } else { draw.word(TARGETS) };
+                out.push_str(&format!("RewriteRule \"^{}\" \"{target}\" [{flags}]\n", draw.word(REGEXES)));
+            }
+        }
+    }
+    (".htaccess", out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_stay_what_they_are() {
+        let text = "ServerRoot /etc\n<VirtualHost *:80>\nRedirect 307 /a /b\n</VirtualHost>\n";
+        assert_eq!(adapted(text, 81), "\n<VirtualHost 127.0.0.1:81>\nRedirect 307 /a /b\n</VirtualHost>\n");
+    }
+}
