@@ -72,6 +72,7 @@ pub(crate) const MENDED: &[Difference] = &[
 pub(crate) const EDGE: &str = "no-http";
 pub(crate) const NO_LOCATION: &str = "no-location";
 pub(crate) const TOO_LONG: &str = "too-long";
+pub(crate) const OPENS_QUERY: &str = "capture-opens-query";
 
 /// The most bytes of a Location that byway sends.
 const LOCATION_LIMIT: usize = 8_000;
@@ -107,7 +108,15 @@ fn mended(theirs: &[u8], ours: &[u8]) -> Verdict {
             return Verdict::Named(difference.name);
         }
     }
-    Verdict::Differ
+    match location == opened(ours) {
+        true => Verdict::Named(OPENS_QUERY),
+        false => Verdict::Differ,
+    }
+}
+
+/// byway's Location with question and hash marks as a server leaves them that does not escape what it decoded.
+fn opened(location: &[u8]) -> Vec<u8> {
+    String::from_utf8_lossy(location).replace("%3F", "?").replace("%23", "#").into_bytes()
 }
 
 /// Whether some bytes begin as a Location that a client follows: a path, or a scheme and a host.
@@ -222,6 +231,7 @@ mod tests {
         assert_eq!(verdict(b"/a\"<", b"/a%22%3C"), Verdict::Named("unsafe-signs"));
         assert_eq!(verdict(b"https://T.test?x", b"https://t.test/?x"), Verdict::Named("host-without-path"));
         assert_eq!(verdict(b"//evil.test", b"/evil.test"), Verdict::Named("two-slashes"));
+        assert_eq!(verdict(b"/a?b?x", b"/a%3Fb?x"), Verdict::Named("capture-opens-query"));
         assert_eq!(verdict(b"/a", b"/b"), Verdict::Differ);
         assert_eq!(verdict(b"/a%20b", b"/a%20B"), Verdict::Differ);
     }
@@ -237,7 +247,9 @@ mod tests {
     #[test]
     fn every_difference_is_documented() {
         let page = include_str!("../../../../docs/differences.md");
-        let names = [EDGE, NO_LOCATION, TOO_LONG].into_iter().chain(MENDED.iter().map(|difference| difference.name));
+        let names = [EDGE, NO_LOCATION, TOO_LONG, OPENS_QUERY]
+            .into_iter()
+            .chain(MENDED.iter().map(|difference| difference.name));
         for name in names {
             assert!(page.contains(&format!("## `{name}`")), "docs/differences.md has no heading for {name}");
         }

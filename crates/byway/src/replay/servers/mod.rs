@@ -182,8 +182,7 @@ impl Running {
             if TcpStream::connect_timeout(&address, Duration::from_millis(100)).is_ok() {
                 return Ok(());
             }
-            // There is nothing to wait on but the port itself.
-            std::thread::sleep(Duration::from_millis(10));
+            pause();
         }
         Err("the server does not listen".to_owned())
     }
@@ -194,6 +193,12 @@ impl Drop for Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// A moment, between two looks at a port.
+#[expect(clippy::disallowed_methods, reason = "another program's port opens without telling anybody")]
+fn pause() {
+    std::thread::sleep(Duration::from_millis(10));
 }
 
 /// So many free ports of the loopback address.
