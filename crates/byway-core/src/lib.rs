@@ -17,6 +17,7 @@ pub mod host;
 pub mod identity;
 mod index;
 pub mod location;
+pub mod network;
 pub mod path;
 pub mod place;
 pub mod pool;

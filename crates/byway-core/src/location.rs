@@ -652,7 +652,7 @@ pub(crate) fn relation(location: &[u8], request: &Request<'_>, host: &str) -> Re
     let port = port.unwrap_or(scheme.default_port());
     match scheme == request.scheme {
         true if port == request.port => Relation::Same,
-        false if scheme == Scheme::Https && port == scheme.default_port() => Relation::Upgrade,
+        false if scheme == Scheme::Https => Relation::Upgrade,
         _ => Relation::Other,
     }
 }

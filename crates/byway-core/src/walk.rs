@@ -574,10 +574,15 @@ fn target_bytes<'t>(blob: &Blob<'t>, shape: Shape<'_>) -> TargetBytes<'t> {
 
 /// Whether someone in front says that the client came over https. Where that one is trusted, the scheme is https already.
 fn says_https(request: &Request<'_>) -> bool {
-    let mut says = false;
+    let (mut says, mut says_more) = (false, false);
+    let last = |value: &[u8], at: u8| value.rsplit(|&b| b == at).next().unwrap_or_default().trim_ascii().to_vec();
     request.fields.for_each("x-forwarded-proto", &mut |value| {
-        let last = value.rsplit(|&b| b == b',').next().unwrap_or_default();
-        says |= last.trim_ascii().eq_ignore_ascii_case(b"https");
+        says = last(value, b',').eq_ignore_ascii_case(b"https");
     });
-    says
+    request.fields.for_each("forwarded", &mut |value| {
+        let nearest = last(value, b',').to_ascii_lowercase();
+        let mut pairs = nearest.split(|&b| b == b';').map(<[u8]>::trim_ascii);
+        says_more = pairs.any(|pair| pair == b"proto=https" || pair == b"proto=\"https\"");
+    });
+    says || says_more
 }

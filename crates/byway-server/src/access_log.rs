@@ -6,6 +6,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -17,7 +18,7 @@ use byway_core::{Decision, Fields};
 
 use crate::answer::{Answer, push_number};
 use crate::clock::Clock;
-use crate::core::{Incoming, Peer, Refused};
+use crate::core::{Incoming, Refused};
 use crate::counters::Lingered;
 use crate::head::Glimpse;
 use crate::live::Generation;
@@ -134,7 +135,7 @@ impl LogBuffer {
 
     /// `host - - [time] "request" status bytes`
     fn common(&self, incoming: &Incoming<'_>, answer: &Answer<'_>, clock: &Clock, out: &mut Vec<u8>) {
-        begin_common(incoming.peer, clock, out);
+        begin_common(incoming.client, clock, out);
         escape(incoming.method.as_bytes(), out);
         out.push(b' ');
         escape(incoming.effective.path, out);
@@ -158,7 +159,7 @@ impl LogBuffer {
     /// The same for a request that was refused; `-` stands for a request line that is none.
     fn common_refused(&self, refused: &Refused<'_>, answer: &Answer<'_>, clock: &Clock, out: &mut Vec<u8>) {
         let Glimpse { method, version, .. } = refused.seen;
-        begin_common(refused.peer, clock, out);
+        begin_common(refused.peer.address, clock, out);
         match method {
             "" => out.push(b'-'),
             method => {
@@ -188,7 +189,7 @@ impl LogBuffer {
     }
 
     fn json_refused(&self, refused: &Refused<'_>, answer: &Answer<'_>, clock: &Clock, out: &mut Vec<u8>) {
-        begin_json(refused.peer, clock, out);
+        begin_json(refused.peer.address, clock, out);
         let (path, query) = self.target_of(refused);
         let Glimpse { method, version, .. } = refused.seen;
         let known = [
@@ -226,7 +227,13 @@ impl LogBuffer {
         clock: &Clock,
         out: &mut Vec<u8>,
     ) {
-        begin_json(incoming.peer, clock, out);
+        begin_json(incoming.client, clock, out);
+        if incoming.client != incoming.peer.address {
+            out.extend_from_slice(b",\"peer\":\"");
+            push_address(incoming.peer.address, out);
+            out.push(b'"');
+        }
+        json_text("scheme", incoming.effective.scheme.as_str().as_bytes(), out);
         json_text("method", incoming.method.as_bytes(), out);
         json_text("host", incoming.effective.host.as_bytes(), out);
         json_text("path", incoming.effective.path, out);
@@ -248,23 +255,23 @@ impl LogBuffer {
 }
 
 /// `host - - [time] "`
-fn begin_common(peer: Peer, clock: &Clock, out: &mut Vec<u8>) {
-    push_address(peer, out);
+fn begin_common(address: Option<IpAddr>, clock: &Clock, out: &mut Vec<u8>) {
+    push_address(address, out);
     out.extend_from_slice(b" - - [");
     clock.write_log_stamp(out);
     out.extend_from_slice(b"] \"");
 }
 
-fn begin_json(peer: Peer, clock: &Clock, out: &mut Vec<u8>) {
+fn begin_json(address: Option<IpAddr>, clock: &Clock, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"time\":\"");
     clock.write_iso_stamp(out);
     out.extend_from_slice(b"\",\"address\":\"");
-    push_address(peer, out);
+    push_address(address, out);
     out.push(b'"');
 }
 
-fn push_address(peer: Peer, out: &mut Vec<u8>) {
-    match peer.address {
+fn push_address(address: Option<IpAddr>, out: &mut Vec<u8>) {
+    match address {
         // Writing into a Vec cannot fail.
         Some(address) => drop(write!(out, "{address}")),
         None => out.extend_from_slice(b"unix"),

@@ -79,7 +79,7 @@ impl Clock {
 }
 
 /// RFC 3339.
-fn iso_stamp(second: i64) -> String {
+pub(crate) fn iso_stamp(second: i64) -> String {
     let Civil { year, month, day, hour, minute, second } = Civil::of(second);
     format!("{year:04}-{:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z", month + 1)
 }

@@ -14,13 +14,13 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
-use byway_core::Scheme;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::ReadBuf;
 
 use crate::access_log::Line;
 use crate::answer::{Answer, To};
 use crate::asked::Effective;
 use crate::body::{Body, Fed};
+use crate::converse::Wire;
 use crate::core::{Core, Incoming, Lingers, Peer, Refused};
 use crate::counters::Lingered;
 use crate::head::{self, BadHead, Framing, Glimpse, Head, Persistence, Version};
@@ -47,6 +47,8 @@ pub(crate) struct Connection<S> {
     scanned: usize,
     /// What could not be written yet.
     output: Vec<u8>,
+    /// Something was written that the stream may keep back until it is flushed.
+    unflushed: bool,
     /// Whole requests may still stand in the input: answering stopped because enough was gathered.
     batch_was_full: bool,
     begun: Begun,
@@ -88,7 +90,7 @@ pub(crate) enum Ended<S> {
     Http2(S, Vec<u8>),
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+impl<S: Wire> Connection<S> {
     pub(crate) fn new(stream: S, core: Rc<Core>, slot: Rc<Slot>, peer: Peer) -> Connection<S> {
         Connection {
             stream: Some(stream),
@@ -99,6 +101,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             input: Vec::new(),
             scanned: 0,
             output: Vec::new(),
+            unflushed: false,
             batch_was_full: false,
             begun: Begun::No,
         }
@@ -140,10 +143,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.stream.as_mut().ok_or_else(|| std::io::ErrorKind::NotConnected.into())
     }
 
-    /// Writes what could not be written before.
+    /// Writes what could not be written before, and lets go what the stream keeps back.
     fn flush(&mut self, cx: &mut Context<'_>) -> std::io::Result<Poll<()>> {
         while !self.output.is_empty() {
             let Some(stream) = &mut self.stream else { break };
+            self.unflushed = S::KEEPS_BACK;
             match Pin::new(stream).poll_write(cx, &self.output) {
                 Poll::Ready(written) => self.output.drain(..written?).for_each(drop),
                 Poll::Pending => return Ok(Poll::Pending),
@@ -152,7 +156,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 self.wait_for_head(true);
             }
         }
+        if self.unflushed
+            && let Some(stream) = &mut self.stream
+        {
+            match Pin::new(stream).poll_flush(cx) {
+                Poll::Ready(flushed) => flushed?,
+                Poll::Pending => return Ok(Poll::Pending),
+            }
+            self.unflushed = false;
+        }
         Ok(Poll::Ready(()))
+    }
+
+    /// Says the end where the stream has a word for it, as far as that can be said at once: nobody is waited for.
+    fn say_goodbye(&mut self, cx: &mut Context<'_>) {
+        if let (true, Some(stream)) = (S::KEEPS_BACK, &mut self.stream) {
+            let _ = Pin::new(stream).poll_shutdown(cx);
+        }
     }
 
     /// Reads into the thread's buffer. A read that fills less than the buffer tells tokio that nothing more is there, which
@@ -271,6 +291,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             return Ok(());
         }
         let mut written = 0;
+        self.unflushed = S::KEEPS_BACK;
         if self.output.is_empty()
             && let Poll::Ready(result) = Pin::new(self.stream()?).poll_write(cx, out)
         {
@@ -324,7 +345,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Answers a request at the end of its head, and says how much of what follows was its body.
     fn answer(&mut self, head: &Head<'_>, rest: &[u8], out: &mut Vec<u8>) -> Result<usize, BadHead> {
         let core = self.core.clone();
-        let effective = Effective::of(head.method, head.target, head.host, Scheme::Http)?;
+        let (via, client) = core.way(&self.peer, &head.fields);
+        let effective = Effective::of(head.method, head.target, head.host, &via)?;
         let plan = Plan::of(head, rest, &core);
         let incoming = Incoming {
             method: head.method,
@@ -335,6 +357,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             effective,
             fields: &head.fields,
             peer: self.peer,
+            client,
             content_length: match head.framing {
                 Framing::None => None,
                 Framing::Length(length) => Some(length),
@@ -409,7 +432,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Future for Connection<S> {
+impl<S: Wire> Future for Connection<S> {
     type Output = Ended<S>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Ended<S>> {
@@ -422,6 +445,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Connection<S> {
         // A connection that broke is over like any other: there is nobody left to tell.
         advanced.map(|_| {
             self.end_of_input();
+            self.say_goodbye(cx);
             Ended::Over
         })
     }

@@ -12,9 +12,10 @@ use byway_core::{Decision, Fields, Request, Scheme, Scratch, Surroundings};
 
 use crate::access_log::{Line, LogBuffer};
 use crate::answer::Answer;
-use crate::asked::Effective;
+use crate::asked::{Effective, Via};
 use crate::clock::Clock;
 use crate::counters::{CoreCounters, Lingered};
+use crate::forwarded::{Lines, Said};
 use crate::head::{BadHead, Glimpse};
 use crate::live::{Generation, Live, LiveCache};
 use crate::method::MethodClass;
@@ -49,6 +50,17 @@ pub(crate) struct Peer {
     pub(crate) local_port: u16,
     /// The listener, by number.
     pub(crate) listener: u16,
+    /// What it speaks; with the PROXY protocol, what the client spoke.
+    pub(crate) scheme: Scheme,
+    /// Whether what it says of others counts.
+    pub(crate) is_trusted: bool,
+}
+
+impl Peer {
+    /// The address whose share of lingering a connection takes. Behind a trusted proxy are many clients, and it has no such limit.
+    pub(crate) fn lingers_for(&self) -> Option<IpAddr> {
+        self.address.filter(|_| !self.is_trusted)
+    }
 }
 
 /// A request as an edge knows it, whatever protocol it came by.
@@ -58,6 +70,8 @@ pub(crate) struct Incoming<'a> {
     pub(crate) effective: Effective<'a>,
     pub(crate) fields: &'a dyn Fields,
     pub(crate) peer: Peer,
+    /// The client's address, after trusted proxies; none on a Unix socket.
+    pub(crate) client: Option<IpAddr>,
     pub(crate) content_length: Option<u64>,
     /// When its head was there; known only where a log wants it.
     pub(crate) began: Option<Instant>,
@@ -100,11 +114,11 @@ impl Core {
     ) -> Option<Line> {
         let (mut live, mut scratch) = (self.live.borrow_mut(), self.scratch.borrow_mut());
         let generation: &Generation = live.load();
-        let Effective { host, port, path, query } = incoming.effective;
-        let address = incoming.peer.address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)); // a Unix socket: somebody on this machine
+        let Effective { scheme, host, port, path, query } = incoming.effective;
+        let address = incoming.client.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)); // a Unix socket: somebody on this machine
         let request = Request {
             method: incoming.method,
-            scheme: Scheme::Http,
+            scheme,
             host,
             port,
             path,
@@ -124,6 +138,16 @@ impl Core {
         }
         log.borrow_mut().finish(&mut line, Lingered::NotNeeded, 0);
         None
+    }
+
+    /// By which way a request came, and the address of its client.
+    pub(crate) fn way<'a>(&self, peer: &Peer, fields: &impl Lines<'a>) -> (Via<'a>, Option<IpAddr>) {
+        if !peer.is_trusted {
+            return (Via::direct(peer.scheme), peer.address);
+        }
+        let said = Said::of(fields, &self.settings.trust);
+        let scheme = said.scheme.unwrap_or(peer.scheme);
+        (Via { spoken: peer.scheme, scheme, host: said.host, port: said.port }, said.address.or(peer.address))
     }
 
     /// Counts and logs a request that was refused.

@@ -125,6 +125,9 @@ pub(crate) struct CoreCounters {
     lingered: [AtomicU64; Lingered::ALL.len()],
     bodies: AtomicU64,
     malformed: AtomicU64,
+    handshakes: AtomicU64,
+    failed_handshakes: AtomicU64,
+    unannounced: AtomicU64,
     accepted: AtomicU64,
     closed: AtomicU64,
 }
@@ -140,6 +143,9 @@ impl CoreCounters {
             lingered: [const { AtomicU64::new(0) }; Lingered::ALL.len()],
             bodies: AtomicU64::new(0),
             malformed: AtomicU64::new(0),
+            handshakes: AtomicU64::new(0),
+            failed_handshakes: AtomicU64::new(0),
+            unannounced: AtomicU64::new(0),
             accepted: AtomicU64::new(0),
             closed: AtomicU64::new(0),
         }
@@ -183,6 +189,19 @@ impl CoreCounters {
     pub(crate) fn malformed(&self, listener: u16, status: u16) {
         bump(&self.malformed, 1);
         self.answer(listener, MethodClass::Other, status);
+    }
+
+    pub(crate) fn shook_hands(&self) {
+        bump(&self.handshakes, 1);
+    }
+
+    pub(crate) fn failed_to_shake_hands(&self) {
+        bump(&self.failed_handshakes, 1);
+    }
+
+    /// A connection without the PROXY protocol that its listener asks for, or from somebody who is not trusted.
+    pub(crate) fn unannounced(&self) {
+        bump(&self.unannounced, 1);
     }
 
     pub(crate) fn accepted(&self) {
@@ -237,6 +256,12 @@ pub struct Counts {
     pub lingered: [u64; Lingered::ALL.len()],
     /// Bodies that are being read on now, after their answer.
     pub lingering: u64,
+    /// TLS handshakes that came to their end.
+    pub handshakes: u64,
+    /// TLS handshakes that did not: the client gave up, took too long, or spoke something else.
+    pub failed_handshakes: u64,
+    /// Connections hung up on because the PROXY protocol was asked for, and not there or not from a trusted proxy.
+    pub unannounced: u64,
     /// Connections accepted.
     pub accepted: u64,
     /// Connections open now.
@@ -260,6 +285,9 @@ impl Counts {
             malformed: sum(&|core| core.malformed.load(Relaxed)),
             lingered,
             lingering: sum(&|core| core.bodies.load(Relaxed)).saturating_sub(lingered.iter().sum()),
+            handshakes: sum(&|core| core.handshakes.load(Relaxed)),
+            failed_handshakes: sum(&|core| core.failed_handshakes.load(Relaxed)),
+            unannounced: sum(&|core| core.unannounced.load(Relaxed)),
             accepted,
             open: accepted.saturating_sub(sum(&|core| core.closed.load(Relaxed))),
         }

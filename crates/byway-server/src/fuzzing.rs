@@ -4,7 +4,7 @@ use std::mem::MaybeUninit;
 
 use byway_core::Scheme;
 
-use crate::asked::Effective;
+use crate::asked::{Effective, Via};
 use crate::body::{Body, Fed};
 use crate::head::{self, Room};
 use crate::settings::Settings;
@@ -18,7 +18,7 @@ pub fn read_head_for_fuzzing(mut bytes: &[u8]) {
         let Ok(Some(end)) = head::find_end(bytes, &mut scanned, &settings) else { return };
         let mut room: Room<'_> = [const { MaybeUninit::uninit() }; Settings::FIELDS_MOST];
         let Ok(head) = head::parse(&bytes[..end], &mut room, &settings) else { return };
-        let asked = Effective::of(head.method, head.target, head.host, Scheme::Http);
+        let asked = Effective::of(head.method, head.target, head.host, &Via::direct(Scheme::Http));
         let body = Body::announced(head.framing);
         if let Ok(asked) = asked {
             assert!(!asked.path.iter().any(u8::is_ascii_control), "a control byte came through");

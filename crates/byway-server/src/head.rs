@@ -9,6 +9,7 @@ use std::mem::MaybeUninit;
 use byway_core::Fields;
 use httparse::Header;
 
+use crate::forwarded::Lines;
 use crate::settings::Settings;
 
 /// A head that is whole and well-formed.
@@ -331,6 +332,12 @@ impl Fields for HeadFields<'_, '_> {
                 visit(header.value);
             }
         }
+    }
+}
+
+impl<'b> Lines<'b> for HeadFields<'_, 'b> {
+    fn lines(&self, name: &str, mut visit: impl FnMut(&'b [u8])) {
+        self.0.iter().filter(|header| header.name.eq_ignore_ascii_case(name)).for_each(|header| visit(header.value));
     }
 }
 

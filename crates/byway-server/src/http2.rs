@@ -1,4 +1,4 @@
-//! HTTP/2 with prior knowledge: the frames are hyper's, the answers are ours.
+//! HTTP/2, agreed on in TLS or known beforehand: the frames are hyper's, the answers are ours.
 //!
 //! A request is answered from its HEADERS; 100 is never sent. The body is then read on and thrown away within the budget: clients
 //! that write everything before they read need credit to the end, and curl 7.88 loses an answer that a reset follows at once. A
@@ -7,29 +7,30 @@
 
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
-use std::io;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
-use byway_core::{Fields, Scheme};
+use byway_core::Fields;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::{Body, Incoming as OpenBody};
 use hyper::server::conn::http2;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::access_log::Line;
 use crate::answer::Answer;
 use crate::asked::Effective;
 use crate::core::{Core, Incoming, Lingers, Peer, Refused};
 use crate::counters::Lingered;
+use crate::forwarded::Lines;
 use crate::head::{BadHead, Glimpse};
 use crate::slots::{Phase, Slot};
+use crate::stream::Prefixed;
 
 /// Resets that a client may have waiting before it is told to calm down (CVE-2023-44487 and its kin).
 const RESETS: usize = 64;
@@ -64,7 +65,7 @@ where
         .initial_stream_window_size(65_535)
         .initial_connection_window_size(1 << 20)
         .auto_date_header(false)
-        .serve_connection(TokioIo::new(Prefixed { first: read, stream }), service);
+        .serve_connection(TokioIo::new(Prefixed::new(read, stream)), service);
     slot.wait(Phase::Idle, core.clock.after(settings.idle_time));
     let mut connection = pin!(connection);
     poll_fn(|cx| {
@@ -170,11 +171,12 @@ fn respond(request: &Request<OpenBody>, core: &Core, peer: Peer) -> Answered {
         Ok(host) => host,
         Err(bad) => return (refuse(bad, request, peer, core), None),
     };
-    let effective = match Effective::of(request.method().as_str(), target, host, Scheme::Http) {
+    let fields = MapFields(request.headers());
+    let (via, client) = core.way(&peer, &fields);
+    let effective = match Effective::of(request.method().as_str(), target, host, &via) {
         Ok(effective) => effective,
         Err(bad) => return (refuse(bad, request, peer, core), None),
     };
-    let fields = MapFields(request.headers());
     let length = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     let incoming = Incoming {
         method: request.method().as_str(),
@@ -182,6 +184,7 @@ fn respond(request: &Request<OpenBody>, core: &Core, peer: Peer) -> Answered {
         effective,
         fields: &fields,
         peer,
+        client,
         content_length: length,
         began: core.moment(),
     };
@@ -266,6 +269,12 @@ impl Fields for MapFields<'_> {
     }
 }
 
+impl<'a> Lines<'a> for MapFields<'a> {
+    fn lines(&self, name: &str, mut visit: impl FnMut(&'a [u8])) {
+        self.0.get_all(name).iter().for_each(|value| visit(value.as_bytes()));
+    }
+}
+
 /// Spawns onto this thread.
 #[derive(Clone, Copy)]
 struct Local;
@@ -275,37 +284,5 @@ impl<F: Future + 'static> hyper::rt::Executor<F> for Local {
         drop(tokio::task::spawn_local(async move {
             future.await;
         }));
-    }
-}
-
-/// A stream of which some bytes were read already.
-struct Prefixed<S> {
-    first: Vec<u8>,
-    stream: S,
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Prefixed<S> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if self.first.is_empty() {
-            return Pin::new(&mut self.stream).poll_read(cx, into);
-        }
-        let length = self.first.len().min(into.remaining());
-        into.put_slice(&self.first[..length]);
-        self.first.drain(..length);
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Prefixed<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }

@@ -12,8 +12,10 @@ mod asked;
 mod body;
 mod clock;
 mod connection;
+mod converse;
 mod core;
 mod counters;
+pub mod forwarded;
 #[cfg(fuzzing)]
 mod fuzzing;
 mod head;
@@ -25,10 +27,13 @@ mod method;
 pub mod metrics;
 pub mod operators;
 mod plan;
+mod proxied;
 mod server;
 pub mod settings;
 pub mod signals;
 mod slots;
+mod stream;
+pub mod tls;
 pub mod watch;
 
 pub use counters::{Answers, Counts, Decided, Lingered, TIMES};

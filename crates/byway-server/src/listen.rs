@@ -11,6 +11,9 @@ use std::path::{Path, PathBuf};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
+use crate::converse::Entrance;
+use crate::tls::Tls;
+
 /// Where to listen.
 ///
 /// ```
@@ -122,6 +125,18 @@ impl std::error::Error for ListenError {}
 pub struct Listener {
     address: ListenAddr,
     sockets: Vec<Socket>,
+    tls: Option<Tls>,
+    proxy_protocol: ProxyProtocol,
+}
+
+/// Whether connections begin with the PROXY protocol, version 1 or 2.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ProxyProtocol {
+    /// They begin with HTTP or TLS.
+    #[default]
+    No,
+    /// They do, and come from trusted proxies ([`crate::Settings::trust`]); others are hung up on.
+    Required,
 }
 
 impl Listener {
@@ -137,7 +152,39 @@ impl Listener {
             ListenAddr::Unix(path) => open_unix(path, threads).map(|sockets| (address.clone(), sockets)),
         };
         let (address, sockets) = opened.map_err(|error| blame(address, error))?;
-        Ok(Listener { address, sockets })
+        Ok(Listener { address, sockets, tls: None, proxy_protocol: ProxyProtocol::No })
+    }
+
+    /// The same, speaking TLS.
+    #[must_use]
+    pub fn with_tls(self, tls: Tls) -> Listener {
+        Listener { tls: Some(tls), ..self }
+    }
+
+    /// The same, with or without the PROXY protocol in front.
+    #[must_use]
+    pub fn with_proxy_protocol(self, proxy_protocol: ProxyProtocol) -> Listener {
+        Listener { proxy_protocol, ..self }
+    }
+
+    /// Where it listens as a URL, with the real port.
+    ///
+    /// ```
+    /// use byway_server::{Listener, tls::Tls};
+    /// let listener = Listener::open(&"127.0.0.1:0".parse().unwrap(), 1).unwrap();
+    /// assert!(listener.url().starts_with("http://127.0.0.1:"));
+    /// let listener = listener.with_tls(Tls::self_signed(&["localhost"]).unwrap());
+    /// assert!(listener.url().starts_with("https://127.0.0.1:"));
+    /// ```
+    pub fn url(&self) -> String {
+        match (&self.tls, &self.address) {
+            (Some(_), ListenAddr::Tcp(address)) => format!("https://{address}"),
+            (_, address) => address.to_string(),
+        }
+    }
+
+    pub(crate) fn entrance(&self) -> Entrance {
+        Entrance { tls: self.tls.clone(), proxy_protocol: self.proxy_protocol }
     }
 
     /// Where it listens, with the real port.

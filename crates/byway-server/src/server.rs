@@ -4,22 +4,22 @@
 //! thread that accepted it. The thread that started the server is free: it waits, reloads, counts.
 
 use std::io;
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use byway_core::Scheme;
 use socket2::Socket;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{Notify, watch};
 
 use crate::access_log::LogWriter;
-use crate::connection::{Connection, Ended};
+use crate::converse::{Entrance, Wire, converse};
 use crate::core::{Core, Peer, Shared};
 use crate::counters::{CoreCounters, Counts};
-use crate::http2;
 use crate::listen::{ListenAddr, Listener};
 use crate::live::Live;
 use crate::settings::Settings;
@@ -139,10 +139,11 @@ impl Drop for Handle {
     }
 }
 
-/// A socket of a listener, for one thread.
+/// One thread's part of a listener.
 struct Share {
     address: ListenAddr,
     socket: Socket,
+    entrance: Entrance,
     /// The number of the listener.
     number: u16,
 }
@@ -152,27 +153,27 @@ fn shares(listeners: Vec<Listener>, threads: usize) -> Vec<Vec<Share>> {
     let mut shares: Vec<Vec<_>> = (0..threads).map(|_| Vec::new()).collect();
     for (number, listener) in listeners.into_iter().enumerate() {
         let number = u16::try_from(number).unwrap_or(u16::MAX);
-        let address = listener.address().clone();
+        let (address, entrance) = (listener.address().clone(), listener.entrance());
         for (at, socket) in listener.into_sockets().into_iter().enumerate() {
             // More sockets than threads would leave connections unanswered: each finds a thread.
-            shares[at % threads].push(Share { address: address.clone(), socket, number });
+            shares[at % threads].push(Share { address: address.clone(), socket, entrance: entrance.clone(), number });
         }
     }
     shares
 }
 
 /// One serving thread, from start to end.
-fn serve(core: Core, sockets: Vec<Share>, stopping: watch::Receiver<Running>) {
+fn serve(core: Core, shares: Vec<Share>, stopping: watch::Receiver<Running>) {
     let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
     match runtime {
-        Ok(runtime) => runtime.block_on(run(Rc::new(core), sockets, stopping)),
+        Ok(runtime) => runtime.block_on(run(Rc::new(core), shares, stopping)),
         Err(error) => panic!("no runtime for a serving thread: {error}"), // no file descriptors at start: nothing can be served
     }
 }
 
-async fn run(core: Rc<Core>, sockets: Vec<Share>, mut stopping: watch::Receiver<Running>) {
+async fn run(core: Rc<Core>, shares: Vec<Share>, mut stopping: watch::Receiver<Running>) {
     let room = Rc::new(Notify::new());
-    let accepting: Vec<_> = sockets
+    let accepting: Vec<_> = shares
         .into_iter()
         .map(|share| tokio::task::spawn_local(accept_all(share, core.clone(), room.clone())))
         .collect();
@@ -204,44 +205,54 @@ async fn tick(core: Rc<Core>) {
 }
 
 async fn accept_all(share: Share, core: Rc<Core>, room: Rc<Notify>) {
-    let Share { address, socket, number } = share;
+    let Share { address, socket, entrance, number } = share;
+    let door = Door { entrance: Rc::new(entrance), number, core, room };
     let accepted = match address {
         ListenAddr::Tcp(address) => match TcpListener::from_std(socket.into()) {
-            Ok(listener) => accept_tcp(&listener, address.port(), number, &core, &room).await,
+            Ok(listener) => accept_tcp(&listener, address.port(), &door).await,
             Err(error) => error,
         },
         ListenAddr::Unix(_) => match UnixListener::from_std(socket.into()) {
-            Ok(listener) => accept_unix(&listener, number, &core, &room).await,
+            Ok(listener) => accept_unix(&listener, &door).await,
             Err(error) => error,
         },
     };
     panic!("a listening socket that the runtime will not take: {accepted}"); // the socket is ours and open: a bug, not a fault
 }
 
-async fn accept_tcp(
-    listener: &TcpListener,
-    local_port: u16,
+/// Where connections come in: what every one of them is given.
+struct Door {
+    entrance: Rc<Entrance>,
     number: u16,
-    core: &Rc<Core>,
-    room: &Rc<Notify>,
-) -> io::Error {
+    core: Rc<Core>,
+    room: Rc<Notify>,
+}
+
+impl Door {
+    fn peer(&self, address: Option<IpAddr>, local_port: u16) -> Peer {
+        let is_trusted = self.core.settings.trust.covers(address);
+        Peer { address, local_port, listener: self.number, scheme: Scheme::Http, is_trusted }
+    }
+}
+
+async fn accept_tcp(listener: &TcpListener, local_port: u16, door: &Door) -> io::Error {
     loop {
-        wait_for_room(core, room).await;
+        wait_for_room(&door.core, &door.room).await;
         match listener.accept().await {
             Ok((stream, from)) => {
-                let peer = Peer { address: Some(from.ip().to_canonical()), local_port, listener: number };
-                spawn(stream, peer, core, room);
+                let peer = door.peer(Some(from.ip().to_canonical()), local_port);
+                spawn(stream, peer, door);
             }
             Err(error) => pause_after(&error).await,
         }
     }
 }
 
-async fn accept_unix(listener: &UnixListener, number: u16, core: &Rc<Core>, room: &Rc<Notify>) -> io::Error {
+async fn accept_unix(listener: &UnixListener, door: &Door) -> io::Error {
     loop {
-        wait_for_room(core, room).await;
+        wait_for_room(&door.core, &door.room).await;
         match listener.accept().await {
-            Ok((stream, _)) => spawn(stream, Peer { address: None, local_port: 80, listener: number }, core, room),
+            Ok((stream, _)) => spawn(stream, door.peer(None, Scheme::Http.default_port()), door),
             Err(error) => pause_after(&error).await,
         }
     }
@@ -265,18 +276,15 @@ async fn pause_after(error: &io::Error) {
     }
 }
 
-fn spawn<S: AsyncRead + AsyncWrite + Unpin + 'static>(stream: S, peer: Peer, core: &Rc<Core>, room: &Rc<Notify>) {
-    let slot = core.slots.enter(peer.address, core.clock.after(core.settings.header_time));
+fn spawn<S: Wire>(stream: S, peer: Peer, door: &Door) {
+    let Door { entrance, core, room, .. } = door;
+    let slot = core.slots.enter(peer.lingers_for(), core.clock.after(core.settings.header_time));
     core.counters.accepted();
     let guard = Guard { core: core.clone(), slot: slot.clone(), room: room.clone() };
-    let core = core.clone();
+    let (core, entrance) = (core.clone(), entrance.clone());
     drop(tokio::task::spawn_local(async move {
         let _guard = guard;
-        let connection = Connection::new(stream, core.clone(), slot.clone(), peer);
-        if let Ended::Http2(stream, read) = connection.await {
-            // In a box, so that the task of an HTTP/1.1 connection stays small.
-            Box::pin(http2::serve(stream, read, core, slot, peer)).await;
-        }
+        converse(stream, peer, &entrance, core, slot).await;
     }));
 }
 

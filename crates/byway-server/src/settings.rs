@@ -8,6 +8,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::forwarded::Trust;
+
 /// How the server behaves.
 ///
 /// ```
@@ -30,6 +32,10 @@ pub struct Settings {
     pub header_time: Duration,
     /// How long a connection may stay open between requests.
     pub idle_time: Duration,
+    /// How long a client may take from connecting to the end of the TLS handshake, PROXY protocol included.
+    pub handshake_time: Duration,
+    /// Whose word counts about who the client is; nobody's by default.
+    pub trust: Trust,
     /// What is read on after an answer that left before the request's body was there.
     pub linger: Linger,
     /// How often deadlines are looked at. They are exact to this, and cost nothing per request.
@@ -79,6 +85,8 @@ impl Default for Settings {
             fields: 100,
             header_time: Duration::from_secs(10),
             idle_time: Duration::from_secs(75),
+            handshake_time: Duration::from_secs(10),
+            trust: Trust::default(),
             linger: Linger::default(),
             tick: Duration::from_millis(250),
             stop_time: Duration::from_secs(10),

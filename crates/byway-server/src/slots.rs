@@ -52,7 +52,7 @@ pub(crate) struct Slot {
     due: Cell<bool>,
     waker: RefCell<Option<Waker>>,
     meter: Cell<Meter>,
-    address: Option<IpAddr>,
+    address: Cell<Option<IpAddr>>,
     at: Cell<usize>,
     lingers_at: Cell<Option<usize>>,
 }
@@ -71,7 +71,7 @@ impl Slot {
             due: Cell::new(false),
             waker: RefCell::new(None),
             meter: Cell::default(),
-            address,
+            address: Cell::new(address),
             at: Cell::new(at),
             lingers_at: Cell::new(None),
         }
@@ -79,7 +79,12 @@ impl Slot {
 
     /// The address that it lingers for.
     pub(crate) fn address(&self) -> Option<IpAddr> {
-        self.address
+        self.address.get()
+    }
+
+    /// Says the address that it will linger for, before it ever does.
+    pub(crate) fn belongs_to(&self, address: Option<IpAddr>) {
+        self.address.set(address);
     }
 
     /// Says what is waited for, and until when.
@@ -198,13 +203,13 @@ impl Slots {
         if slot.lingers_at.get().is_some() {
             return;
         }
-        let (all, of_address) = lingerers.enter(slot.address);
+        let (all, of_address) = lingerers.enter(slot.address());
         let crowded = of_address > budget.per_address;
         slot.meter.set(Meter { began: now, window_began: now, ..slot.meter.get() });
         slot.wait(Phase::Linger, Tick::MAX);
         let mut lingering = self.lingering.borrow_mut();
         if crowded {
-            cut_slowest(lingering.iter().filter(|other| other.address == slot.address).chain([slot]), now);
+            cut_slowest(lingering.iter().filter(|other| other.address() == slot.address()).chain([slot]), now);
         }
         slot.lingers_at.set(Some(lingering.len()));
         lingering.push(slot.clone());
@@ -217,7 +222,7 @@ impl Slots {
     pub(crate) fn linger_over(&self, slot: &Slot, lingerers: &Lingerers) {
         slot.meter.set(Meter::default());
         let Some(at) = slot.lingers_at.take() else { return };
-        lingerers.leave(slot.address);
+        lingerers.leave(slot.address());
         let mut lingering = self.lingering.borrow_mut();
         lingering.swap_remove(at);
         if let Some(moved) = lingering.get(at) {

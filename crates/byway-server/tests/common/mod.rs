@@ -72,9 +72,14 @@ pub fn start_with(settings: Settings) -> Running {
 }
 
 pub fn start_rules(settings: Settings, rules: RuleSet) -> Running {
+    start_listener(settings, rules, |listener| listener)
+}
+
+/// A server whose listener is made something more than plain.
+pub fn start_listener(settings: Settings, rules: RuleSet, more: impl FnOnce(Listener) -> Listener) -> Running {
     let live = Live::new(rules, settings.threads());
     let any = "127.0.0.1:0".parse().expect("an address");
-    let listener = Listener::open(&any, settings.threads()).expect("a free port");
+    let listener = more(Listener::open(&any, settings.threads()).expect("a free port"));
     let ListenAddr::Tcp(address) = *listener.address() else { panic!("it is no Unix socket") };
     let handle = Server::start(settings, live, vec![listener]).expect("a server");
     Running { handle, address }
