@@ -285,7 +285,12 @@ impl<'l> Loader<'l> {
         let Some(text) = self.read_text(path, file, reader) else { return };
         self.intake.folder = path.parent().unwrap_or(Path::new("")).to_owned();
         let said = own::read(&text, file, standing, under.own, &mut self.intake, &mut self.diagnostics);
-        if let Some((settings, span)) = said.server {
+        if let Some((mut settings, span)) = said.server {
+            let folder = path.parent().unwrap_or(Path::new(""));
+            for pair in &mut settings.tls {
+                pair.cert = folder.join(&pair.cert).to_string_lossy().into_owned();
+                pair.key = folder.join(&pair.key).to_string_lossy().into_owned();
+            }
             self.take_server(settings, span);
         }
         let canonical = self.files.canonical(path).unwrap_or_else(|_| path.to_owned());

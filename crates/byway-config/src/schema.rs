@@ -6,7 +6,7 @@ use byway_core::condition::{SUBJECTS, TESTS};
 use byway_core::status::RedirectStatus;
 use serde_json::{Map, Value, json};
 
-use crate::own::keys::{INCLUDE, Kind, MERGE_WORDS, Need, QUERY_WORDS, ROOT, Section};
+use crate::own::keys::{INCLUDE, Kind, LISTEN, MERGE_WORDS, Need, QUERY_WORDS, ROOT, Section};
 
 /// The schema.
 ///
@@ -65,6 +65,13 @@ fn kind(kind: &Kind) -> Value {
         Kind::Duration => json!({ "type": "string", "pattern": "^\\d+ ?(ms|s|m|min|h|d)$" }),
         Kind::Size => {
             json!({ "anyOf": [{ "type": "string", "pattern": "^\\d+ ?(B|KiB|MiB|GiB|kB|MB|GB)?$" }, { "type": "integer", "minimum": 0 }] })
+        }
+        Kind::Listens => {
+            let entry = json!({ "anyOf": [{ "type": "string" }, section(&LISTEN)] });
+            json!({ "anyOf": [{ "type": "string" }, { "type": "array", "items": entry }] })
+        }
+        Kind::TableOrTables(table) => {
+            json!({ "anyOf": [section(table), { "type": "array", "items": section(table) }] })
         }
         Kind::Includes => json!({ "type": "array", "items": { "anyOf": [{ "type": "string" }, section(&INCLUDE)] } }),
         Kind::TableOrFalse(table) => json!({ "anyOf": [section(table), { "const": false }] }),

@@ -12,6 +12,7 @@ mod disk;
 mod exit;
 mod explained;
 mod hits;
+mod listening;
 mod listing;
 mod logs;
 mod map;

@@ -12,7 +12,7 @@ use byway_server::operators::{Asked, Desk, Door, Operators, Reply};
 use byway_server::{Handle, ListenAddr};
 
 use crate::exit::{Exit, Failure};
-use crate::server::blame;
+use crate::listening::blame;
 
 /// Opens the place for metrics, where one is wanted.
 pub(crate) fn door(wanted: Option<&str>) -> Result<Option<Door>, Failure> {

@@ -8,10 +8,12 @@ use std::time::{Instant, SystemTime};
 use byway_config::own::server::ServerSettings;
 use byway_config::render::Colour;
 use byway_server::live::background;
+use byway_server::tls::Tls;
 use byway_server::{Live, Loss};
 
 use crate::control::Answer;
 use crate::exit::{Exit, Failure};
+use crate::listening;
 use crate::observe::Loads;
 use crate::served::{Fresh, Served};
 use crate::terminal::say;
@@ -35,11 +37,12 @@ impl Reloader {
         settings: ServerSettings,
         live: Live,
         loads: Arc<Loads>,
+        tls: Option<Tls>,
         colour: Colour,
     ) -> Reloader {
         let (jobs, wanted) = channel();
         let files = Arc::default();
-        let worker = Worker { served, settings, live, loads, colour, files: Arc::clone(&files) };
+        let worker = Worker { served, settings, live, loads, tls, colour, files: Arc::clone(&files) };
         background("byway-reload", move || worker.work(&wanted));
         Reloader { jobs, files }
     }
@@ -70,6 +73,7 @@ struct Worker {
     settings: ServerSettings,
     live: Live,
     loads: Arc<Loads>,
+    tls: Option<Tls>,
     colour: Colour,
     files: Arc<Mutex<Vec<PathBuf>>>,
 }
@@ -78,7 +82,7 @@ impl Worker {
     fn work(&self, wanted: &Receiver<Job>) {
         while let Ok(job) = wanted.recv() {
             let began = SystemTime::now();
-            let answer = self.reload(job.loss);
+            let answer = self.reload_certificates(self.reload(job.loss));
             self.loads.note(began, answer.exit);
             say(&answer.text);
             (job.then)(answer);
@@ -103,6 +107,13 @@ impl Worker {
                 self.replace(fresh, loss, began, text)
             }
         }
+    }
+
+    /// Rules and certificates are two things: one may be new while the other stays.
+    fn reload_certificates(&self, answer: Answer) -> Answer {
+        let Some(said) = self.tls.as_ref().and_then(listening::reload) else { return answer };
+        let exit = if answer.exit == Exit::Done { Exit::Something } else { answer.exit };
+        Answer { exit, text: answer.text + &said }
     }
 
     fn replace(&self, fresh: Fresh, loss: Loss, began: Instant, mut text: String) -> Answer {

@@ -10,17 +10,17 @@ use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, SystemTime};
 
 use byway_config::own::server::{AccessLogFormat, AccessLogQueries, ServerSettings};
-use byway_server::listen::ListenFault;
 use byway_server::metrics::Figures;
 use byway_server::settings::{Log, LogFormat, Queries, Timing};
 use byway_server::signals::{self, Event, Then};
 use byway_server::watch::{self, Patience};
-use byway_server::{Handle, ListenAddr, ListenError, Listener, Live, Loss, Server, Settings, Unmatched};
+use byway_server::{Handle, Listener, Live, Loss, Server, Settings, Unmatched};
 
 use crate::control::{self, Control, Request};
 use crate::demo::{self, Demo};
 use crate::exit::{Ended, Exit, Failure};
 use crate::hits::{self, IfDamaged, Keeper};
+use crate::listening::{self, Listening};
 use crate::observe::{self, Loads};
 use crate::prober::Prober;
 use crate::reloader::Reloader;
@@ -31,7 +31,7 @@ use crate::terminal::{Terminal, say};
 /// What the command line asks for; it wins over `[server]`.
 #[derive(Clone, Debug)]
 pub(crate) struct Wishes {
-    pub(crate) listen: Vec<String>,
+    pub(crate) listening: Listening,
     pub(crate) workers: Option<usize>,
     pub(crate) watch: bool,
     pub(crate) allow_loss: bool,
@@ -62,15 +62,13 @@ pub(crate) fn run(served: Served, wishes: &Wishes, terminal: &Terminal) -> Ended
     let read = served.read(colour);
     say_some(&read.said);
     let Fresh { rules, settings: written } = read.fresh?;
-    if !written.trusted_proxies.is_empty() {
-        say("byway: `trusted_proxies` is read and not used yet: forwarding fields count for nothing");
-    }
-    let mut settings = settings(&written, wishes);
-    let listeners = listeners(&written, wishes, settings.threads())?;
+    let mut settings = settings(&written, wishes)?;
+    let listening::Open { listeners, tls } = listening::open(&written, &wishes.listening, settings.threads())?;
+    let addresses: Vec<String> = listeners.iter().map(Listener::url).collect();
     if matches!(served, Served::Demo)
-        && let Some(first) = listeners.first()
+        && let Some(first) = addresses.first()
     {
-        settings.unmatched = Unmatched::Pages(Arc::new(Demo::at(first.address())));
+        settings.unmatched = Unmatched::Pages(Arc::new(Demo::at(first)));
     }
     check_log(&settings)?;
     let kept = wishes.hits.clone().or(written.hits.as_ref().map(PathBuf::from));
@@ -82,14 +80,15 @@ pub(crate) fn run(served: Served, wishes: &Wishes, terminal: &Terminal) -> Ended
     }
     let (happens, happened) = channel();
     signal_to(happens.clone()).map_err(|error| Failure::no_verdict(format!("signals cannot be caught: {error}")))?;
-    let (addresses, size) = (addresses(&listeners), rules.len() as u64);
+    let size = rules.len() as u64;
     let live = Live::new(rules, settings.threads());
     let is_demo = matches!(served, Served::Demo);
     let loads = Arc::new(Loads::first(began));
     let written_probe = written.probe;
-    let reloader = Reloader::start(served, written, live.clone(), loads.clone(), colour);
+    let reloader = Reloader::start(served, written, live.clone(), loads.clone(), tls.clone(), colour);
     let _control = control(wishes, &reloader)?;
     let _watch = watch(wishes, read.files, began, &reloader)?;
+    let _certificates = tls.as_ref().map(listening::watch).transpose()?;
     let handle = Server::start(settings, live, listeners);
     let handle = Arc::new(handle.map_err(|error| Failure::no_verdict(format!("the server cannot start: {error}")))?);
     let keeper = kept.map(|store| Keeper::start(store, handle.live())).transpose()?;
@@ -103,7 +102,7 @@ pub(crate) fn run(served: Served, wishes: &Wishes, terminal: &Terminal) -> Ended
         say(&format!("metrics on {}", metrics.address()));
     }
     match is_demo {
-        true => greet(addresses.first()),
+        true => greet(addresses.first().map(String::as_str)),
         false => say(&format!("serving {}", count(size, "rule"))),
     }
     let mut is_stopping = false;
@@ -137,7 +136,7 @@ fn say_some(text: &str) {
     }
 }
 
-fn greet(address: Option<&ListenAddr>) {
+fn greet(address: Option<&str>) {
     let Some(address) = address else { return };
     say("Open it in a browser, or try:");
     demo::curl_lines(address).iter().for_each(|line| say(&format!("  {line}")));
@@ -198,38 +197,8 @@ fn watch(
     Ok(Some(watch))
 }
 
-fn addresses(listeners: &[Listener]) -> Vec<ListenAddr> {
-    listeners.iter().map(|listener| listener.address().clone()).collect()
-}
-
-/// Opens every listener, or says which one cannot be had.
-fn listeners(written: &ServerSettings, wishes: &Wishes, threads: usize) -> Result<Vec<Listener>, Failure> {
-    let usual = [ListenAddr::DEFAULT.to_owned()];
-    let wanted = [&wishes.listen[..], &written.listen[..], &usual[..]]
-        .into_iter()
-        .find(|listed| !listed.is_empty())
-        .unwrap_or_default();
-    let mut listeners = Vec::with_capacity(wanted.len());
-    for text in wanted {
-        let address: ListenAddr = text.parse().map_err(|error| Failure::usage(format!("{error}")))?;
-        listeners.push(Listener::open(&address, threads).map_err(|error| blame(&error))?);
-    }
-    Ok(listeners)
-}
-
-pub(crate) fn blame(error: &ListenError) -> Failure {
-    let failure = Failure::no_verdict(error.to_string());
-    match error.why {
-        ListenFault::InUse => failure.help("stop it, or listen elsewhere: `--listen 127.0.0.1:0` takes a free port"),
-        ListenFault::NotPermitted => {
-            failure.help("ports below 1024 need a right to them; `--listen 127.0.0.1:8307` does not")
-        }
-        ListenFault::Other => failure,
-    }
-}
-
 /// The server's settings: what the command line says, else what `[server]` says, else the defaults.
-fn settings(written: &ServerSettings, wishes: &Wishes) -> Settings {
+fn settings(written: &ServerSettings, wishes: &Wishes) -> Result<Settings, Failure> {
     let mut settings = Settings::default();
     let bytes = |size: u64| usize::try_from(size).unwrap_or(usize::MAX);
     set(&mut settings.threads, wishes.workers.or(written.workers));
@@ -241,6 +210,7 @@ fn settings(written: &ServerSettings, wishes: &Wishes) -> Settings {
     set(&mut settings.head, limits.head.map(bytes));
     set(&mut settings.fields, limits.fields);
     set(&mut settings.header_time, limits.header_time);
+    set(&mut settings.handshake_time, limits.handshake_time);
     set(&mut settings.idle_time, limits.idle_time);
     set(&mut settings.streams, limits.streams);
     let linger = &written.linger;
@@ -250,8 +220,9 @@ fn settings(written: &ServerSettings, wishes: &Wishes) -> Settings {
     set(&mut settings.linger.discard, linger.discard);
     set(&mut settings.linger.slots_one_in, linger.slots_one_in);
     set(&mut settings.linger.per_address, linger.per_address);
+    settings.trust = listening::trust(written)?;
     settings.log = wishes.log.clone().or_else(|| written_log(written));
-    settings
+    Ok(settings)
 }
 
 /// A log that cannot be written is said by its name, before anything is served.

@@ -73,6 +73,10 @@ pub enum Kind {
     TextOrTexts,
     /// `true` or `false`.
     Flag,
+    /// Addresses to listen on: texts, or tables.
+    Listens,
+    /// A table, or a list of tables.
+    TableOrTables(&'static Section),
     /// The list of includes.
     Includes,
     /// A table.
@@ -119,6 +123,8 @@ pub const SLASH_WORDS: &[&str] = &["exact", "either"];
 pub const CASE_WORDS: &[&str] = &["exact", "ignore"];
 /// The values of `location`.
 pub const LOCATION_WORDS: &[&str] = &["relative", "absolute"];
+/// The values of `forwarded`.
+pub const FORWARDED_WORDS: &[&str] = &["x-forwarded", "forwarded"];
 /// The names of formats, as `format` takes them.
 pub const FORMAT_WORDS: &[&str] = &crate::formats::NAMES;
 
@@ -427,10 +433,24 @@ pub static SERVER: Section = Section {
     title: "[server]",
     help: "How `byway serve` listens; the command line wins.",
     keys: &[
-        may("listen", Kind::TextOrTexts, "Addresses: `127.0.0.1:8307`, `[::]:80`, `unix:/run/byway.sock`."),
+        may(
+            "listen",
+            Kind::Listens,
+            "Addresses: `127.0.0.1:8307`, `https://[::]:443`, `unix:/run/byway.sock`, or tables that say more.",
+        ),
+        may("tls", Kind::TableOrTables(&TLS), "Certificates for listeners that speak TLS; the first is the usual one."),
         may("workers", Kind::Number(1, 1024), "Serving threads; one a core by default."),
         may("unmatched", Kind::Number(400, 599), "The status of what no rule takes; 404 by default."),
-        may("trusted_proxies", Kind::Texts, "Networks whose forwarding fields count, as `10.0.0.0/8`."),
+        may(
+            "trusted_proxies",
+            Kind::Texts,
+            "Who may say who the client is: networks as `10.0.0.0/8`, or `unix` for Unix sockets; nobody by default.",
+        ),
+        may(
+            "forwarded",
+            Kind::Word(FORWARDED_WORDS),
+            "Which fields are read of trusted proxies: `X-Forwarded-*` by default, or `Forwarded` (RFC 7239); never both.",
+        ),
         may(
             "state",
             Kind::Text,
@@ -450,6 +470,39 @@ pub static SERVER: Section = Section {
     ],
 };
 
+/// An entry of `listen`.
+pub static LISTEN: Section = Section {
+    title: "an entry of `listen`",
+    help: "An address, and what connections there begin with.",
+    keys: &[
+        must("address", Kind::Text, "`127.0.0.1:8307`, `[::]:443`, `:80` or `unix:/run/byway.sock`."),
+        may(
+            "tls",
+            Kind::Flag,
+            "Whether TLS is spoken there, as with `https://` before the address; `false` by default.",
+        ),
+        may(
+            "proxy_protocol",
+            Kind::Flag,
+            "Whether connections begin with the PROXY protocol, of `trusted_proxies` only; `false` by default.",
+        ),
+    ],
+};
+
+/// `[server.tls]`
+pub static TLS: Section = Section {
+    title: "[server.tls]",
+    help: "A certificate and its key; the names in the certificate say for which hosts it is shown.",
+    keys: &[
+        must(
+            "cert",
+            Kind::Text,
+            "The chain in PEM: the server's own certificate first. It is read again when it changes.",
+        ),
+        must("key", Kind::Text, "The private key in PEM."),
+    ],
+};
+
 /// `[server.limits]`
 pub static LIMITS: Section = Section {
     title: "[server.limits]",
@@ -460,6 +513,11 @@ pub static LIMITS: Section = Section {
         may("head", Kind::Size, "The longest head; above it 431."),
         may("fields", Kind::Number(1, 128), "How many header fields a head may have; above it 431."),
         may("header_time", Kind::Duration, "How long a head may take to arrive; then 408."),
+        may(
+            "handshake_time",
+            Kind::Duration,
+            "How long PROXY protocol and TLS handshake may take together; 10s by default.",
+        ),
         may("idle_time", Kind::Duration, "How long a connection may stay open between requests."),
         may("streams", Kind::Number(1, 65_535), "HTTP/2 streams open at a time on one connection."),
     ],
@@ -553,6 +611,8 @@ pub static SECTIONS: &[&Section] = &[
     &DOWN,
     &WINDOW,
     &SERVER,
+    &LISTEN,
+    &TLS,
     &LIMITS,
     &LINGER,
     &ACCESS_LOG,

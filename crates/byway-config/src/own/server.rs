@@ -4,15 +4,19 @@
 
 use std::time::Duration;
 
-use super::keys::{ACCESS_LOG, LIMITS, LINGER, SERVER};
-use super::page::{Page, Record, Value, integer, shortened};
+use byway_core::network::Network;
+
+use super::keys::{ACCESS_LOG, LIMITS, LINGER, LISTEN, SERVER, TLS};
+use super::page::{Page, Record, Value, found, integer, shortened};
 use crate::diagnostic::Diagnostic;
 
 /// What `[server]` says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ServerSettings {
-    /// Addresses to listen on, as written.
-    pub listen: Vec<String>,
+    /// Where to listen.
+    pub listen: Vec<ListenSetting>,
+    /// Certificates, in order.
+    pub tls: Vec<TlsSetting>,
     /// Serving threads.
     pub workers: Option<usize>,
     /// The status of what no rule takes.
@@ -21,6 +25,8 @@ pub struct ServerSettings {
     pub trusted_proxies: Vec<String>,
     /// The folder for what must survive restarts.
     pub state: Option<String>,
+    /// Which forwarding fields are read.
+    pub forwarded: ForwardedFields,
     /// How long open requests may take once the server is told to stop.
     pub stop_time: Option<Duration>,
     /// The database in which hits are kept.
@@ -37,6 +43,63 @@ pub struct ServerSettings {
     pub access_log: Option<AccessLogSettings>,
 }
 
+/// One entry of `listen`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ListenSetting {
+    /// The address as written, without its scheme.
+    pub address: String,
+    /// Whether TLS is spoken there.
+    pub tls: bool,
+    /// Whether connections begin with the PROXY protocol.
+    pub proxy_protocol: bool,
+}
+
+impl ListenSetting {
+    /// An address as people write it: `https://` before it asks for TLS, `http://` for none.
+    ///
+    /// ```
+    /// use byway_config::own::server::ListenSetting;
+    /// let setting = ListenSetting::of("https://[::]:443");
+    /// assert_eq!((setting.address.as_str(), setting.tls), ("[::]:443", true));
+    /// ```
+    pub fn of(text: &str) -> ListenSetting {
+        let (address, tls) = match (text.strip_prefix("https://"), text.strip_prefix("http://")) {
+            (Some(address), _) => (address, true),
+            (_, Some(address)) => (address, false),
+            _ => (text, false),
+        };
+        let address = if address.len() < text.len() { address.trim_end_matches('/') } else { address };
+        ListenSetting { address: address.to_owned(), tls, proxy_protocol: false }
+    }
+
+    /// The port, where one is written.
+    pub fn port(&self) -> Option<u16> {
+        match self.address.starts_with("unix:") {
+            true => None,
+            false => self.address.rsplit_once(':')?.1.parse().ok(),
+        }
+    }
+}
+
+/// A certificate and its key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsSetting {
+    /// The file of the chain, as written.
+    pub cert: String,
+    /// The file of the key, as written.
+    pub key: String,
+}
+
+/// Which forwarding fields are read of trusted proxies.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ForwardedFields {
+    /// `X-Forwarded-For`, `-Proto`, `-Host` and `-Port`.
+    #[default]
+    XForwarded,
+    /// `Forwarded` (RFC 7239).
+    Forwarded,
+}
+
 /// What `[server.limits]` says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LimitSettings {
@@ -50,6 +113,8 @@ pub struct LimitSettings {
     pub fields: Option<usize>,
     /// How long a head may take.
     pub header_time: Option<Duration>,
+    /// How long PROXY protocol and TLS handshake may take.
+    pub handshake_time: Option<Duration>,
     /// How long a connection may be idle.
     pub idle_time: Option<Duration>,
     /// HTTP/2 streams open at a time on one connection.
@@ -111,11 +176,16 @@ pub(crate) fn read<'p>(page: &mut Page<'p>, value: &Value<'p>) -> Option<ServerS
     let server = page.open(value.get_ref().as_table()?, value.span(), &SERVER);
     let workers = server.number("workers").and_then(|number| usize::try_from(number).ok());
     Some(ServerSettings {
-        listen: texts(page, &server, "listen"),
+        listen: server.get("listen").map(|value| listens(page, value)).unwrap_or_default(),
+        tls: server.get("tls").map(|value| certificates(page, value)).unwrap_or_default(),
         workers,
         unmatched: server.number("unmatched").and_then(|number| u16::try_from(number).ok()),
-        trusted_proxies: texts(page, &server, "trusted_proxies"),
         state: server.text("state").map(str::to_owned),
+        trusted_proxies: server.get("trusted_proxies").map(|value| networks(page, value)).unwrap_or_default(),
+        forwarded: match server.text("forwarded") {
+            Some("forwarded") => ForwardedFields::Forwarded,
+            _ => ForwardedFields::XForwarded,
+        },
         stop_time: duration(page, &server, "stop_time"),
         hits: server.text("hits").map(str::to_owned),
         probe: duration(page, &server, "probe"),
@@ -143,6 +213,7 @@ fn limits<'p>(page: &mut Page<'p>, value: &Value<'p>) -> Option<LimitSettings> {
         head: size(page, &record, "head"),
         fields: count(&record, "fields"),
         header_time: duration(page, &record, "header_time"),
+        handshake_time: duration(page, &record, "handshake_time"),
         idle_time: duration(page, &record, "idle_time"),
         streams: record.number("streams").and_then(|number| u32::try_from(number).ok()),
     })
@@ -174,9 +245,69 @@ fn access_log<'p>(page: &mut Page<'p>, value: &Value<'p>) -> Option<Option<Acces
     Some(record.text("path").map(|path| AccessLogSettings { path: path.to_owned(), format, queries }))
 }
 
-fn texts<'p>(page: &mut Page<'p>, record: &Record<'_, 'p>, name: &str) -> Vec<String> {
-    let Some(value) = record.get(name) else { return Vec::new() };
-    page.texts(name, value).into_iter().map(|(text, _)| text.to_owned()).collect()
+/// `listen`: a text, or a list of texts and tables.
+fn listens<'p>(page: &mut Page<'p>, value: &Value<'p>) -> Vec<ListenSetting> {
+    let items = match value.get_ref().as_array() {
+        Some(items) => items.iter().collect(),
+        None => vec![value],
+    };
+    items.into_iter().filter_map(|item| listen(page, item)).collect()
+}
+
+fn listen<'p>(page: &mut Page<'p>, item: &Value<'p>) -> Option<ListenSetting> {
+    if let Some(text) = item.get_ref().as_str() {
+        return Some(ListenSetting::of(text));
+    }
+    let Some(table) = item.get_ref().as_table() else {
+        let message = format!("an entry of `listen` is an address or a table, and this is {}", found(item.get_ref()));
+        let diagnostic = Diagnostic::error("wrong-type", message)
+            .at(page.span(item.span()))
+            .help("write \"127.0.0.1:8307\", or { address = \"0.0.0.0:443\", tls = true }");
+        page.push(diagnostic);
+        return None;
+    };
+    let record = page.open(table, item.span(), &LISTEN);
+    let setting = ListenSetting::of(record.text("address")?);
+    let flag = |name| record.get(name).and_then(|value| value.get_ref().as_bool());
+    if let (true, Some(false), Some(value)) = (setting.tls, flag("tls"), record.get("tls")) {
+        let diagnostic = Diagnostic::error("bad-value", "`https://` and `tls = false` say two things")
+            .at(page.span(value.span()))
+            .help("keep one of the two");
+        page.push(diagnostic);
+    }
+    let tls = setting.tls || flag("tls").unwrap_or(false);
+    Some(ListenSetting { tls, proxy_protocol: flag("proxy_protocol").unwrap_or(false), ..setting })
+}
+
+/// `tls`: a table or several.
+fn certificates<'p>(page: &mut Page<'p>, value: &Value<'p>) -> Vec<TlsSetting> {
+    let items = match value.get_ref().as_array() {
+        Some(items) => items.iter().collect(),
+        None => vec![value],
+    };
+    items.into_iter().filter_map(|item| certificate(page, item)).collect()
+}
+
+fn certificate<'p>(page: &mut Page<'p>, item: &Value<'p>) -> Option<TlsSetting> {
+    let record = page.open(item.get_ref().as_table()?, item.span(), &TLS);
+    Some(TlsSetting { cert: record.text("cert")?.to_owned(), key: record.text("key")?.to_owned() })
+}
+
+/// Networks, of which each is read, so that a misspelt one is named at once.
+fn networks<'p>(page: &mut Page<'p>, value: &Value<'p>) -> Vec<String> {
+    let mut networks = Vec::new();
+    for (text, item) in page.texts("trusted_proxies", value) {
+        if text == "unix" || Network::parse(text).is_some() {
+            networks.push(text.to_owned());
+            continue;
+        }
+        let message = format!("`{}` is no network", shortened(text));
+        let diagnostic = Diagnostic::error("bad-value", message)
+            .at(page.within(item, 0..text.len()))
+            .help("write an address, a network as `10.0.0.0/8` or `fd00::/8`, or `unix` for Unix sockets");
+        page.push(diagnostic);
+    }
+    networks
 }
 
 fn count(record: &Record<'_, '_>, name: &str) -> Option<usize> {

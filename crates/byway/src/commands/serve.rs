@@ -6,10 +6,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use byway_server::settings::{Log, LogFormat, Queries};
+use byway_server::tls::CertificateFiles;
 
 use super::Run;
 use crate::exit::{Ended, Failure};
 use crate::hits::IfDamaged;
+use crate::listening::{Listening, Shown};
 use crate::rules::{self, Reading};
 use crate::served::{Scope, Served};
 use crate::server::{self, Wishes};
@@ -24,9 +26,24 @@ pub(crate) struct Serve {
     /// The rule files, in any format of `byway formats`; without one ./byway.toml
     #[arg(value_name = "FILE", conflicts_with = "demo")]
     files: Vec<PathBuf>,
-    /// Where to listen, repeatable: `127.0.0.1:8307` (the default), `[::1]:80`, `:80`, `unix:/run/byway.sock`; port 0 takes a free one
+    /// Where to listen, repeatable: `127.0.0.1:8307` (the default), `[::1]:80`, `:80`, `https://:443`, `unix:/run/byway.sock`; port 0 takes a free one
     #[arg(long, value_name = "ADDR")]
     listen: Vec<String>,
+    /// Where to listen and speak TLS, repeatable: as `--listen` with `https://`
+    #[arg(long, value_name = "ADDR")]
+    listen_tls: Vec<String>,
+    /// The certificate chain in PEM; without `--listen-tls`, every `--listen` speaks TLS
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// Its private key in PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+    /// Make a certificate for trying TLS out; nobody trusts it unless told to
+    #[arg(long, conflicts_with = "tls_cert")]
+    tls_self_signed: bool,
+    /// Other servers call it so
+    #[arg(long, short = 'p', value_name = "PORT", hide = true)]
+    port: Option<String>,
     /// Serving threads; one a core by default
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     workers: Option<u16>,
@@ -91,6 +108,11 @@ fn parse_every(text: &str) -> Result<Duration, String> {
 
 impl Run for Serve {
     fn run(self, terminal: &mut Terminal) -> Ended {
+        if let Some(port) = &self.port {
+            return Err(Failure::usage("`byway serve` has no `--port`").help(format!(
+                "write `--listen 127.0.0.1:{port}`, or `--listen :{port}` for every address of this machine"
+            )));
+        }
         let served = match (self.demo, self.map) {
             (true, _) => Served::Demo,
             (false, true) => Served::Mapped(self.mapped()?),
@@ -113,9 +135,18 @@ impl Serve {
         }
     }
 
+    fn listening(&self) -> Listening {
+        let certificate = match (&self.tls_cert, &self.tls_key, self.tls_self_signed) {
+            (Some(cert), Some(key), _) => Shown::Files(CertificateFiles { cert: cert.clone(), key: key.clone() }),
+            (_, _, true) => Shown::SelfSigned,
+            _ => Shown::None,
+        };
+        Listening { plain: self.listen.clone(), tls: self.listen_tls.clone(), certificate }
+    }
+
     fn wishes(&self) -> Wishes {
         Wishes {
-            listen: self.listen.clone(),
+            listening: self.listening(),
             workers: self.workers.map(usize::from),
             watch: self.watch,
             allow_loss: self.allow_loss,

@@ -7,7 +7,6 @@
 
 use std::sync::Arc;
 
-use byway_server::ListenAddr;
 use byway_server::settings::{Asked, Page, Pages};
 
 /// The rules of the demonstration, as their author wrote them.
@@ -25,9 +24,9 @@ pub(crate) struct Demo {
 
 impl Demo {
     /// The pages for a server that listens here.
-    pub(crate) fn at(address: &ListenAddr) -> Demo {
+    pub(crate) fn at(url: &str) -> Demo {
         let page = PAGE
-            .replace("{curl}", &escaped(&curl_lines(address).join("\n")))
+            .replace("{curl}", &escaped(&curl_lines(url).join("\n")))
             .replace("{rules}", &escaped(RULES.trim_end()));
         Demo { page: page.into_bytes().into() }
     }
@@ -47,10 +46,12 @@ impl Pages for Demo {
 }
 
 /// The lines to try in a shell, each after the words that say what for.
-pub(crate) fn curl_lines(address: &ListenAddr) -> [String; 6] {
-    let base = match address {
-        ListenAddr::Tcp(_) => address.to_string(),
-        ListenAddr::Unix(path) => format!("--unix-socket {} http://localhost", path.display()),
+pub(crate) fn curl_lines(url: &str) -> [String; 6] {
+    let base = match url.strip_prefix("unix:") {
+        Some(path) => format!("--unix-socket {path} http://localhost"),
+        // The certificate may be one that was made for trying out.
+        None if url.starts_with("https:") => format!("-k {url}"),
+        None => url.to_owned(),
     };
     let [see, keep, lose] = [
         "-i -d item=kettle BASE/api/v1/orders",
@@ -160,7 +161,7 @@ mod tests {
     use super::*;
 
     fn asked<'a>(method: &'a str, path: &'a str, query: Option<&'a str>, length: Option<u64>) -> String {
-        let demo = Demo::at(&ListenAddr::Unix("/run/demo.sock".into()));
+        let demo = Demo::at("unix:/run/demo.sock");
         let page = demo.page(&Asked { method, path, query, content_length: length }).expect("a page");
         String::from_utf8(page.body.to_vec()).expect("text")
     }
