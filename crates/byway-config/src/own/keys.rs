@@ -2,6 +2,8 @@
 //!
 //! The reader checks keys and shapes by these rows, the JSON Schema is printed from them, and the reference is written beside
 //! them: a key that is not here does not exist. A new key is a row here and the line that reads it.
+//!
+//! Long because it is the table of every key.
 
 /// A section: the keys that may stand in one table.
 #[derive(Debug)]
