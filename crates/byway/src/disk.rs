@@ -44,6 +44,15 @@ impl Files for Disk {
     }
 }
 
+/// Why a file cannot be made at a path, in words for people.
+pub(crate) fn not_made(path: &Path, error: &io::Error) -> String {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    match folder {
+        Some(folder) if error.kind() == io::ErrorKind::NotFound => format!("there is no folder {}", folder.display()),
+        _ => in_words(error),
+    }
+}
+
 /// What the system said, in words for people and without its number.
 pub(crate) fn in_words(error: &io::Error) -> String {
     let words = match error.kind() {
@@ -52,6 +61,7 @@ pub(crate) fn in_words(error: &io::Error) -> String {
         io::ErrorKind::IsADirectory => "it is a folder",
         io::ErrorKind::NotADirectory => "a part of its path is no folder",
         io::ErrorKind::StorageFull => "the disk is full",
+        io::ErrorKind::FileTooLarge => "this user may not write so much into one file",
         io::ErrorKind::QuotaExceeded => "this user's share of the disk is full",
         io::ErrorKind::ReadOnlyFilesystem => "the disk can only be read",
         io::ErrorKind::AddrInUse => "something else is there",

@@ -176,7 +176,8 @@ pub(crate) fn rule_json(rule: RuleView<'_>) -> Value {
     };
     let to = rule.target_text();
     json!({
-        "rule": rule.identity().to_string(),
+        "identity": rule.identity().to_string(),
+        "id": rule.id(),
         "action": action,
         "from": rule.source().to_string(),
         "to": Some(to).filter(|to| !to.is_empty()),

@@ -4,6 +4,7 @@
 //! calls the crate that knows, and prints. `disk.rs` is the file system as the readers see it, `map.rs` the one place that maps
 //! a file, `exit.rs` what an end means.
 
+mod admin;
 mod cli;
 mod commands;
 mod control;

@@ -9,15 +9,17 @@ use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, SystemTime};
 
-use byway_config::own::server::{AccessLogFormat, AccessLogQueries, ServerSettings};
+use byway_config::own::server::{AccessLogFormat, AccessLogQueries, AdminSettings, ServerSettings};
 use byway_server::metrics::Figures;
+use byway_server::operators::{Door, Operators};
 use byway_server::settings::{Log, LogFormat, Queries, Timing};
 use byway_server::signals::{self, Event, Then};
 use byway_server::watch::{self, Patience};
-use byway_server::{Handle, Listener, Live, Loss, Server, Settings, Unmatched};
+use byway_server::{Handle, ListenAddr, ListenError, Listener, Live, Loss, Server, Settings, Unmatched};
 
-use crate::control::{self, Control, Request};
+use crate::admin::{self, Admin, AdminDesk, Guard};
 use crate::demo::{self, Demo};
+use crate::disk::not_made;
 use crate::exit::{Ended, Exit, Failure};
 use crate::hits::{self, IfDamaged, Keeper};
 use crate::listening::{self, Listening};
@@ -74,6 +76,7 @@ pub(crate) fn run(served: Served, wishes: &Wishes, terminal: &Terminal) -> Ended
     let kept = wishes.hits.clone().or(written.hits.as_ref().map(PathBuf::from));
     let hits_file = kept.clone();
     let kept = kept.map(|path| hits::open(&path, wishes.damaged_hits)).transpose()?;
+    let doors = admin_doors(wishes, &written.admin)?;
     let metrics = observe::door(wishes.metrics.as_deref().or(written.metrics.as_deref()))?;
     if metrics.is_some() {
         settings.timing = Timing::On;
@@ -86,7 +89,6 @@ pub(crate) fn run(served: Served, wishes: &Wishes, terminal: &Terminal) -> Ended
     let loads = Arc::new(Loads::first(began));
     let written_probe = written.probe;
     let reloader = Reloader::start(served, written, live.clone(), loads.clone(), tls.clone(), colour);
-    let _control = control(wishes, &reloader)?;
     let _watch = watch(wishes, read.files, began, &reloader)?;
     let _certificates = tls.as_ref().map(listening::watch).transpose()?;
     let handle = Server::start(settings, live, listeners);
@@ -94,12 +96,24 @@ pub(crate) fn run(served: Served, wishes: &Wishes, terminal: &Terminal) -> Ended
     let keeper = kept.map(|store| Keeper::start(store, handle.live())).transpose()?;
     let mut figures: Vec<Arc<dyn Figures>> = vec![loads];
     figures.extend(keeper.as_ref().map(Keeper::figures));
+    let admin = Admin {
+        handle: handle.clone(),
+        reloader: reloader.clone(),
+        usual: wishes.loss(),
+        hits: hits_file.clone(),
+        levers: Vec::new(),
+    };
+    let administered = administer(doors, admin)?;
     let prober = prober(wishes.probe.or(written_probe), handle.live(), hits_file.as_deref())?;
     figures.extend(prober.as_ref().map(Prober::figures));
     let _metrics = metrics.map(|door| observe::start(door, handle.clone(), figures)).transpose()?;
     addresses.iter().for_each(|address| say(&format!("listening on {address}")));
     if let Some(metrics) = &_metrics {
         say(&format!("metrics on {}", metrics.address()));
+    }
+    // The socket was named by the one who started the server.
+    for admin in administered.iter().filter(|admin| matches!(admin.address(), ListenAddr::Tcp(_))) {
+        say(&format!("admin on {}", admin.address()));
     }
     match is_demo {
         true => greet(addresses.first().map(String::as_str)),
@@ -161,14 +175,28 @@ fn stop(handle: Arc<Handle>, happens: Sender<Happened>) {
     std::thread::spawn(waits);
 }
 
-fn control(wishes: &Wishes, reloader: &Reloader) -> Result<Option<Control>, Failure> {
-    let Some(path) = &wishes.control else { return Ok(None) };
-    let (reloader, usual) = (reloader.clone(), wishes.loss());
-    let answer = move |request| match request {
-        Request::Reload => reloader.ask_and_wait(usual),
-        Request::ReloadForced => reloader.ask_and_wait(Loss::Any),
+/// The places of the admin API that are wanted: the socket, and what `[admin]` names.
+fn admin_doors(wishes: &Wishes, written: &AdminSettings) -> Result<Vec<(Door, Guard)>, Failure> {
+    let mut doors = Vec::new();
+    if let Some(path) = &wishes.control {
+        let opened = Door::open(&ListenAddr::Unix(path.clone()));
+        let refused = |error: ListenError| {
+            let why = not_made(path, &error.error);
+            Failure::no_verdict(format!("the control socket {} cannot be opened: {why}", path.display()))
+        };
+        doors.push((opened.map_err(refused)?, Guard::Socket));
+    }
+    doors.extend(admin::door(written)?);
+    Ok(doors)
+}
+
+fn administer(doors: Vec<(Door, Guard)>, admin: Admin) -> Result<Vec<Operators>, Failure> {
+    let admin = Arc::new(admin);
+    let start = |(door, guard)| {
+        let started = Operators::start("admin", door, Arc::new(AdminDesk { admin: admin.clone(), guard }));
+        started.map_err(|error| Failure::no_verdict(format!("the admin API cannot start: {error}")))
     };
-    control::listen(path, answer).map(Some)
+    doors.into_iter().map(start).collect()
 }
 
 /// Watches the files from when they were read.
@@ -230,7 +258,8 @@ fn check_log(settings: &Settings) -> Result<(), Failure> {
     let Some(log) = &settings.log else { return Ok(()) };
     let opened = OpenOptions::new().create(true).append(true).open(&log.path);
     opened.map(|_| ()).map_err(|error| {
-        Failure::no_verdict(format!("the access log {} cannot be opened: {error}", log.path.display()))
+        let why = not_made(&log.path, &error);
+        Failure::no_verdict(format!("the access log {} cannot be opened: {why}", log.path.display()))
     })
 }
 

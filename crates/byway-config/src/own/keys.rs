@@ -192,6 +192,7 @@ pub static ROOT: Section = Section {
         may("pass", Kind::Tables(&PASS), "Leave the request to the tables after this one."),
         may("policy", Kind::Table(&POLICY), "What no rule may do. In the root file only."),
         may("server", Kind::Table(&SERVER), "How `byway serve` listens. In the root file only."),
+        may("admin", Kind::Table(&ADMIN), "How a running server is administered over TCP. In the root file only."),
     ],
 };
 
@@ -505,6 +506,17 @@ pub static TLS: Section = Section {
     ],
 };
 
+/// `[admin]`
+pub static ADMIN: Section = Section {
+    title: "[admin]",
+    help: "The admin API on an address of this machine, beside the Unix socket of `serve --control PATH`.",
+    keys: &[
+        may("listen", Kind::Text, "Where, as `127.0.0.1:9308`; other machines are refused. Off by default."),
+        may("token_file", Kind::Text, "The file with the token that every request must hold: 128 bits at least."),
+        may("hosts", Kind::Texts, "Hosts that requests may name, beside `localhost`, `127.0.0.1` and `[::1]`."),
+    ],
+};
+
 /// `[server.limits]`
 pub static LIMITS: Section = Section {
     title: "[server.limits]",
@@ -615,6 +627,7 @@ pub static SECTIONS: &[&Section] = &[
     &SERVER,
     &LISTEN,
     &TLS,
+    &ADMIN,
     &LIMITS,
     &LINGER,
     &ACCESS_LOG,

@@ -61,8 +61,7 @@ pub(crate) fn read(
     let root = page.open(&document, 0..0, &ROOT);
     let said = Said {
         includes: root.get("include").map(|value| include::read(&mut page, value)).unwrap_or_default(),
-        server: of_root(&mut page, &root, "server", standing)
-            .and_then(|value| Some((server::read(&mut page, value)?, page.span(value.span())))),
+        server: server_and_admin(&mut page, &root, standing),
     };
     if let Some(value) = of_root(&mut page, &root, "policy", standing) {
         policy::read(&mut page, value);
@@ -120,4 +119,21 @@ fn rules<'t, 'p>(root: &Record<'t, 'p>) -> Vec<(RuleKind, &'t Value<'p>)> {
     }
     rules.sort_by_key(|(_, value)| value.span().start);
     rules
+}
+
+/// `[server]` and `[admin]`, and where the first of them stands.
+fn server_and_admin<'p>(
+    page: &mut Page<'p>,
+    root: &Record<'_, 'p>,
+    standing: Standing,
+) -> Option<(ServerSettings, Span)> {
+    let server = of_root(page, root, "server", standing)
+        .and_then(|value| Some((server::read(page, value)?, page.span(value.span()))));
+    let admin = of_root(page, root, "admin", standing)
+        .and_then(|value| Some((server::admin(page, value)?, page.span(value.span()))));
+    match (server, admin) {
+        (Some((settings, span)), Some((admin, _))) => Some((ServerSettings { admin, ..settings }, span)),
+        (None, Some((admin, span))) => Some((ServerSettings { admin, ..ServerSettings::default() }, span)),
+        (server, None) => server,
+    }
 }

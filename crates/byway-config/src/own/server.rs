@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use byway_core::network::Network;
 
-use super::keys::{ACCESS_LOG, LIMITS, LINGER, LISTEN, SERVER, TLS};
+use super::keys::{ACCESS_LOG, ADMIN, LIMITS, LINGER, LISTEN, SERVER, TLS};
 use super::page::{Page, Record, Value, found, integer, shortened};
 use crate::diagnostic::Diagnostic;
 
@@ -35,6 +35,8 @@ pub struct ServerSettings {
     pub probe: Option<Duration>,
     /// Where metrics are served, as written.
     pub metrics: Option<String>,
+    /// `[admin]`
+    pub admin: AdminSettings,
     /// `[server.limits]`
     pub limits: LimitSettings,
     /// `[server.linger]`
@@ -98,6 +100,17 @@ pub enum ForwardedFields {
     XForwarded,
     /// `Forwarded` (RFC 7239).
     Forwarded,
+}
+
+/// What `[admin]` says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AdminSettings {
+    /// Where the API is served, as written.
+    pub listen: Option<String>,
+    /// The file with the token.
+    pub token_file: Option<String>,
+    /// Hosts that requests may name.
+    pub hosts: Vec<String>,
 }
 
 /// What `[server.limits]` says.
@@ -190,9 +203,21 @@ pub(crate) fn read<'p>(page: &mut Page<'p>, value: &Value<'p>) -> Option<ServerS
         hits: server.text("hits").map(str::to_owned),
         probe: duration(page, &server, "probe"),
         metrics: server.text("metrics").map(str::to_owned),
+        admin: AdminSettings::default(),
         limits: section(page, &server, "limits", limits).unwrap_or_default(),
         linger: section(page, &server, "linger", linger).unwrap_or_default(),
         access_log: section(page, &server, "access_log", access_log).flatten(),
+    })
+}
+
+/// Reads `[admin]`.
+pub(crate) fn admin<'p>(page: &mut Page<'p>, value: &Value<'p>) -> Option<AdminSettings> {
+    let record = page.open(value.get_ref().as_table()?, value.span(), &ADMIN);
+    let hosts = record.get("hosts").map(|value| page.texts("hosts", value)).unwrap_or_default();
+    Some(AdminSettings {
+        listen: record.text("listen").map(str::to_owned),
+        token_file: record.text("token_file").map(str::to_owned),
+        hosts: hosts.into_iter().map(|(text, _)| text.to_owned()).collect(),
     })
 }
 

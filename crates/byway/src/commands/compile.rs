@@ -5,6 +5,7 @@
 use std::path::PathBuf;
 
 use super::Run;
+use crate::disk::not_made;
 use crate::exit::{Ended, Exit, Failure};
 use crate::replace::replace;
 use crate::rules::{self, Reading, count};
@@ -29,7 +30,11 @@ impl Run for Compile {
         let (rules, _) = self.reading.rules(&roots, terminal.message_colour)?;
         replace(&self.out, rules.as_bytes()).map_err(|fault| {
             let old = if self.out.exists() { "; the file that was there is as it was" } else { "" };
-            Failure::no_verdict(format!("{} cannot be written: {fault}{old}", self.out.display()))
+            Failure::no_verdict(format!(
+                "{} cannot be written: {}{old}",
+                self.out.display(),
+                not_made(&self.out, &fault)
+            ))
         })?;
         let said =
             format!("{}: {}, {} bytes", self.out.display(), count(rules.len() as u64, "rule"), rules.as_bytes().len());

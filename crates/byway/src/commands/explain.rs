@@ -7,10 +7,11 @@ use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
+use byway_config::span::FileTable;
 use byway_core::host::{normalise, split_authority};
 use byway_core::path::{BadTarget, PathQuery, TargetForm, request_target};
 use byway_core::ruleset::Scratch;
-use byway_core::{Outcome, Request, Scheme, Surroundings};
+use byway_core::{Outcome, Request, RuleSet, Scheme, Surroundings};
 
 use super::Run;
 use crate::exit::{Ended, Exit, Failure};
@@ -53,43 +54,70 @@ impl Run for Explain {
             [method, url] => (method.as_str(), url.as_str()),
             words => ("GET", words.first().map_or("/", String::as_str)),
         };
-        let url = with_a_labels(url);
-        let (scheme, host, port, parts) = parts(&url)?;
-        check_method(method)?;
-        let host = self.host().unwrap_or(host);
+        let wanted = Wanted { method, url, fields: &self.header, address: self.address, at: self.at };
+        wanted.check()?;
         let roots = rules::roots(&self.config, "name one with -c FILE")?;
         let (rules, loaded) = self.reading.rules(&roots, terminal.message_colour)?;
+        let (text, passes) = wanted.explain(&rules, &loaded.files, |explained| {
+            let text = if self.json { format!("{:#}\n", explained.json()) } else { explained.text() };
+            (text, explained.decision.outcome == Outcome::Pass)
+        })?;
+        terminal.print(&text)?;
+        Ok(if passes { Exit::Something } else { Exit::Done })
+    }
+}
+
+/// A request that is to be explained.
+pub(crate) struct Wanted<'w> {
+    /// Its method.
+    pub(crate) method: &'w str,
+    /// Its URL, or its path alone.
+    pub(crate) url: &'w str,
+    /// Its fields.
+    pub(crate) fields: &'w Vec<(String, String)>,
+    /// Who asks; this machine by default.
+    pub(crate) address: Option<IpAddr>,
+    /// When; now by default.
+    pub(crate) at: Option<i64>,
+}
+
+impl Wanted<'_> {
+    /// Whether it is a request at all.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        parts(&with_a_labels(self.url))?;
+        check_method(self.method)
+    }
+
+    /// Decides it with someone watching, and hands over what was seen.
+    pub(crate) fn explain<T>(
+        &self,
+        rules: &RuleSet,
+        files: &FileTable,
+        show: impl FnOnce(&Explained<'_>) -> T,
+    ) -> Result<T, Failure> {
+        let url = with_a_labels(self.url);
+        let (scheme, host, port, parts) = parts(&url)?;
+        check_method(self.method)?;
         let request = Request {
-            method,
+            method: self.method,
             scheme,
-            host,
+            host: self.host().unwrap_or(host),
             port,
             path: parts.path,
             query: parts.query,
-            fields: &self.header,
+            fields: self.fields,
             address: self.address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
             local_port: port,
         };
         let around = Surroundings::at(self.at.unwrap_or_else(rules::now));
         let (mut scratch, mut watched) = (Scratch::new(), Watched::default());
         let decision = rules.decide_watched(&request, &around, &mut scratch, &mut watched);
-        let explained = Explained {
-            rules: &rules,
-            files: &loaded.files,
-            request: &request,
-            decision: &decision,
-            watched: &watched,
-        };
-        let text = if self.json { format!("{:#}\n", explained.json()) } else { explained.text() };
-        terminal.print(&text)?;
-        Ok(if decision.outcome == Outcome::Pass { Exit::Something } else { Exit::Done })
+        Ok(show(&Explained { rules, files, request: &request, decision: &decision, watched: &watched }))
     }
-}
 
-impl Explain {
     /// The host of a Host field that was given, as a proxy in front would send it.
     fn host(&self) -> Option<&str> {
-        let host = self.header.iter().find(|(name, _)| name.eq_ignore_ascii_case("host"));
+        let host = self.fields.iter().find(|(name, _)| name.eq_ignore_ascii_case("host"));
         host.and_then(|(_, value)| split_authority(value).ok()).map(|(host, _)| host)
     }
 }
@@ -158,7 +186,7 @@ fn parse_header(text: &str) -> Result<(String, String), String> {
     }
 }
 
-fn parse_instant(text: &str) -> Result<i64, String> {
+pub(crate) fn parse_instant(text: &str) -> Result<i64, String> {
     let with_offset =
         text.parse::<jiff::Timestamp>().or_else(|_| text.parse::<jiff::Zoned>().map(|zoned| zoned.timestamp()));
     with_offset

@@ -23,6 +23,7 @@ mod rules;
 mod schema;
 mod serve;
 
+pub(crate) use explain::{Wanted, parse_instant};
 pub(crate) use rules::unreadable;
 
 /// Every command.

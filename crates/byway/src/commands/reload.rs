@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
+use serde_json::json;
+
 use super::Run;
-use crate::control::{self, Request};
+use crate::control;
 use crate::exit::{Ended, Exit, Failure};
 use crate::terminal::Terminal;
 
@@ -19,6 +21,9 @@ pub(crate) struct Reload {
     /// Reload even if more than a tenth of the rules vanish
     #[arg(long)]
     force: bool,
+    /// Print JSON: `exit`, `text` and `generation`
+    #[arg(long)]
+    json: bool,
 }
 
 impl Run for Reload {
@@ -27,9 +32,9 @@ impl Run for Reload {
             return Err(Failure::usage("which server? `--control PATH` names the socket it was started with")
                 .help("a server without one reloads on SIGHUP: kill -HUP PID, and says there what changed"));
         };
-        let request = if self.force { Request::ReloadForced } else { Request::Reload };
-        let answer = control::ask(&path, request)?;
+        let (answer, value) = control::reload(&path, &json!({ "force": self.force }))?;
         match answer.exit {
+            _ if self.json => terminal.print(&format!("{value:#}\n"))?,
             Exit::Done => terminal.print(&answer.text)?,
             _ => terminal.say(&answer.text),
         }

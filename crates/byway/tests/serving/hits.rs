@@ -69,7 +69,7 @@ fn hits_outlive_reloads_and_the_server() {
         assert_eq!(twice.iter().filter_map(|hits| hits.as_i64()).sum::<i64>(), round);
     }
     let rows = rules_json(folder.path(), &["--hits", "byway.db"]);
-    let moved = rows.iter().find(|row| row["rule"] == "moved").expect("a row");
+    let moved = rows.iter().find(|row| row["identity"] == "moved").expect("a row");
     assert_eq!((&moved["owner"], &moved["age_days"]), (&"web".into(), &0.into()));
     for moment in ["last_hit", "first_seen", "observed_since", "unchanged_since"] {
         assert!(moved[moment].as_str().is_some_and(|at| at.ends_with('Z')), "{moment}: {moved}");
@@ -203,10 +203,10 @@ fn dead_targets_are_found_and_those_who_say_no_are_alive() {
     let targets = said["targets"].as_array().expect("targets");
     let found: Vec<(&str, &str)> = targets
         .iter()
-        .map(|target| (target["rules"][0]["rule"].as_str().unwrap_or(""), target["verdict"].as_str().unwrap_or("")))
+        .map(|target| (target["rules"][0]["identity"].as_str().unwrap_or(""), target["verdict"].as_str().unwrap_or("")))
         .collect();
     assert_eq!(found, [("dead", "dead"), ("alive", "alive")]);
-    assert_eq!(said["not_asked"][0]["rule"], "open");
+    assert_eq!(said["not_asked"][0]["identity"], "open");
 }
 
 #[test]

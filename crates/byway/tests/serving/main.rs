@@ -2,6 +2,7 @@
 //!
 //! Every server listens on a port that the system chooses and says so on stderr; nothing here waits for a time, only up to one.
 
+mod admin;
 mod browser;
 mod corpus;
 mod examples;
