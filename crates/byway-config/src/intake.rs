@@ -11,6 +11,8 @@ use byway_core::target::{Target, TargetHost};
 use crate::examples::Example;
 use crate::own::named::Names;
 use crate::own::policy::Policy;
+use crate::span::Span;
+use crate::splits::Splits;
 
 /// What is kept while rules are read.
 pub(crate) struct Intake {
@@ -23,6 +25,10 @@ pub(crate) struct Intake {
     pub(crate) folder: PathBuf,
     /// The moment at which windows are looked at ahead.
     pub(crate) now: i64,
+    pub(crate) splits: Splits,
+    /// Where the first rule stands that asks for a place, and what it asks: countries, or systems.
+    pub(crate) asks_country: Option<Span>,
+    pub(crate) asks_system: Option<Span>,
 }
 
 /// 2027-01-01T00:00:00Z: that a window never comes or overlaps itself is true of every year, so any moment shows it.
@@ -46,6 +52,9 @@ impl Intake {
             names: Names::default(),
             folder: PathBuf::new(),
             now: LOOKED_AT,
+            splits: Splits::default(),
+            asks_country: None,
+            asks_system: None,
         }
     }
 

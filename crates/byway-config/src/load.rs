@@ -4,8 +4,11 @@
 //! order of the includes. Includes stay below the folder of the root file, links resolved. Everything that is wrong anywhere is
 //! gathered; rules come out only where there is no error.
 
+mod visitors;
+
 use std::io::{self, Read, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use byway_core::ruleset::{Memory, RuleSet, TableId, TableSpec};
 use byway_core::status::StatusByMethod;
@@ -21,6 +24,7 @@ use crate::list::{List, latin_help};
 use crate::own::include::{Include, ListOptions};
 use crate::own::server::ServerSettings;
 use crate::own::{self, Standing};
+use crate::places::Databases;
 use crate::remarks::{Beyond, Remarks};
 use crate::span::{FileId, FileTable, LineIndex, Span};
 
@@ -45,6 +49,8 @@ pub struct LoadOptions {
     pub reach: Reach,
     /// How configurations of other servers are read.
     pub foreign: ForeignOptions,
+    /// Now, in seconds since 1970 UTC, for databases that are too old; `None` does not ask.
+    pub now: Option<i64>,
     /// The seed of the rule set's hashes.
     pub seed: u64,
 }
@@ -60,6 +66,12 @@ pub struct Loaded {
     pub targets: Targets,
     /// How old a temporary redirect may be, in seconds, where `[policy]` says so.
     pub temporary_max_age: Option<i64>,
+    /// Who knows where addresses are, where `[geo]` says so.
+    pub places: Option<Arc<Databases>>,
+    /// The files of `[geo]`.
+    pub place_files: Vec<PathBuf>,
+    /// Whether a key of a split came from a file: such rules must not be written to one that others read.
+    pub has_secrets: bool,
     /// What was said of the text, in the order in which it was read.
     pub diagnostics: Vec<Diagnostic>,
     /// How many errors there were, those counted but not kept among them.
@@ -106,6 +118,9 @@ struct Loader<'l> {
     /// The files that were read under the present root.
     done: Vec<PathBuf>,
     server: Option<(ServerSettings, Span)>,
+    places: Option<Arc<Databases>>,
+    place_files: Vec<PathBuf>,
+    has_secrets: bool,
     compiled: Option<RuleSet>,
     remarks: Remarks,
     beyond: Beyond,
@@ -144,6 +159,9 @@ impl<'l> Loader<'l> {
             stack: Vec::new(),
             done: Vec::new(),
             server: None,
+            places: None,
+            place_files: Vec::new(),
+            has_secrets: false,
             compiled: None,
             remarks: Remarks::default(),
             beyond: Beyond::default(),
@@ -292,6 +310,13 @@ impl<'l> Loader<'l> {
                 pair.key = folder.join(&pair.key).to_string_lossy().into_owned();
             }
             self.take_server(settings, span);
+        }
+        let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+        if let Some(geo) = said.geo {
+            self.take_geo(&geo, &folder);
+        }
+        for draft in said.splits {
+            self.take_split(draft, &folder);
         }
         let canonical = self.files.canonical(path).unwrap_or_else(|_| path.to_owned());
         self.done.push(canonical.clone());
@@ -465,6 +490,7 @@ impl<'l> Loader<'l> {
 
     fn finish(mut self) -> Loaded {
         self.intake.names.finish(&mut self.diagnostics);
+        self.settle_visitors();
         let errors = self.diagnostics.errors();
         let targets = self.intake.policy.target_hosts.clone();
         let rules = match (errors, self.compiled) {
@@ -481,6 +507,9 @@ impl<'l> Loader<'l> {
             targets,
             temporary_max_age: self.intake.policy.temporary_max_age,
             rules,
+            places: self.places,
+            place_files: self.place_files,
+            has_secrets: self.has_secrets,
             settings: self.server.map(|(settings, _)| settings).unwrap_or_default(),
             diagnostics: self.diagnostics.finish(|file| table.name(file)),
             errors,

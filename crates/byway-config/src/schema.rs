@@ -74,6 +74,14 @@ fn kind(kind: &Kind) -> Value {
             json!({ "anyOf": [section(table), { "type": "array", "items": section(table) }] })
         }
         Kind::Includes => json!({ "type": "array", "items": { "anyOf": [{ "type": "string" }, section(&INCLUDE)] } }),
+        Kind::Shares => json!({
+            "type": "object",
+            "additionalProperties": { "anyOf": [{ "type": "integer" }, { "type": "string" }] },
+        }),
+        Kind::WayPast => {
+            let none = json!({ "type": "object", "properties": { "none": { "type": "string" } }, "required": ["none"], "additionalProperties": false });
+            json!({ "anyOf": [{ "type": "string" }, texts(), none] })
+        }
         Kind::TableOrFalse(table) => json!({ "anyOf": [section(table), { "const": false }] }),
         Kind::Flag => json!({ "type": "boolean" }),
         Kind::Period => json!({ "type": "string", "pattern": PERIOD }),

@@ -55,6 +55,7 @@ impl Reading {
                 strictness: if self.strict { Strictness::Strict } else { Strictness::Lenient },
             },
             reach: if self.allow_outside { Reach::Anywhere } else { Reach::RootFolder },
+            now: Some(now()),
             seed: seed(),
         }
     }

@@ -65,6 +65,10 @@ pub enum Kind {
     Instant,
     /// `no-store`, `max-age=60`, or seconds.
     Cache,
+    /// A table of shares: slots, percentages or ranges, by names of one's own.
+    Shares,
+    /// A stated way past, several, or why there is none.
+    WayPast,
     /// A table, or `false` for none.
     TableOrFalse(&'static Section),
     /// A time, as `10s`.
@@ -173,6 +177,21 @@ const DEPRECATION: Key =
 const SUNSET: Key = may("sunset", Kind::Instant, "When the old address stops answering (RFC 8594).");
 const SUCCESSOR: Key =
     may("successor", Kind::Text, "What takes its place, for `Link` with `rel=\"successor-version\"` (RFC 5829).");
+const SPLIT_KEY: Key =
+    may("split", Kind::Text, "The split of `[split.NAME]` that its visitors are divided by, with `variant`.");
+const VARIANT: Key = may("variant", Kind::TextOrTexts, "The variant, or several, for whose visitors it is.");
+const OVERRIDE: Key = may(
+    "override",
+    Kind::WayPast,
+    "The way past a rule that asks for a place: `cookie:NAME`, `query:NAME`, or `{ none = \"why there is none\" }`.",
+);
+/// The values of `crawlers`.
+pub const CRAWLER_WORDS: &[&str] = &["pass", "follow"];
+const CRAWLERS: Key = may(
+    "crawlers",
+    Kind::Word(CRAWLER_WORDS),
+    "Whether a rule that asks for a place leaves known crawlers alone (`pass`, the default) or takes them.",
+);
 const EXAMPLES: Key = may("examples", Kind::Texts, "Cases that `byway check` runs: `POST /a -> 307 /b`.");
 
 /// The whole file.
@@ -187,6 +206,8 @@ pub static ROOT: Section = Section {
         may("window", Kind::Named(&WINDOW), "Spans of time in which rules hold."),
         may("defaults", Kind::Table(&DEFAULTS), "What the rules of this file have where they say nothing."),
         may("cors", Kind::Table(&CORS), "Which pages of other origins may follow the rules of this file."),
+        may("split", Kind::Named(&SPLIT), "Visitors divided among variants: `[split.NAME]`."),
+        may("geo", Kind::Table(&GEO), "Who knows where addresses are. In the root file only."),
         may("redirect", Kind::Tables(&REDIRECT), "Send the client elsewhere."),
         may("reply", Kind::Tables(&REPLY), "Answer without a location."),
         may("pass", Kind::Tables(&PASS), "Leave the request to the tables after this one."),
@@ -218,6 +239,10 @@ pub static REDIRECT: Section = Section {
         QUERY,
         WHEN,
         UNLESS,
+        SPLIT_KEY,
+        VARIANT,
+        OVERRIDE,
+        CRAWLERS,
         ID,
         GROUP,
         OWNER,
@@ -264,6 +289,10 @@ pub static REPLY: Section = Section {
         ),
         WHEN,
         UNLESS,
+        SPLIT_KEY,
+        VARIANT,
+        OVERRIDE,
+        CRAWLERS,
         ID,
         GROUP,
         OWNER,
@@ -294,6 +323,8 @@ pub static PASS: Section = Section {
         FROM,
         WHEN,
         UNLESS,
+        SPLIT_KEY,
+        VARIANT,
         ID,
         GROUP,
         OWNER,
@@ -325,6 +356,58 @@ pub static CORS: Section = Section {
         may("headers", Kind::Texts, "Request fields that a preflight is told, as `content-type`."),
         may("max_age", Kind::Duration, "How long a browser may remember a preflight, as `10m`."),
         may("credentials", Kind::Flag, "Whether cookies may come along; never with the origin `*`."),
+    ],
+};
+
+/// `[split.NAME]`
+pub static SPLIT: Section = Section {
+    title: "[split.NAME]",
+    help: "Visitors divided among variants, the same one the same way each time; rules take part by `split` and `variant`.",
+    keys: &[
+        must("by", Kind::Text, "By what visitors are known: `cookie:NAME`, `header:NAME` or `address`."),
+        must(
+            "variants",
+            Kind::Shares,
+            "Their shares of 1,000 slots, in this order from slot 0 on: `\"10%\"`, `50`, or the range `\"100..150\"`.",
+        ),
+        may(
+            "control",
+            Kind::Text,
+            "The variant of all other slots, and of whoever is not divided; `control` by default.",
+        ),
+        may("start", Kind::Instant, "The first instant in which visitors are divided; before it all get the control."),
+        may("end", Kind::Instant, "The first instant in which they no longer are."),
+        may(
+            "consent",
+            Kind::Text,
+            "The cookie that must be there first: `cookie:NAME=VALUE`, or `cookie:NAME` for any.",
+        ),
+        may("draw", Kind::Flag, "`false` where somebody else sets the cookie: who has none gets the control."),
+        may("salt", Kind::Text, "A text that mixes the slots anew; the name of the split by default."),
+        may(
+            "key_file",
+            Kind::Text,
+            "A file of at least 16 secret bytes instead of a salt, from the folder of this file.",
+        ),
+        may("exposure", Kind::Text, "A field of the answer that names the variant, as `X-Variant`."),
+    ],
+};
+
+/// `[geo]`
+pub static GEO: Section = Section {
+    title: "[geo]",
+    help: "Who knows where addresses are, for conditions on country, continent, eu and asn.",
+    keys: &[
+        must(
+            "database",
+            Kind::TextOrTexts,
+            "MMDB files, from the folder of this file; what the first does not know the next is asked.",
+        ),
+        may(
+            "max_age",
+            Kind::Duration,
+            "How old a database may be, as `60d`; older is an error. After 90 days it is named.",
+        ),
     ],
 };
 
@@ -618,6 +701,8 @@ pub static SECTIONS: &[&Section] = &[
     &REPLY,
     &PASS,
     &CORS,
+    &SPLIT,
+    &GEO,
     &POLICY,
     &POOL,
     &MEMBER,

@@ -10,6 +10,7 @@ pub mod server;
 pub mod suggest;
 
 pub(crate) mod extras;
+pub(crate) mod geo;
 pub(crate) mod include;
 pub(crate) mod instant;
 pub(crate) mod named;
@@ -17,7 +18,9 @@ pub(crate) mod page;
 pub(crate) mod pool;
 pub mod review;
 pub(crate) mod rule;
+pub(crate) mod split;
 pub(crate) mod status;
+pub(crate) mod visitor;
 pub(crate) mod when;
 pub(crate) mod window;
 
@@ -26,12 +29,14 @@ use byway_core::ruleset::TableId;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::intake::Intake;
 use crate::span::{FileId, Span};
+use geo::Geo;
 use include::Include;
 use keys::ROOT;
 use page::{Page, Record, Value};
 use policy::Policy;
 use rule::{RuleKind, Setting};
 use server::ServerSettings;
+use split::SplitDraft;
 
 /// Whether a file is the one that was named, or was reached through an include.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +50,8 @@ pub(crate) enum Standing {
 pub(crate) struct Said {
     pub(crate) includes: Vec<Include>,
     pub(crate) server: Option<(ServerSettings, Span)>,
+    pub(crate) geo: Option<Geo>,
+    pub(crate) splits: Vec<SplitDraft>,
 }
 
 /// Reads one file of our own.
@@ -59,9 +66,11 @@ pub(crate) fn read(
     let mut page = Page::new(text, file, diagnostics);
     let document = page.parse();
     let root = page.open(&document, 0..0, &ROOT);
-    let said = Said {
+    let mut said = Said {
         includes: root.get("include").map(|value| include::read(&mut page, value)).unwrap_or_default(),
         server: server_and_admin(&mut page, &root, standing),
+        geo: of_root(&mut page, &root, "geo", standing).and_then(|value| geo::read(&mut page, value)),
+        splits: Vec::new(),
     };
     if let Some(value) = of_root(&mut page, &root, "policy", standing) {
         policy::read(&mut page, value);
@@ -69,6 +78,7 @@ pub(crate) fn read(
     let zone = instant::read_zone(&mut page, root.get("zone"));
     let defaults = root.get("defaults").and_then(|value| rule::defaults(&mut page, value)).unwrap_or_default();
     rule::examples(&mut page, &root, intake);
+    said.splits = root.get("split").map(|value| split::read(&mut page, value, &zone)).unwrap_or_default();
     let cors = root.get("cors").and_then(|value| extras::cors(&mut page, value));
     let setting = Setting { zone: &zone, defaults: &defaults, cors: cors.as_ref(), table };
     if let Some(value) = root.get("pool") {

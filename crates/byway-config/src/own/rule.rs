@@ -17,7 +17,7 @@ use super::keys::{DEFAULTS, MERGE_WORDS, PASS, QUERY_WORDS, REDIRECT, REPLY, Sec
 use super::named::Thing;
 use super::page::{Page, Record, Value, integer, listed, shortened};
 use super::suggest::nearest;
-use super::{extras, review, status, when};
+use super::{extras, review, status, visitor, when};
 use crate::diagnostic::Diagnostic;
 use crate::examples::Example;
 use crate::intake::{Intake, Refused};
@@ -118,7 +118,7 @@ pub(crate) fn read<'p>(
     let Some(table) = value.get_ref().as_table() else { return };
     let record = page.open(table, value.span(), kind.section());
     examples(page, &record, intake);
-    let parts = parts(page, &record, setting);
+    let parts = parts(page, &record, kind, setting, intake);
     match kind {
         RuleKind::Redirect => redirect(page, &record, parts, setting, intake),
         RuleKind::Reply => reply(page, &record, parts, setting, intake),
@@ -126,8 +126,16 @@ pub(crate) fn read<'p>(
     }
 }
 
-fn parts<'t, 'p>(page: &mut Page<'p>, record: &Record<'t, 'p>, setting: &Setting<'_>) -> Option<Parts<'t>> {
-    let conditions = when::read(page, record);
+fn parts<'t, 'p>(
+    page: &mut Page<'p>,
+    record: &Record<'t, 'p>,
+    kind: RuleKind,
+    setting: &Setting<'_>,
+    intake: &mut Intake,
+) -> Option<Parts<'t>> {
+    let mut conditions = when::read(page, record);
+    // What is left alone is sent nowhere.
+    visitor::complete(page, record, &mut conditions, kind != RuleKind::Pass, intake);
     let cache = record.get("cache").and_then(|value| cache(page, value));
     let since = record.get("since").and_then(|value| instant::read(page, "since", value, setting.zone));
     let until = record.get("until").and_then(|value| instant::read(page, "until", value, setting.zone));

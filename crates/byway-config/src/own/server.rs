@@ -373,7 +373,7 @@ fn bad<T>(page: &mut Page<'_>, value: &Value<'_>, message: String, help: &str) -
     None
 }
 
-/// `250ms`, `10s`, `2m`, `1h`.
+/// `250ms`, `10s`, `2m`, `1h`, `30d`.
 ///
 /// ```
 /// use byway_config::own::server::parse_duration;
