@@ -119,7 +119,7 @@ fn run_examples(loaded: &Loaded, locator: &mut Locator<'_>, now: i64, findings: 
     let Some(rules) = &loaded.rules else { return };
     let mut scratch = Scratch::new();
     for example in &loaded.examples {
-        if let Some((diagnostic, rule)) = example.failure(rules, now, &mut scratch) {
+        if let Some((diagnostic, rule)) = example.failure(rules, loaded.places(), now, &mut scratch) {
             findings.push(match rule.and_then(|rule| locator.source(&rules.rule(rule))) {
                 Some(span) => diagnostic.also(span, "this rule decides"),
                 None => diagnostic.label("no rule decides"),

@@ -16,6 +16,7 @@ use std::ops::Range;
 
 use byway_core::decision::{Decision, Outcome};
 use byway_core::host::split_authority;
+use byway_core::place::{Code, Place, Places};
 use byway_core::pool::MemberState;
 use byway_core::request::{Request, Scheme};
 use byway_core::ruleset::{RuleRef, RuleSet, Scratch};
@@ -54,6 +55,8 @@ pub struct Case {
     pub fields: Vec<(String, String)>,
     /// Who asks; the loopback address where nothing is said.
     pub address: IpAddr,
+    /// Where the address is, whatever a database says; `None` asks one.
+    pub place: Option<Place>,
     /// When, in seconds since 1970 UTC; `None` is now.
     pub at: Option<i64>,
     /// What it should get.
@@ -157,6 +160,10 @@ impl Case {
                     case.address =
                         argument(words.next(), at, |text| text.parse().ok(), "an address, as `from 10.0.0.7`")?
                 }
+                "in" => {
+                    let country = argument(words.next(), at, Code::new, "a country, as `in DE`")?;
+                    case.place = Some(Place { country: Some(country), ..Place::default() }.completed());
+                }
                 "at" => {
                     case.at = Some(argument(words.next(), at, parse_instant, "an instant, as `at 2027-03-01T00:00Z`")?)
                 }
@@ -177,6 +184,7 @@ impl Case {
             query: None,
             fields: Vec::new(),
             address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            place: None,
             at: None,
             expected: Expected::Pass,
         }
@@ -204,9 +212,20 @@ impl Case {
 
     /// The same, with the windows of the rules open as their calendars say.
     pub fn decide_by_calendar(&self, rules: &RuleSet, now: i64, scratch: &mut Scratch) -> (Expected, Option<RuleRef>) {
+        self.decide_knowing(rules, None, now, scratch)
+    }
+
+    /// The same, with somebody who knows where addresses are; what the case says wins.
+    pub fn decide_knowing(
+        &self,
+        rules: &RuleSet,
+        places: Option<&dyn Places>,
+        now: i64,
+        scratch: &mut Scratch,
+    ) -> (Expected, Option<RuleRef>) {
         let now = self.at.unwrap_or(now);
         let outlook = Outlook::of(rules, |window| calendar::spans(&window.when, now), |_, _| MemberState::UNSEEN);
-        self.decide_in(rules, &Surroundings::at(now).with(&outlook), scratch)
+        self.decide_in(rules, &Surroundings::at(now).with(&outlook).with_places(places), scratch)
     }
 
     fn decide_in(
@@ -215,7 +234,11 @@ impl Case {
         around: &Surroundings<'_>,
         scratch: &mut Scratch,
     ) -> (Expected, Option<RuleRef>) {
-        let decision = rules.decide(&self.request(), around, scratch);
+        let around = match &self.place {
+            Some(place) => around.with_places(Some(place)),
+            None => *around,
+        };
+        let decision = rules.decide(&self.request(), &around, scratch);
         (Expected::of(&decision), decision.rule)
     }
 
@@ -350,8 +373,14 @@ impl Example {
     }
 
     /// What is to be said where the rules do something else, and which rule does it.
-    pub fn failure(&self, rules: &RuleSet, now: i64, scratch: &mut Scratch) -> Option<(Diagnostic, Option<RuleRef>)> {
-        let (found, rule) = self.case.decide_by_calendar(rules, now, scratch);
+    pub fn failure(
+        &self,
+        rules: &RuleSet,
+        places: Option<&dyn Places>,
+        now: i64,
+        scratch: &mut Scratch,
+    ) -> Option<(Diagnostic, Option<RuleRef>)> {
+        let (found, rule) = self.case.decide_knowing(rules, places, now, scratch);
         if self.case.expected.is_met_by(&found) {
             return None;
         }

@@ -10,6 +10,7 @@ use std::io::{self, Read, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use byway_core::place::Places;
 use byway_core::ruleset::{Memory, RuleSet, TableId, TableSpec};
 use byway_core::status::StatusByMethod;
 
@@ -67,7 +68,7 @@ pub struct Loaded {
     /// How old a temporary redirect may be, in seconds, where `[policy]` says so.
     pub temporary_max_age: Option<i64>,
     /// Who knows where addresses are, where `[geo]` says so.
-    pub places: Option<Arc<Databases>>,
+    pub place_databases: Option<Arc<Databases>>,
     /// The files of `[geo]`.
     pub place_files: Vec<PathBuf>,
     /// Whether a key of a split came from a file: such rules must not be written to one that others read.
@@ -84,6 +85,13 @@ pub struct Loaded {
     pub remarks: Remarks,
     /// What those configurations do beside redirecting.
     pub beyond: Beyond,
+}
+
+impl Loaded {
+    /// Who knows where addresses are.
+    pub fn places(&self) -> Option<&dyn Places> {
+        self.place_databases.as_deref().map(|places| places as &dyn Places)
+    }
 }
 
 /// Loads rule files.
@@ -507,7 +515,7 @@ impl<'l> Loader<'l> {
             targets,
             temporary_max_age: self.intake.policy.temporary_max_age,
             rules,
-            places: self.places,
+            place_databases: self.places,
             place_files: self.place_files,
             has_secrets: self.has_secrets,
             settings: self.server.map(|(settings, _)| settings).unwrap_or_default(),

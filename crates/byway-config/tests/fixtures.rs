@@ -97,7 +97,7 @@ fn run(section: &Section, block: &Block, loaded: &Loaded, failed: &mut Vec<Strin
         let line = &page[range];
         match Case::parse(line) {
             Ok(case) => {
-                let (got, _) = case.decide_by_calendar(rules, NOW, &mut scratch);
+                let (got, _) = case.decide_knowing(rules, loaded.places(), NOW, &mut scratch);
                 if !case.expected.is_met_by(&got) {
                     failed.push(format!("{}: `{line}` gets `{got}`", section.name()));
                 }

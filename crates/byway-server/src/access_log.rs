@@ -249,6 +249,9 @@ impl LogBuffer {
                 json_text("group", group.as_bytes(), out);
             }
         }
+        if !decision.variants.is_empty() {
+            json_text("split", decision.variants.as_bytes(), out);
+        }
         out.extend_from_slice(b",\"generation\":");
         push_number(generation.number, out);
     }

@@ -8,6 +8,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Instant;
 
+use arc_swap::ArcSwapOption;
+use byway_core::place::Places;
 use byway_core::{Decision, Fields, Request, Scheme, Scratch, Surroundings};
 
 use crate::access_log::{Line, LogBuffer};
@@ -15,9 +17,10 @@ use crate::answer::Answer;
 use crate::asked::{Effective, Via};
 use crate::clock::Clock;
 use crate::counters::{CoreCounters, Lingered};
+use crate::dice::Dice;
 use crate::forwarded::{Lines, Said};
 use crate::head::{BadHead, Glimpse};
-use crate::live::{Generation, Live, LiveCache};
+use crate::live::{Generation, Live, LiveCache, SharedPlaces};
 use crate::method::MethodClass;
 use crate::settings::{Asked, Settings, Timing};
 use crate::slots::{Lingerers, Slots};
@@ -38,6 +41,8 @@ pub(crate) struct Core {
     pub(crate) log: Option<RefCell<LogBuffer>>,
     number: usize,
     live: RefCell<LiveCache>,
+    places: Arc<ArcSwapOption<SharedPlaces>>,
+    dice: Dice,
     scratch: RefCell<Scratch>,
 }
 
@@ -100,6 +105,8 @@ impl Core {
             log: shared.log.map(RefCell::new),
             number,
             live: RefCell::new(live.cache()),
+            places: live.places(),
+            dice: Dice::default(),
             scratch: RefCell::new(Scratch::new()),
         }
     }
@@ -127,7 +134,11 @@ impl Core {
             address,
             local_port: incoming.peer.local_port,
         };
-        let decision = generation.rules.decide(&request, &Surroundings::at(self.clock.second()), &mut scratch);
+        let places = if generation.rules.needs_places() { self.places.load_full() } else { None };
+        let around = Surroundings::at(self.clock.second())
+            .with_places(places.as_deref().map(|places| &**places as &dyn Places))
+            .with_draws(Some(&self.dice));
+        let decision = generation.rules.decide(&request, &around, &mut scratch);
         let answer = Answer::of(&decision, &self.settings.unmatched, || incoming.asked());
         write(&answer);
         self.count(generation, &decision, incoming, answer.status);

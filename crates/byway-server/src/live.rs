@@ -10,8 +10,9 @@ use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use byway_core::RuleSet;
+use byway_core::place::Places;
 use byway_core::ruleset::{IdentityNumbers, RuleRef};
 
 use crate::hits::{BLOCK, Hits, RuleHits};
@@ -216,10 +217,14 @@ impl fmt::Display for TooMuchLost {
 
 impl std::error::Error for TooMuchLost {}
 
+/// Who knows where addresses are, for all threads.
+pub type SharedPlaces = Arc<dyn Places + Send + Sync>;
+
 /// The rule set in service; clones are the same one.
 #[derive(Clone)]
 pub struct Live {
     current: Arc<ArcSwap<Generation>>,
+    places: Arc<ArcSwapOption<SharedPlaces>>,
     /// Held while one is replaced, so that two reloads come one after the other.
     replacing: Arc<Mutex<()>>,
     /// Told of every generation that has served its time.
@@ -242,6 +247,7 @@ impl Live {
         let first = Generation::new(rules, 1, threads);
         Live {
             current: Arc::new(ArcSwap::from_pointee(first)),
+            places: Arc::default(),
             replacing: Arc::default(),
             retired: Arc::default(),
             retiring: Arc::default(),
@@ -253,6 +259,20 @@ impl Live {
     pub fn when_retired(&self, tell: impl Fn(&Generation) + Send + Sync + 'static) {
         // Whoever asked before is told, and nobody else.
         let _ = self.retired.set(Box::new(tell));
+    }
+
+    /// Puts those in service who know where addresses are, or nobody. They stay over reloads of the rules.
+    pub fn set_places(&self, places: Option<SharedPlaces>) {
+        self.places.store(places.map(Arc::new));
+    }
+
+    /// Those in service who know where addresses are.
+    pub fn places_in_service(&self) -> Option<SharedPlaces> {
+        self.places.load_full().map(|places| places.as_ref().clone())
+    }
+
+    pub(crate) fn places(&self) -> Arc<ArcSwapOption<SharedPlaces>> {
+        self.places.clone()
     }
 
     /// The generation in service now.

@@ -9,6 +9,7 @@
 //! too. This crate depends on nothing, waits for nothing and opens no port.
 
 mod document;
+pub mod mmdb;
 mod settle;
 pub mod testbed;
 

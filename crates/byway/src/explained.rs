@@ -5,9 +5,11 @@
 use std::fmt::Write;
 
 use byway_config::diagnostic::grouped;
+use byway_config::places::Databases;
 use byway_config::span::FileTable;
 use byway_core::client::{Becomes, FETCH, Then};
 use byway_core::decision::Storing;
+use byway_core::place::Place;
 use byway_core::ruleset::{Aside, RuleRef, RuleView, TableId, Watch};
 use byway_core::status::RedirectStatus;
 use byway_core::{Action, Decision, Outcome, Request, RuleSet};
@@ -50,6 +52,10 @@ pub(crate) struct Explained<'e> {
     pub(crate) request: &'e Request<'e>,
     pub(crate) decision: &'e Decision<'e>,
     pub(crate) watched: &'e Watched,
+    /// Where the address is, where some rule asks for that.
+    pub(crate) place: Option<Place>,
+    /// The databases that say so.
+    pub(crate) databases: Option<&'e Databases>,
 }
 
 /// How many rules that stood aside are named; a list of thousands helps nobody.
@@ -63,6 +69,7 @@ impl Explained<'_> {
         if let Some(rule) = self.decision.rule {
             self.rule(self.rules.rule(rule), &mut text);
         }
+        self.visitor(&mut text);
         self.stood_aside(&mut text);
         if let Outcome::Redirect(redirect) = &self.decision.outcome {
             _ = writeln!(text, "\n{}", meaning(redirect.status, self.request.method));
@@ -113,6 +120,8 @@ impl Explained<'_> {
                 json!({ "rule": place(self.rules.rule(*rule)), "to": to })
             }).collect::<Value>(),
             "preflight": self.watched.preflight,
+            "place": self.place_json(),
+            "variants": self.variants_json(),
             "served": !is_never_asked(self.request.method),
         })
     }
@@ -156,6 +165,41 @@ impl Explained<'_> {
         for (name, value) in self.decision.fields.iter() {
             _ = writeln!(text, "  {name}: {value}");
         }
+    }
+
+    /// What is known of who asks: the place of the address and who says so, and the variants in splits.
+    fn visitor(&self, text: &mut String) {
+        if let Some(place) = self.place {
+            _ = writeln!(text, "\nthe address {} is {}", self.request.address, place_in_words(place));
+            for database in self.databases.iter().flat_map(|databases| databases.iter()) {
+                let (name, built) = (shown(database.name().as_bytes()), instant(database.built()));
+                _ = writeln!(text, "  by {name} ({}) of {built}", shown(database.kind().as_bytes()));
+            }
+        }
+        if !self.decision.variants.is_empty() {
+            _ = writeln!(text, "\nthe visitor's variants: {}", self.decision.variants.replace(',', ", "));
+        }
+    }
+
+    fn variants_json(&self) -> Value {
+        let pairs = self.decision.variants.split(',').filter_map(|pair| pair.split_once('='));
+        Value::Object(pairs.map(|(split, variant)| (split.to_owned(), variant.into())).collect())
+    }
+
+    fn place_json(&self) -> Value {
+        let Some(place) = self.place else { return Value::Null };
+        let databases = self.databases.iter().flat_map(|databases| databases.iter());
+        json!({
+            "country": place.country.map(|code| code.as_str().to_owned()),
+            "continent": place.continent.map(|code| code.as_str().to_owned()),
+            "eu": place.is_eu,
+            "asn": place.asn,
+            "databases": databases.map(|database| json!({
+                "name": database.name(),
+                "kind": database.kind(),
+                "built": instant(database.built()),
+            })).collect::<Value>(),
+        })
     }
 
     fn why_it_passes(&self) -> String {
@@ -234,6 +278,19 @@ impl Explained<'_> {
             "until": view.until().map(instant),
         })
     }
+}
+
+/// `in DE, EU, inside the European Union, AS3320`
+fn place_in_words(place: Place) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    parts.extend(place.country.map(|code| format!("in {}", code.as_str())));
+    parts.extend(place.continent.map(|code| format!("on the continent {}", code.as_str())));
+    parts.extend(place.is_eu.map(|is_eu| {
+        let word = if is_eu { "inside" } else { "outside" };
+        format!("{word} the European Union")
+    }));
+    parts.extend(place.asn.map(|asn| format!("of AS{asn}")));
+    if parts.is_empty() { "nowhere that is known".to_owned() } else { parts.join(", ") }
 }
 
 fn place(view: RuleView<'_>) -> String {

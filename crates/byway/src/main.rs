@@ -18,6 +18,7 @@ mod listing;
 mod logs;
 mod map;
 mod observe;
+mod places;
 mod probe;
 mod prober;
 mod quote;

@@ -15,6 +15,7 @@ use crate::control::Answer;
 use crate::exit::{Exit, Failure};
 use crate::listening;
 use crate::observe::Loads;
+use crate::places::PlaceKeeper;
 use crate::served::{Fresh, Served};
 use crate::terminal::say;
 
@@ -36,13 +37,14 @@ impl Reloader {
         served: Served,
         settings: ServerSettings,
         live: Live,
+        places: PlaceKeeper,
         loads: Arc<Loads>,
         tls: Option<Tls>,
         colour: Colour,
     ) -> Reloader {
         let (jobs, wanted) = channel();
         let files = Arc::default();
-        let worker = Worker { served, settings, live, loads, tls, colour, files: Arc::clone(&files) };
+        let worker = Worker { served, settings, live, places, loads, tls, colour, files: Arc::clone(&files) };
         background("byway-reload", move || worker.work(&wanted));
         Reloader { jobs, files }
     }
@@ -72,6 +74,7 @@ struct Worker {
     /// What `[server]` said at the start: it holds to the end.
     settings: ServerSettings,
     live: Live,
+    places: PlaceKeeper,
     loads: Arc<Loads>,
     tls: Option<Tls>,
     colour: Colour,
@@ -119,6 +122,7 @@ impl Worker {
     fn replace(&self, fresh: Fresh, loss: Loss, began: Instant, mut text: String) -> Answer {
         match self.live.replace(fresh.rules, loss) {
             Ok(mut report) => {
+                self.places.take(fresh.places, fresh.place_files);
                 // Reading is a part of what a person waits for.
                 report.took = began.elapsed();
                 text.push_str(&format!("reloaded: {report}\n"));

@@ -1,12 +1,14 @@
 //! What a server serves: rule files, a mapped file or the demonstration; read at the start and at every reload.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use byway_config::check::{CheckOptions, check};
 use byway_config::diagnostic::Severity;
 use byway_config::files::MemoryFiles;
 use byway_config::load::{LoadOptions, Loaded, load};
 use byway_config::own::server::ServerSettings;
+use byway_config::places::Databases;
 use byway_config::render::Colour;
 use byway_core::RuleSet;
 
@@ -49,6 +51,16 @@ pub(crate) struct Fresh {
     pub(crate) rules: RuleSet,
     /// What `[server]` says.
     pub(crate) settings: ServerSettings,
+    /// Who knows where addresses are, and the files that it was read from, with the names that were written.
+    pub(crate) places: Option<Arc<Databases>>,
+    pub(crate) place_files: Vec<PathBuf>,
+}
+
+impl Fresh {
+    /// Rules without files around them.
+    fn of(rules: RuleSet) -> Fresh {
+        Fresh { rules, settings: ServerSettings::default(), places: None, place_files: Vec::new() }
+    }
 }
 
 /// What came of reading.
@@ -84,7 +96,12 @@ fn read_files(roots: &[PathBuf], reading: &Reading, scope: Scope, colour: Colour
             let failure = Failure::usage("the configuration does more than redirect");
             Err(failure.help("`--redirects-only` serves its redirects, and nothing else of it"))
         }
-        Some(rules) => Ok(Fresh { rules, settings: std::mem::take(&mut loaded.settings) }),
+        Some(rules) => Ok(Fresh {
+            rules,
+            settings: std::mem::take(&mut loaded.settings),
+            places: loaded.place_databases.take(),
+            place_files: std::mem::take(&mut loaded.place_files),
+        }),
         None => Err(rules::refusal(&loaded)),
     };
     // The roots too: a root that is a compiled file names the files that it was made from.
@@ -131,7 +148,7 @@ fn read_mapped(path: &Path) -> Result<Fresh, Failure> {
     let mapped = map::open(path)
         .map_err(|error| Failure::no_verdict(format!("{} cannot be mapped: {error}", path.display())))?;
     match RuleSet::open_shared(mapped) {
-        Ok(rules) => Ok(Fresh { rules, settings: ServerSettings::default() }),
+        Ok(rules) => Ok(Fresh::of(rules)),
         Err(error) => {
             let failure = Failure { exit: Exit::Usage, ..Failure::usage(format!("{}: {error}", path.display())) };
             Err(failure.help("`--map` is for what `byway compile` wrote"))
@@ -142,7 +159,7 @@ fn read_mapped(path: &Path) -> Result<Fresh, Failure> {
 fn read_demo() -> Result<Fresh, Failure> {
     let files = MemoryFiles::new([("demo.toml", demo::RULES)]);
     match load(&files, &["demo.toml".as_ref()], &LoadOptions::default()).rules {
-        Some(rules) => Ok(Fresh { rules, settings: ServerSettings::default() }),
+        Some(rules) => Ok(Fresh::of(rules)),
         None => Err(Failure::no_verdict("the built-in rules are broken: this is a bug of byway")),
     }
 }

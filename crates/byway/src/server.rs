@@ -24,6 +24,7 @@ use crate::exit::{Ended, Exit, Failure};
 use crate::hits::{self, IfDamaged, Keeper};
 use crate::listening::{self, Listening};
 use crate::observe::{self, Loads};
+use crate::places::PlaceKeeper;
 use crate::prober::Prober;
 use crate::reloader::Reloader;
 use crate::rules::count;
@@ -63,7 +64,7 @@ pub(crate) fn run(served: Served, wishes: &Wishes, terminal: &Terminal) -> Ended
     let began = SystemTime::now();
     let read = served.read(colour);
     say_some(&read.said);
-    let Fresh { rules, settings: written } = read.fresh?;
+    let Fresh { rules, settings: written, places, place_files } = read.fresh?;
     let mut settings = settings(&written, wishes)?;
     let listening::Open { listeners, tls } = listening::open(&written, &wishes.listening, settings.threads())?;
     let addresses: Vec<String> = listeners.iter().map(Listener::url).collect();
@@ -85,16 +86,19 @@ pub(crate) fn run(served: Served, wishes: &Wishes, terminal: &Terminal) -> Ended
     signal_to(happens.clone()).map_err(|error| Failure::no_verdict(format!("signals cannot be caught: {error}")))?;
     let size = rules.len() as u64;
     let live = Live::new(rules, settings.threads());
+    let place_keeper = PlaceKeeper::new(live.clone());
+    place_keeper.take(places, place_files);
     let is_demo = matches!(served, Served::Demo);
     let loads = Arc::new(Loads::first(began));
     let written_probe = written.probe;
-    let reloader = Reloader::start(served, written, live.clone(), loads.clone(), tls.clone(), colour);
+    let reloader =
+        Reloader::start(served, written, live.clone(), place_keeper.clone(), loads.clone(), tls.clone(), colour);
     let _watch = watch(wishes, read.files, began, &reloader)?;
     let _certificates = tls.as_ref().map(listening::watch).transpose()?;
     let handle = Server::start(settings, live, listeners);
     let handle = Arc::new(handle.map_err(|error| Failure::no_verdict(format!("the server cannot start: {error}")))?);
     let keeper = kept.map(|store| Keeper::start(store, handle.live())).transpose()?;
-    let mut figures: Vec<Arc<dyn Figures>> = vec![loads];
+    let mut figures: Vec<Arc<dyn Figures>> = vec![loads, Arc::new(place_keeper)];
     figures.extend(keeper.as_ref().map(Keeper::figures));
     let admin = Admin {
         handle: handle.clone(),

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 use byway_config::span::FileTable;
+use byway_core::place::Places;
 use byway_core::ruleset::RuleView;
 use byway_server::{Hits, Loss};
 use serde_json::{Value, json};
@@ -125,7 +126,7 @@ fn kept(admin: &Admin) -> Result<Option<HashMap<u64, Kept>>, Problem> {
 
 /// What a request would get, and why.
 pub(super) fn explain(admin: &Admin, call: &Call<'_>) -> Answered {
-    let known = ["method", "url", "headers", "address", "at"];
+    let known = ["method", "url", "headers", "address", "at", "visitor"];
     let body = call.object(&known)?;
     let text = |name: &str| -> Result<Option<&str>, Problem> {
         match body.get(name) {
@@ -139,12 +140,17 @@ pub(super) fn explain(admin: &Admin, call: &Call<'_>) -> Answered {
         .map(|address| address.parse::<IpAddr>().map_err(|_| Problem::bad(format!("`{address}` is no address"))));
     let at = text("at")?.map(|at| parse_instant(at).map_err(Problem::bad));
     let fields = headers(body.get("headers"))?;
+    let places = admin.handle.live().places_in_service();
     let wanted = Wanted {
         method: text("method")?.unwrap_or("GET"),
         url,
         fields: &fields,
         address: address.transpose()?,
         at: at.transpose()?,
+        place: None,
+        places: places.as_deref().map(|places| places as &dyn Places),
+        databases: None,
+        visitor: text("visitor")?,
     };
     let generation = admin.handle.live().current();
     let explained = wanted.explain(&generation.rules, &FileTable::default(), |explained| explained.json());

@@ -27,7 +27,11 @@ pub(crate) struct Compile {
 impl Run for Compile {
     fn run(self, terminal: &mut Terminal) -> Ended {
         let roots = rules::roots(&self.files, "name the files to compile")?;
-        let (rules, _) = self.reading.rules(&roots, terminal.message_colour)?;
+        let (rules, loaded) = self.reading.rules(&roots, terminal.message_colour)?;
+        if loaded.has_secrets {
+            let failure = Failure::usage("a split has a `key_file`, and a compiled file holds no secrets");
+            return Err(failure.help("give the split a `salt`, or serve the files as they are"));
+        }
         replace(&self.out, rules.as_bytes()).map_err(|fault| {
             let old = if self.out.exists() { "; the file that was there is as it was" } else { "" };
             Failure::no_verdict(format!(

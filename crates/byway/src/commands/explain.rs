@@ -7,9 +7,11 @@ use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
+use byway_config::places::Databases;
 use byway_config::span::FileTable;
 use byway_core::host::{normalise, split_authority};
 use byway_core::path::{BadTarget, PathQuery, TargetForm, request_target};
+use byway_core::place::{Code, Place, Places};
 use byway_core::ruleset::Scratch;
 use byway_core::{Outcome, Request, RuleSet, Scheme, Surroundings};
 
@@ -41,6 +43,18 @@ pub(crate) struct Explain {
     /// When, with its offset, as 2027-03-01T00:00+01:00; now by default
     #[arg(long, value_name = "TIME", value_parser = parse_instant)]
     at: Option<i64>,
+    /// The country of the address, as DE, whatever a database says
+    #[arg(long, value_name = "CODE", value_parser = parse_code)]
+    country: Option<Code>,
+    /// The continent of the address, as EU; that of the country by default
+    #[arg(long, value_name = "CODE", value_parser = parse_code)]
+    continent: Option<Code>,
+    /// The autonomous system of the address, as 3320
+    #[arg(long, value_name = "NUMBER", value_parser = parse_asn)]
+    asn: Option<u32>,
+    /// The key by which splits know the visitor, or the variant that its cookie holds; consent is taken as given
+    #[arg(long, value_name = "KEY")]
+    visitor: Option<String>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -54,16 +68,35 @@ impl Run for Explain {
             [method, url] => (method.as_str(), url.as_str()),
             words => ("GET", words.first().map_or("/", String::as_str)),
         };
-        let wanted = Wanted { method, url, fields: &self.header, address: self.address, at: self.at };
+        let wanted = Wanted {
+            method,
+            url,
+            fields: &self.header,
+            address: self.address,
+            at: self.at,
+            place: self.place(),
+            places: None,
+            databases: None,
+            visitor: self.visitor.as_deref(),
+        };
         wanted.check()?;
         let roots = rules::roots(&self.config, "name one with -c FILE")?;
         let (rules, loaded) = self.reading.rules(&roots, terminal.message_colour)?;
+        let wanted = Wanted { places: loaded.places(), databases: loaded.place_databases.as_deref(), ..wanted };
         let (text, passes) = wanted.explain(&rules, &loaded.files, |explained| {
             let text = if self.json { format!("{:#}\n", explained.json()) } else { explained.text() };
             (text, explained.decision.outcome == Outcome::Pass)
         })?;
         terminal.print(&text)?;
         Ok(if passes { Exit::Something } else { Exit::Done })
+    }
+}
+
+impl Explain {
+    /// The place that was given by hand.
+    fn place(&self) -> Option<Place> {
+        let place = Place { country: self.country, continent: self.continent, is_eu: None, asn: self.asn };
+        (place != Place::default()).then(|| place.completed())
     }
 }
 
@@ -79,6 +112,13 @@ pub(crate) struct Wanted<'w> {
     pub(crate) address: Option<IpAddr>,
     /// When; now by default.
     pub(crate) at: Option<i64>,
+    /// Where the address is, said by hand.
+    pub(crate) place: Option<Place>,
+    /// Who knows where addresses are, and which databases those are where that is known.
+    pub(crate) places: Option<&'w dyn Places>,
+    pub(crate) databases: Option<&'w Databases>,
+    /// The key of the visitor.
+    pub(crate) visitor: Option<&'w str>,
 }
 
 impl Wanted<'_> {
@@ -109,10 +149,15 @@ impl Wanted<'_> {
             address: self.address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
             local_port: port,
         };
-        let around = Surroundings::at(self.at.unwrap_or_else(rules::now));
+        let places = self.place.as_ref().map(|place| place as &dyn Places).or(self.places);
+        let around =
+            Surroundings::at(self.at.unwrap_or_else(rules::now)).with_places(places).with_visitor(self.visitor);
         let (mut scratch, mut watched) = (Scratch::new(), Watched::default());
         let decision = rules.decide_watched(&request, &around, &mut scratch, &mut watched);
-        Ok(show(&Explained { rules, files, request: &request, decision: &decision, watched: &watched }))
+        let place = places.filter(|_| rules.needs_places()).map(|places| places.place(request.address).completed());
+        let databases = if self.place.is_some() { None } else { self.databases };
+        let (decision, watched) = (&decision, &watched);
+        Ok(show(&Explained { rules, files, request: &request, decision, watched, place, databases }))
     }
 
     /// The host of a Host field that was given, as a proxy in front would send it.
@@ -184,6 +229,15 @@ fn parse_header(text: &str) -> Result<(String, String), String> {
         Some((name, value)) if !name.trim().is_empty() => Ok((name.trim().to_owned(), value.trim().to_owned())),
         _ => Err("write the name, a colon and the value, as 'Cookie: beta=1'".to_owned()),
     }
+}
+
+fn parse_code(text: &str) -> Result<Code, String> {
+    Code::new(text).ok_or_else(|| "write two letters, as DE".to_owned())
+}
+
+fn parse_asn(text: &str) -> Result<u32, String> {
+    let digits = text.strip_prefix("AS").unwrap_or(text);
+    digits.parse().map_err(|_| "write the number of the system, as 3320".to_owned())
 }
 
 pub(crate) fn parse_instant(text: &str) -> Result<i64, String> {

@@ -31,6 +31,7 @@ pages! {
     migration: "migration.md"
     serve: "serve.md"
     tables: "tables.md"
+    visitors: "visitors.md"
 }
 
 fn run(page: &Path) {
