@@ -111,11 +111,11 @@ pub(crate) fn push_normalised(host: &str, out: &mut String) -> bool {
     let start = out.len();
     out.push_str(bare);
     out[start..].make_ascii_lowercase();
-    if bare.is_empty() || is_plain(&out[start..]) || is_plain_address(&out[start..]) {
+    if host.is_empty() || is_plain(&out[start..]) || is_plain_address(&out[start..]) {
         return true;
     }
     out.truncate(start);
-    match normalise(bare) {
+    match normalise(host) {
         Ok(host) => {
             out.push_str(&host);
             true
@@ -166,7 +166,11 @@ pub fn split_authority(text: &str) -> Result<(&str, Option<u16>), BadAuthority> 
         }
         None => text.split_at(text.find(':').unwrap_or(text.len())),
     };
-    if host.is_empty() || !host.bytes().all(|b| b.is_ascii_graphic() && !b"\\/?#<>\"`{}|^".contains(&b) || b >= 0x80) {
+    // A lone dot is an empty label, and no way to send no host.
+    if host.is_empty()
+        || host == "."
+        || !host.bytes().all(|b| b.is_ascii_graphic() && !b"\\/?#<>\"`{}|^".contains(&b) || b >= 0x80)
+    {
         return Err(BadAuthority::Host);
     }
     match port.strip_prefix(':') {
@@ -248,8 +252,9 @@ mod tests {
             assert!(push_normalised(text, &mut out));
             assert_eq!(out, normal);
         }
-        for text in ["", "a..", "a%00b", "a b", "x/y"] {
+        for text in ["", ".", "a..", "a%00b", "a b", "x/y"] {
             assert!(normalise(text).is_err(), "{text}");
+            assert_eq!(push_normalised(text, &mut String::new()), text.is_empty(), "{text}");
         }
     }
 
@@ -267,6 +272,8 @@ mod tests {
         assert_eq!(split_authority("t.test:0"), Err(BadAuthority::Port));
         assert_eq!(split_authority("[::1"), Err(BadAuthority::Host));
         assert_eq!(split_authority(""), Err(BadAuthority::Host));
+        assert_eq!(split_authority("."), Err(BadAuthority::Host));
+        assert_eq!(split_authority(".:80"), Err(BadAuthority::Host));
         assert_eq!(split_authority("t.test:8a"), Err(BadAuthority::Port));
     }
 }

@@ -13,7 +13,7 @@ use std::fmt;
 use crate::decision::Refusal;
 use crate::dialect::{CaptureForm, Dialect, QueryPolicy, RelativeForm, View};
 use crate::path::{
-    is_escape, is_path_byte, is_query_byte, is_unreserved, push_escaped, push_escaped_lower, raw_offset,
+    all_bytes, is_escape, is_path_byte, is_query_byte, is_unreserved, push_escaped, push_escaped_lower, raw_offset,
 };
 use crate::query::{self, push_by_policy, push_query};
 use crate::regex::Span;
@@ -40,6 +40,12 @@ impl<'a> Location<'a> {
         }
         std::str::from_utf8(bytes).ok().map(Location)
     }
+
+    /// Of bytes that passed [`is_sent_as_written`].
+    pub(crate) fn of_looked_at(bytes: &'a [u8]) -> Option<Location<'a>> {
+        debug_assert!(is_sent_as_written(bytes));
+        std::str::from_utf8(bytes).ok().map(Location)
+    }
 }
 
 impl fmt::Display for Location<'_> {
@@ -50,20 +56,39 @@ impl fmt::Display for Location<'_> {
 
 /// Whether bytes may be a Location; hosts are looked at where they are made.
 pub(crate) fn is_sound(bytes: &[u8]) -> bool {
-    // Without early exit: a few wide instructions.
-    let printable = bytes.iter().fold(true, |fits, byte| fits & (byte.wrapping_sub(0x21) <= 0x5D));
-    let begins = match bytes {
-        [b'/', b'/' | b'\\', ..] => false,
-        [b'/', ..] => true,
+    all_bytes(bytes, is_printable) && begins_well(bytes) && bytes.len() <= LENGTH_LIMIT
+}
+
+/// Whether a constant target may be a Location, and is that of a request without query byte for byte, as most are: it has no
+/// query and no fragment.
+pub(crate) fn is_sent_as_written(target: &[u8]) -> bool {
+    let fits = |byte: u8| is_printable(byte) & (byte != b'?') & (byte != b'#');
+    all_bytes(target, fits) && begins_well(target) && target.len() <= LENGTH_LIMIT
+}
+
+fn is_printable(byte: u8) -> bool {
+    byte.wrapping_sub(0x21) <= 0x5D
+}
+
+/// Whether it begins with one slash, or with a scheme and a host without user name.
+fn begins_well(bytes: &[u8]) -> bool {
+    let rest = match bytes {
+        [b'/', b'/' | b'\\', ..] => return false,
+        [b'/', ..] => return true,
         _ => match bytes.strip_prefix(b"https://").or_else(|| bytes.strip_prefix(b"http://")) {
-            Some(rest) => {
-                let end = memchr::memchr3(b'/', b'?', b'#', rest).unwrap_or(rest.len());
-                end > 0 && memchr::memchr2(b'@', b'\\', &rest[..end]).is_none()
-            }
-            None => false,
+            Some(rest) => rest,
+            None => return false,
         },
     };
-    printable && begins && bytes.len() <= LENGTH_LIMIT
+    let mut host = 0;
+    for &byte in rest {
+        match byte {
+            b'/' | b'?' | b'#' => break,
+            b'@' | b'\\' => return false,
+            _ => host += 1,
+        }
+    }
+    host > 0
 }
 
 /// What a target is expanded with.
@@ -95,14 +120,6 @@ pub(crate) struct Expansion<'e> {
 pub(crate) enum TargetBytes<'t> {
     Constant(&'t [u8]),
     Template(&'t [u8]),
-}
-
-/// Whether a constant target is the Location of a request without query, byte for byte, as most are: nothing of it has to be
-/// looked for, no slash to be taken away.
-pub(crate) fn is_sent_as_written(target: &[u8]) -> bool {
-    (1..=LENGTH_LIMIT).contains(&target.len())
-        && !target.starts_with(b"//")
-        && memchr::memchr2(b'#', b'?', target).is_none()
 }
 
 /// Writes the Location of a target into `out`.
@@ -177,8 +194,8 @@ fn make_absolute(with: &Expansion<'_>, out: &mut Vec<u8>) {
 
 /// The Host field as sent.
 fn host_field(request: &Request<'_>) -> Vec<u8> {
-    let mut host = request.host.as_bytes().to_vec();
-    request.fields.for_each("host", &mut |field| host = field.to_vec());
+    let mut host = Vec::new();
+    request.each_field("host", &mut |field| host = field.to_vec());
     host
 }
 
@@ -310,7 +327,7 @@ impl Writer<'_, '_> {
             }
             What::Field(name) => {
                 let mut value = Vec::new();
-                with.request.fields.for_each(name, &mut |line| {
+                with.request.each_field(name, &mut |line| {
                     if !value.is_empty() {
                         value.extend_from_slice(b", ");
                     }
@@ -626,10 +643,10 @@ pub(crate) enum Relation {
 
 /// Compares a Location with the request that it answers.
 pub(crate) fn relation(location: &[u8], request: &Request<'_>, host: &str) -> Relation {
-    let end = memchr::memchr(b'#', location).unwrap_or(location.len());
-    let location = &location[..end];
+    let whole = |text: &[u8]| memchr::memchr(b'#', text).unwrap_or(text.len());
     if location.first() == Some(&b'/') {
-        return if is_same_path(location, request) { Relation::Same } else { Relation::Other };
+        let same = is_same_path(&location[..whole(location)], request);
+        return if same { Relation::Same } else { Relation::Other };
     }
     let (scheme, rest) = match location.strip_prefix(b"https://") {
         Some(rest) => (Scheme::Https, rest),
@@ -639,6 +656,7 @@ pub(crate) fn relation(location: &[u8], request: &Request<'_>, host: &str) -> Re
     if host.is_empty() || !rest.starts_with(host.as_bytes()) {
         return Relation::Other;
     }
+    let rest = &rest[..whole(rest)];
     let slash = memchr::memchr(b'/', rest).unwrap_or(rest.len());
     let (authority, path) = rest.split_at(slash);
     if !is_same_path(path, request) {

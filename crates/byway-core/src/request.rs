@@ -90,3 +90,41 @@ pub struct Request<'a> {
     /// The port of the listener that took the connection; only rules of other servers ask for it.
     pub local_port: u16,
 }
+
+impl Request<'_> {
+    /// Calls `visit` with the value of every field of this name. Where no Host was sent, as in HTTP/2, it is the authority with
+    /// its port, unless that goes without saying (RFC 9113 §8.3.1): rules ask for `host` in every version alike.
+    ///
+    /// ```
+    /// use byway_core::{NO_FIELDS, Request, Scheme};
+    /// let request = Request {
+    ///     method: "GET",
+    ///     scheme: Scheme::Https,
+    ///     host: "t.test",
+    ///     port: 8443,
+    ///     path: b"/",
+    ///     query: None,
+    ///     fields: NO_FIELDS,
+    ///     address: [127, 0, 0, 1].into(),
+    ///     local_port: 8443,
+    /// };
+    /// let mut seen = Vec::new();
+    /// request.each_field("host", &mut |value| seen.push(value.to_vec()));
+    /// assert_eq!(seen, [b"t.test:8443"]);
+    /// ```
+    pub fn each_field(&self, name: &str, visit: &mut dyn FnMut(&[u8])) {
+        if name != "host" || self.host.is_empty() {
+            return self.fields.for_each(name, visit);
+        }
+        let mut is_sent = false;
+        self.fields.for_each(name, &mut |value| {
+            is_sent = true;
+            visit(value);
+        });
+        match is_sent {
+            true => {}
+            false if self.port == self.scheme.default_port() => visit(self.host.as_bytes()),
+            false => visit(format!("{}:{}", self.host, self.port).as_bytes()),
+        }
+    }
+}

@@ -218,15 +218,21 @@ impl RuleSet {
             tables: 0,
             calls: 0,
             pattern_failed: false,
+            is_looked_at: false,
         };
         let verdict = walk.run();
         if !walk.divided.is_empty() {
             walk.say_variants();
         }
-        let storing = walk.storing;
+        let (storing, is_looked_at) = (walk.storing, walk.is_looked_at);
         (scratch.host_sent, scratch.host) = (sent, host);
-        let said =
-            Said { vary: &scratch.vary, storing, fields: FieldLines(&scratch.fields), variants: &scratch.variants };
+        let said = Said {
+            vary: &scratch.vary,
+            storing,
+            fields: FieldLines(&scratch.fields),
+            variants: &scratch.variants,
+            is_looked_at,
+        };
         verdict.decision(rules, &scratch.location, said)
     }
 }
@@ -245,7 +251,9 @@ enum Flow {
     Leave,
 }
 
-/// The most tables that one request is led through: rules written by hand come nowhere near, and a walk ends.
+/// The most tables that one request is led through; rules written by hand come nowhere near. Every way from one table to another
+/// is counted here, a call's as well, and inside a table the rules are gone through once for each new path, so that a walk ends
+/// whatever a file holds.
 const TABLE_LIMIT: u32 = 10_000;
 /// How deep calls go: each is a frame of the stack.
 const CALL_LIMIT: u32 = 32;
@@ -270,6 +278,8 @@ struct Walk<'w, W> {
     tables: u32,
     calls: u32,
     pattern_failed: bool,
+    /// Whether the location as it stands passed every test of one already.
+    is_looked_at: bool,
 }
 
 impl<'w, W: Watch> Walk<'w, W> {
@@ -414,8 +424,10 @@ impl<'w, W: Watch> Walk<'w, W> {
         {
             self.scratch.location.clear();
             self.scratch.location.extend_from_slice(text);
+            self.is_looked_at = shape.pool().is_none();
             return Ok(());
         }
+        self.is_looked_at = false;
         let mut out = std::mem::take(&mut self.scratch.location);
         let with = self.expansion(dialect, dialect.captures);
         let result = location::write(target, &with, &shape.query_policy(), &mut out);

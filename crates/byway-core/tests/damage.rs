@@ -137,3 +137,25 @@ fn a_forged_file_answers_something() {
     }
     assert!(opened > 20, "{opened}");
 }
+
+#[test]
+fn tables_that_follow_one_another_in_a_circle_are_refused() {
+    let mut builder = Builder::new(1);
+    let [first, second, third] = [(); 3].map(|()| builder.table(&TableSpec::OWN));
+    builder.root(first);
+    // Backwards is no circle.
+    builder.set_after(third, After::Table(first));
+    builder.set_after(first, After::Table(second));
+    assert!(RuleSet::open(builder.finish().as_bytes().to_vec()).is_ok());
+    let mut builder = Builder::new(1);
+    let [first, second, third] = [(); 3].map(|()| builder.table(&TableSpec::OWN));
+    builder.root(first);
+    builder.set_after(first, After::Table(second));
+    builder.set_after(second, After::Table(third));
+    builder.set_after(third, After::Table(second));
+    let rules = builder.finish();
+    let why = "tables follow one another in a circle";
+    assert_eq!(RuleSet::open(rules.as_bytes().to_vec()).unwrap_err(), OpenError::Broken(why));
+    // Unchecked, as a mapped file is: it ends all the same.
+    use_all(&RuleSet::open_shared(rules.as_bytes().to_vec()).unwrap(), &mut Scratch::new());
+}

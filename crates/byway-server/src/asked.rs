@@ -108,9 +108,15 @@ mod tests {
         assert_eq!(of("GET", "https://h/a", "h"), Err(421));
         assert_eq!(of("CONNECT", "t.test:443", "t.test"), Err(405));
         assert_eq!(of("GET", "t.test:443", "t.test"), Err(400));
-        for (target, host) in
-            [("/#x", "h"), ("/", "u@h"), ("/", "h/x"), ("/", "a b"), ("http://u@h/", "h"), ("http://h/", "u@h")]
-        {
+        for (target, host) in [
+            ("/#x", "h"),
+            ("/", "u@h"),
+            ("/", "h/x"),
+            ("/", "a b"),
+            ("/", "."),
+            ("http://u@h/", "h"),
+            ("http://h/", "u@h"),
+        ] {
             assert_eq!(of("GET", target, host), Err(400), "{target} {host}");
         }
     }

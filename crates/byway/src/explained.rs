@@ -2,6 +2,7 @@
 //!
 //! Text and JSON are two views of the same [`Explained`]. Whatever a request or a file brought is shown without its controls.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use byway_config::diagnostic::grouped;
@@ -204,16 +205,16 @@ impl Explained<'_> {
 
     fn why_it_passes(&self) -> String {
         let rules = crate::rules::count(self.rules.len() as u64, "rule");
-        match (self.decision.rule, self.watched.preflight, self.watched.aside.is_empty()) {
-            (Some(_), ..) => "a rule leaves it alone".to_owned(),
-            (_, true, _) => "it is a CORS preflight, which is never redirected".to_owned(),
-            (_, _, true) => format!("of {rules} the source of none fits"),
-            (_, _, false) if self.watched.aside.len() == 1 => {
-                format!("of {rules} the source of one fits, and it stood aside")
-            }
-            (_, _, false) => {
-                format!("of {rules} the sources of {} fit, and they stood aside", self.watched.aside.len())
-            }
+        let aside = &self.watched.aside;
+        let stood: BTreeSet<RuleRef> =
+            aside.iter().filter(|(_, why)| *why != Aside::Pass).map(|(rule, _)| *rule).collect();
+        let says_pass = aside.iter().rev().find(|(_, why)| *why == Aside::Pass).map(|(rule, _)| *rule);
+        match (says_pass.or(self.decision.rule), stood.len()) {
+            (Some(rule), _) => format!("the rule at {} leaves it alone", place(self.rules.rule(rule))),
+            _ if self.watched.preflight => "it is a CORS preflight, which is never redirected".to_owned(),
+            (None, 0) => format!("of {rules} the source of none fits"),
+            (None, 1) => format!("of {rules} the source of one fits, and it stood aside"),
+            (None, fit) => format!("of {rules} the sources of {fit} fit, and they stood aside"),
         }
     }
 

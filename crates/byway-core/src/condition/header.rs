@@ -7,7 +7,7 @@ pub(super) const ROW: SubjectRow = SubjectRow {
     takes_name: true,
     help: "A header field, as in `header.x-beta`; the answer varies with it.",
     depends: Depends::OnNamedField,
-    values: |request, name, visit| request.fields.for_each(name, visit),
+    values: |request, name, visit| request.each_field(name, visit),
     equals: same_bytes,
     check: any_text,
 };

@@ -410,11 +410,13 @@ impl<'s> Sections<'s> {
                 return broken("a host leads nowhere");
             }
         }
+        if !self.follow_to_an_end() {
+            return broken("tables follow one another in a circle");
+        }
         for id in 0..self.table_count() as u16 {
             let table = self.table(TableId(id));
             let after = match table.after {
                 After::NextRoot => true,
-                // That a walk ends is seen to by its limit of tables.
                 After::Table(next) => usize::from(next.0) < self.table_count(),
             };
             let written = u32_at(self.section(Section::Tables), usize::from(id) * TABLE + 20);

@@ -177,6 +177,28 @@ impl<'s> Sections<'s> {
         self.table(table).dialect
     }
 
+    /// Whether nobody comes back to a table by going on to what is after it.
+    pub(super) fn follow_to_an_end(&self) -> bool {
+        let tables = &self.outline().tables;
+        // The walk that first came through each.
+        let mut seen = vec![None; tables.len()];
+        (0..tables.len()).all(|first| {
+            let mut at = first;
+            while let Some(place) = seen.get_mut(at) {
+                match place.replace(first) {
+                    Some(walk) if walk == first => return false,
+                    Some(_) => return true,
+                    None => {}
+                }
+                match tables[at].after {
+                    After::Table(next) => at = usize::from(next.0),
+                    After::NextRoot => return true,
+                }
+            }
+            true
+        })
+    }
+
     /// The folder that a table takes from the front of paths.
     pub(crate) fn strip_of(&self, table: &Table) -> &'s [u8] {
         slice(self.section(Section::Texts), table.strip.0 as usize, table.strip.1 as usize)

@@ -48,7 +48,7 @@ impl Verdict {
                 let cache_control = said.unwrap_or(TEMPORARY_CACHE);
                 Outcome::Reply(Reply { status, retry_after, cache_control })
             }
-            What::Redirect(status) => match Location::of_written(location) {
+            What::Redirect(status) => match written(location, said.is_looked_at) {
                 None => Outcome::Refuse(Refusal::InvalidLocation),
                 Some(location) => {
                     let usual = if status.is_permanent() && !pooled() { PERMANENT_CACHE } else { TEMPORARY_CACHE };
@@ -68,10 +68,16 @@ impl Verdict {
     }
 }
 
+fn written(location: &[u8], is_looked_at: bool) -> Option<Location<'_>> {
+    if is_looked_at { Location::of_looked_at(location) } else { Location::of_written(location) }
+}
+
 /// What an answer says of caches, and beside.
 pub(super) struct Said<'s> {
     pub(super) vary: &'s str,
     pub(super) storing: Storing,
     pub(super) fields: FieldLines<'s>,
     pub(super) variants: &'s str,
+    /// Whether the location passed every test of one already.
+    pub(super) is_looked_at: bool,
 }
