@@ -11,6 +11,7 @@ use byway_core::target::{Target, TargetHost};
 use crate::examples::Example;
 use crate::own::named::Names;
 use crate::own::policy::Policy;
+use crate::own::upgrade::Upgrading;
 use crate::span::Span;
 use crate::splits::Splits;
 
@@ -20,6 +21,10 @@ pub(crate) struct Intake {
     pub(crate) policy: Policy,
     pub(crate) examples: Vec<Example>,
     pub(crate) pushed: u64,
+    /// Where an `[upgrade]` may put its rules, until it does.
+    pub(crate) upgrade_table: Option<TableId>,
+    /// An `[upgrade]` whose last rules are still to be made.
+    pub(crate) upgrading: Option<Upgrading>,
     pub(crate) names: Names,
     /// The folder of the file that is being read.
     pub(crate) folder: PathBuf,
@@ -49,6 +54,8 @@ impl Intake {
             policy: Policy::default(),
             examples: Vec::new(),
             pushed: 0,
+            upgrade_table: None,
+            upgrading: None,
             names: Names::default(),
             folder: PathBuf::new(),
             now: LOOKED_AT,
@@ -64,6 +71,9 @@ impl Intake {
             && !self.policy.allows(target)
         {
             return Err(self.out_of_list(target));
+        }
+        if let Some(upgrading) = &mut self.upgrading {
+            upgrading.see(table, &rule.source);
         }
         match self.builder.push(table, rule) {
             Ok(_) => {

@@ -23,7 +23,7 @@ use crate::intake::Intake;
 use crate::lints::Targets;
 use crate::list::{List, latin_help};
 use crate::own::include::{Include, ListOptions};
-use crate::own::server::ServerSettings;
+use crate::own::server::{HstsSetting, ServerSettings};
 use crate::own::{self, Standing};
 use crate::places::Databases;
 use crate::remarks::{Beyond, Remarks};
@@ -129,6 +129,11 @@ struct Loader<'l> {
     places: Option<Arc<Databases>>,
     place_files: Vec<PathBuf>,
     has_secrets: bool,
+    hsts: Option<HstsSetting>,
+    /// Whether the root file that comes has an `[upgrade]`.
+    upgrades: bool,
+    /// Whether another server's configuration was read.
+    foreign_seen: bool,
     compiled: Option<RuleSet>,
     remarks: Remarks,
     beyond: Beyond,
@@ -170,6 +175,9 @@ impl<'l> Loader<'l> {
             places: None,
             place_files: Vec::new(),
             has_secrets: false,
+            hsts: None,
+            upgrades: false,
+            foreign_seen: false,
             compiled: None,
             remarks: Remarks::default(),
             beyond: Beyond::default(),
@@ -183,10 +191,10 @@ impl<'l> Loader<'l> {
             return;
         }
         let mut bytes = Vec::new();
-        if reader.read_to_end(&mut bytes).is_ok()
-            && let Some(policy) = own::policy_of(&String::from_utf8_lossy(&bytes))
-        {
-            self.intake.policy = policy;
+        if reader.read_to_end(&mut bytes).is_ok() {
+            let known = own::foreknown(&String::from_utf8_lossy(&bytes));
+            self.intake.policy = known.policy;
+            self.upgrades = known.upgrades;
         }
     }
 
@@ -198,6 +206,11 @@ impl<'l> Loader<'l> {
         let Some((format, mut reader)) = self.open_or_say(path, self.options.format, None) else { return };
         match format.reader {
             Reader::Own => {
+                if std::mem::take(&mut self.upgrades) {
+                    let table = self.intake.builder.table(&TableSpec::OWN);
+                    self.intake.builder.root(table);
+                    self.intake.upgrade_table = Some(table);
+                }
                 let own = self.intake.builder.table(&TableSpec::OWN);
                 self.intake.builder.root(own);
                 let folder = self
@@ -245,6 +258,7 @@ impl<'l> Loader<'l> {
         kind: EntryKind,
         folder: Option<&Path>,
     ) {
+        self.foreign_seen = true;
         let with = Workshop {
             files: self.files,
             intake: &mut self.intake,
@@ -311,6 +325,7 @@ impl<'l> Loader<'l> {
         let Some(text) = self.read_text(path, file, reader) else { return };
         self.intake.folder = path.parent().unwrap_or(Path::new("")).to_owned();
         let said = own::read(&text, file, standing, under.own, &mut self.intake, &mut self.diagnostics);
+        self.hsts = said.hsts.or(self.hsts.take());
         if let Some((mut settings, span)) = said.server {
             let folder = path.parent().unwrap_or(Path::new(""));
             for pair in &mut settings.tls {
@@ -334,6 +349,15 @@ impl<'l> Loader<'l> {
             self.include(include, &folder, under);
         }
         self.stack.pop();
+    }
+
+    /// The last rules of an `[upgrade]`. Which hosts another server's configuration is for is its own affair, so that none is
+    /// refused where there is one.
+    fn finish_upgrade(&mut self) {
+        let Some(upgrading) = self.intake.upgrading.take().filter(|_| !self.foreign_seen) else { return };
+        if let Err(what) = upgrading.finish(&mut self.intake) {
+            self.diagnostics.push(Diagnostic::error("bad-rule", what));
+        }
     }
 
     fn take_server(&mut self, settings: ServerSettings, span: Span) {
@@ -497,6 +521,7 @@ impl<'l> Loader<'l> {
     }
 
     fn finish(mut self) -> Loaded {
+        self.finish_upgrade();
         self.intake.names.finish(&mut self.diagnostics);
         self.settle_visitors();
         let errors = self.diagnostics.errors();
@@ -518,7 +543,11 @@ impl<'l> Loader<'l> {
             place_databases: self.places,
             place_files: self.place_files,
             has_secrets: self.has_secrets,
-            settings: self.server.map(|(settings, _)| settings).unwrap_or_default(),
+            settings: ServerSettings {
+                hsts: self.hsts,
+                downgrade_308: self.intake.policy.downgrade_308,
+                ..self.server.map(|(settings, _)| settings).unwrap_or_default()
+            },
             diagnostics: self.diagnostics.finish(|file| table.name(file)),
             errors,
             examples: self.intake.examples,

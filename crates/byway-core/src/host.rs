@@ -207,6 +207,15 @@ impl<'a> HostPattern<'a> {
         Ok(HostPattern::Exact(normalise(text)?))
     }
 
+    /// The same, borrowing nothing.
+    pub fn into_owned(self) -> HostPattern<'static> {
+        match self {
+            HostPattern::Any => HostPattern::Any,
+            HostPattern::Exact(host) => HostPattern::Exact(Cow::Owned(host.into_owned())),
+            HostPattern::Below(parent) => HostPattern::Below(Cow::Owned(parent.into_owned())),
+        }
+    }
+
     /// Whether a host in its compared form fits.
     pub fn matches(&self, host: &str) -> bool {
         match self {

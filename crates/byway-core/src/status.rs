@@ -166,12 +166,14 @@ impl StatusByMethod {
 pub enum ReplyStatus {
     /// 204, only as the answer to a CORS preflight.
     NoContent = 204,
-    /// 403, only for rules read from another server's file (Apache's `[F]`).
+    /// 403, only for rules read from another server's file (Apache's `[F]`) and for credentials that `[upgrade]` refuses.
     Forbidden = 403,
     /// 404
     NotFound = 404,
     /// 410: gone for good.
     Gone = 410,
+    /// 421, only for what `[upgrade]` makes: a host that is not served here.
+    MisdirectedRequest = 421,
     /// 451 (RFC 7725).
     UnavailableForLegalReasons = 451,
     /// 503, with `Retry-After` where the rule says so.
@@ -194,6 +196,7 @@ impl ReplyStatus {
             403 => Some(ReplyStatus::Forbidden),
             404 => Some(ReplyStatus::NotFound),
             410 => Some(ReplyStatus::Gone),
+            421 => Some(ReplyStatus::MisdirectedRequest),
             451 => Some(ReplyStatus::UnavailableForLegalReasons),
             503 => Some(ReplyStatus::ServiceUnavailable),
             _ => None,
@@ -212,6 +215,7 @@ impl ReplyStatus {
             ReplyStatus::Forbidden => "Forbidden",
             ReplyStatus::NotFound => "Not Found",
             ReplyStatus::Gone => "Gone",
+            ReplyStatus::MisdirectedRequest => "Misdirected Request",
             ReplyStatus::UnavailableForLegalReasons => "Unavailable For Legal Reasons",
             ReplyStatus::ServiceUnavailable => "Service Unavailable",
         }

@@ -20,6 +20,8 @@ pub(crate) struct Answer<'d> {
     pub(crate) cache_control: &'d str,
     pub(crate) vary: &'d str,
     pub(crate) retry_after: Option<u32>,
+    /// `Strict-Transport-Security`.
+    pub(crate) hsts: Option<&'d str>,
     /// Further fields, as the rules say.
     pub(crate) fields: FieldLines<'d>,
     pub(crate) content: Content<'d>,
@@ -29,8 +31,8 @@ pub(crate) struct Answer<'d> {
 pub(crate) enum Content<'d> {
     /// Nothing, and no length: 204.
     None,
-    /// The link.
-    Link(RedirectStatus, &'d str),
+    /// The link, for a method.
+    Link(RedirectStatus, &'d str, &'d str),
     /// A title and a sentence.
     Plain(&'static str, &'d str),
     /// A page made elsewhere.
@@ -48,13 +50,14 @@ impl<'d> Answer<'d> {
     pub(crate) fn of<'a>(
         decision: &Decision<'d>,
         unmatched: &Unmatched,
+        method: &'d str,
         asked: impl FnOnce() -> Asked<'a>,
     ) -> Answer<'d> {
         let mut answer = match &decision.outcome {
             Outcome::Redirect(redirect) => Answer {
                 location: Some(redirect.location.as_str()),
                 cache_control: redirect.cache_control,
-                content: Content::Link(redirect.status, redirect.location.as_str()),
+                content: Content::Link(redirect.status, method, redirect.location.as_str()),
                 ..Answer::plain(redirect.status.number(), "")
             },
             Outcome::Reply(reply) => Answer {
@@ -84,7 +87,26 @@ impl<'d> Answer<'d> {
             status => Content::Plain(reason(status), sentence),
         };
         let fields = FieldLines::default();
-        Answer { status, location: None, cache_control: NO_STORE, vary: "", retry_after: None, fields, content }
+        Answer {
+            status,
+            location: None,
+            cache_control: NO_STORE,
+            vary: "",
+            retry_after: None,
+            hsts: None,
+            fields,
+            content,
+        }
+    }
+
+    /// 307 in the place of 308: the same place, for now, and kept by nobody who would have kept the other.
+    pub(crate) fn become_temporary(&mut self) {
+        let status = RedirectStatus::TemporaryRedirect;
+        self.status = status.number();
+        self.cache_control = NO_STORE;
+        if let Content::Link(_, method, location) = self.content {
+            self.content = Content::Link(status, method, location);
+        }
     }
 
     /// Writes the answer as HTTP/1.1 (the status line says 1.1 to HTTP/1.0 as well: RFC 9110 §2.5).
@@ -116,6 +138,9 @@ impl<'d> Answer<'d> {
         if !self.vary.is_empty() {
             push(out, &["Vary: ", self.vary, "\r\n"]);
         }
+        if let Some(hsts) = self.hsts {
+            push(out, &["Strict-Transport-Security: ", hsts, "\r\n"]);
+        }
         out.extend_from_slice(self.fields.as_str().as_bytes());
         if let Some(seconds) = self.retry_after {
             push(out, &["Retry-After: "]);
@@ -141,7 +166,7 @@ impl Content<'_> {
     pub(crate) fn len(&self) -> Option<usize> {
         match self {
             Content::None => None,
-            Content::Link(status, location) => Some(page::redirect_len(*status, location)),
+            Content::Link(status, method, location) => Some(page::redirect_for_len(*status, method, location)),
             Content::Plain(title, sentence) => Some(page::plain_len(title, sentence)),
             Content::Page(page) => Some(page.body.len()),
         }
@@ -157,7 +182,7 @@ impl Content<'_> {
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         match self {
             Content::None => {}
-            Content::Link(status, location) => page::redirect(*status, location, out),
+            Content::Link(status, method, location) => page::redirect_for(*status, method, location, out),
             Content::Plain(title, sentence) => page::plain(title, sentence, out),
             Content::Page(page) => out.extend_from_slice(&page.body),
         }

@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use arc_swap::ArcSwapOption;
 use byway_core::place::Places;
+use byway_core::status::RedirectStatus;
 use byway_core::{Decision, Fields, Request, Scheme, Scratch, Surroundings};
 
 use crate::access_log::{Line, LogBuffer};
@@ -139,7 +140,13 @@ impl Core {
             .with_places(places.as_deref().map(|places| &**places as &dyn Places))
             .with_draws(Some(&self.dice));
         let decision = generation.rules.decide(&request, &around, &mut scratch);
-        let answer = Answer::of(&decision, &self.settings.unmatched, || incoming.asked());
+        let mut answer = Answer::of(&decision, &self.settings.unmatched, incoming.method, || incoming.asked());
+        answer.hsts = self.settings.hsts.as_ref().and_then(|hsts| hsts.of(scheme, host));
+        let vary;
+        if answer.status == RedirectStatus::PermanentRedirect.number() && !self.settings.downgrade_308.is_empty() {
+            vary = self.downgrade(&mut answer, incoming);
+            answer.vary = &vary;
+        }
         write(&answer);
         self.count(generation, &decision, incoming, answer.status);
         let log = self.log.as_ref()?;
@@ -149,6 +156,22 @@ impl Core {
         }
         log.borrow_mut().finish(&mut line, Lingered::NotNeeded, 0);
         None
+    }
+
+    /// 307 in the place of 308 for clients that stop at 308. Whoever gets which hangs on `User-Agent`, and caches are told.
+    fn downgrade(&self, answer: &mut Answer<'_>, incoming: &Incoming<'_>) -> String {
+        let mut stops = false;
+        incoming.fields.for_each("user-agent", &mut |value| {
+            stops |= self.settings.downgrade_308.iter().any(|start| value.starts_with(start.as_bytes()));
+        });
+        if stops {
+            answer.become_temporary();
+        }
+        match answer.vary {
+            "" => "user-agent".to_owned(),
+            vary if vary.split(", ").any(|name| name == "user-agent") => vary.to_owned(),
+            vary => format!("{vary}, user-agent"),
+        }
     }
 
     /// By which way a request came, and the address of its client.

@@ -252,6 +252,9 @@ fn build(answer: &Answer<'_>, core: &Core, head_only: bool) -> Response<Full<Byt
     if let Some(seconds) = answer.retry_after {
         set(header::RETRY_AFTER, &seconds.to_string());
     }
+    if let Some(hsts) = answer.hsts {
+        set(header::STRICT_TRANSPORT_SECURITY, hsts);
+    }
     for (name, value) in answer.fields.iter() {
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::from_str(value)) {
             fields.append(name, value);

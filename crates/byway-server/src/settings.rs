@@ -4,9 +4,13 @@
 //! that tests can make them short.
 
 use std::fmt;
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+
+use byway_core::Scheme;
+use byway_core::host::{HostPattern, normalise};
 
 use crate::forwarded::Trust;
 
@@ -36,6 +40,10 @@ pub struct Settings {
     pub handshake_time: Duration,
     /// Whose word counts about who the client is; nobody's by default.
     pub trust: Trust,
+    /// What answers over https say about https; nothing by default.
+    pub hsts: Option<Hsts>,
+    /// Clients that get 307 where the rules say 308: beginnings of `User-Agent`, for those that stop at 308.
+    pub downgrade_308: Vec<String>,
     /// What is read on after an answer that left before the request's body was there.
     pub linger: Linger,
     /// How often deadlines are looked at. They are exact to this, and cost nothing per request.
@@ -87,6 +95,8 @@ impl Default for Settings {
             idle_time: Duration::from_secs(75),
             handshake_time: Duration::from_secs(10),
             trust: Trust::default(),
+            hsts: None,
+            downgrade_308: Vec::new(),
             linger: Linger::default(),
             tick: Duration::from_millis(250),
             stop_time: Duration::from_secs(10),
@@ -95,6 +105,24 @@ impl Default for Settings {
             log: None,
             timing: Timing::Off,
         }
+    }
+}
+
+/// `Strict-Transport-Security` (RFC 6797), for some hosts. It goes with answers over https alone, where it means something.
+#[derive(Clone, Debug)]
+pub struct Hsts {
+    /// The value.
+    pub value: String,
+    /// The hosts that say so.
+    pub hosts: Vec<HostPattern<'static>>,
+}
+
+impl Hsts {
+    /// The value for a request, if its host is one of these. An address is none (RFC 6797 §8.1.1).
+    pub(crate) fn of(&self, scheme: Scheme, host: &str) -> Option<&str> {
+        let host = normalise(host).ok().filter(|_| scheme == Scheme::Https)?;
+        let is_address = host.starts_with('[') || host.parse::<Ipv4Addr>().is_ok();
+        (!is_address && self.hosts.iter().any(|pattern| pattern.matches(&host))).then_some(&self.value)
     }
 }
 

@@ -10,12 +10,12 @@ use http::{Response, StatusCode};
 use crate::page;
 
 /// What a decision comes to: a response with its page, or nothing on a pass.
-pub(crate) fn response(decision: &Decision<'_>) -> Option<Response<Bytes>> {
+pub(crate) fn response(decision: &Decision<'_>, method: &str) -> Option<Response<Bytes>> {
     let mut content = Vec::new();
     let (status, cache_control) = match &decision.outcome {
         Outcome::Pass => return None,
         Outcome::Redirect(redirect) => {
-            page::redirect(redirect.status, redirect.location.as_str(), &mut content);
+            page::redirect_for(redirect.status, method, redirect.location.as_str(), &mut content);
             (redirect.status.number(), redirect.cache_control)
         }
         Outcome::Reply(reply) => {

@@ -80,7 +80,7 @@ impl RedirectLayer {
         SCRATCH.with_borrow_mut(|scratch| {
             let around = Surroundings::at((self.now)());
             let decision = rules.decide(&seen.request(request), &around, scratch);
-            answer::response(&decision).ok_or_else(|| Passing::of(&decision))
+            answer::response(&decision, request.method().as_str()).ok_or_else(|| Passing::of(&decision))
         })
     }
 }

@@ -8,6 +8,12 @@ use byway_core::status::{Permanence, RedirectStatus};
 /// The media type of every page here.
 pub const CONTENT_TYPE: &str = "text/html; charset=utf-8";
 
+/// How every page begins.
+const DOCTYPE: &str = "<!doctype html>";
+
+/// What makes browsers that do not know 308 go on all the same (RFC 7538 §4). They go on with GET: for GET alone.
+const REFRESH: [&str; 2] = ["<meta http-equiv=\"refresh\" content=\"0; url=", "\">"];
+
 const PARTS: [&str; 5] = ["<!doctype html><title>", "</title><p>", " <a href=\"", "\">", "</a>\n"];
 
 /// Appends the page of a redirect: its status and the link.
@@ -34,6 +40,38 @@ pub fn redirect(status: RedirectStatus, location: &str, out: &mut Vec<u8>) {
 pub fn redirect_len(status: RedirectStatus, location: &str) -> usize {
     let fixed: usize = PARTS.iter().map(|part| part.len()).sum();
     fixed + status.reason().len() + lead(status).len() + 2 * escaped_len(location)
+}
+
+/// Appends the page of a redirect for a method: with GET, that of 308 also leads on who does not know 308 (RFC 7538 §4).
+///
+/// ```
+/// use byway_core::status::RedirectStatus::PermanentRedirect;
+/// let mut page = Vec::new();
+/// byway_tower::page::redirect_for(PermanentRedirect, "GET", "/a", &mut page);
+/// assert_eq!(page.len(), byway_tower::page::redirect_for_len(PermanentRedirect, "GET", "/a"));
+/// assert!(String::from_utf8(page).unwrap().contains(r#"<meta http-equiv="refresh" content="0; url=/a">"#));
+/// ```
+pub fn redirect_for(status: RedirectStatus, method: &str, location: &str, out: &mut Vec<u8>) {
+    if !leads_on(status, method) {
+        return redirect(status, location, out);
+    }
+    out.extend_from_slice(DOCTYPE.as_bytes());
+    out.extend_from_slice(REFRESH[0].as_bytes());
+    escape(location, out);
+    out.extend_from_slice(REFRESH[1].as_bytes());
+    let at = out.len();
+    redirect(status, location, out);
+    out.drain(at..at + DOCTYPE.len());
+}
+
+/// How many bytes [`redirect_for`] appends. HEAD is answered as GET, and a content that is not sent has the same length.
+pub fn redirect_for_len(status: RedirectStatus, method: &str, location: &str) -> usize {
+    let refresh = || REFRESH.iter().map(|part| part.len()).sum::<usize>() + escaped_len(location);
+    redirect_len(status, location) + if leads_on(status, method) { refresh() } else { 0 }
+}
+
+fn leads_on(status: RedirectStatus, method: &str) -> bool {
+    status == RedirectStatus::PermanentRedirect && matches!(method, "GET" | "HEAD")
 }
 
 /// Appends a plain page with a title and a sentence.

@@ -13,7 +13,7 @@ use byway_core::decision::Storing;
 use byway_core::place::Place;
 use byway_core::ruleset::{Aside, RuleRef, RuleView, TableId, Watch};
 use byway_core::status::RedirectStatus;
-use byway_core::{Action, Decision, Outcome, Request, RuleSet};
+use byway_core::{Action, Decision, Outcome, Request, RuleSet, Scheme};
 use serde_json::{Value, json};
 
 use crate::quote::quote;
@@ -74,6 +74,14 @@ impl Explained<'_> {
         self.stood_aside(&mut text);
         if let Outcome::Redirect(redirect) = &self.decision.outcome {
             _ = writeln!(text, "\n{}", meaning(redirect.status, self.request.method));
+            if self.came_in_the_clear(redirect.location.as_str()) {
+                let what = if may_have_a_body(self.request.method) {
+                    "The request and its body have"
+                } else {
+                    "The request has"
+                };
+                _ = writeln!(text, "{what} already crossed the network unencrypted once when this answer leaves.");
+            }
         }
         if is_never_asked(self.request.method) {
             let method = self.request.method;
@@ -108,6 +116,10 @@ impl Explained<'_> {
             "decision": outcome,
             "vary": self.decision.vary,
             "fields": self.decision.fields.iter().map(|(name, value)| json!({ "name": name, "value": value })).collect::<Value>(),
+            "crossed_unencrypted": match &self.decision.outcome {
+                Outcome::Redirect(redirect) => self.came_in_the_clear(redirect.location.as_str()),
+                _ => false,
+            },
             "may_be_stored": self.decision.storing == Storing::Allowed,
             "rule": self.decision.rule.map(|rule| self.rule_json(self.rules.rule(rule))),
             "captures": self.captures().into_iter().map(|(name, value)| json!({ "name": name, "value": value })).collect::<Value>(),
@@ -125,6 +137,11 @@ impl Explained<'_> {
             "variants": self.variants_json(),
             "served": !is_never_asked(self.request.method),
         })
+    }
+
+    /// Whether this is an upgrade: what it protects is the next request, not this one.
+    fn came_in_the_clear(&self, location: &str) -> bool {
+        self.request.scheme == Scheme::Http && location.starts_with("https://")
     }
 
     fn url(&self) -> String {
@@ -344,7 +361,7 @@ fn reason(view: RuleView<'_>, why: &Aside) -> String {
 /// One sentence on what the status means for this method, from the two axes and the browsers' row.
 pub(crate) fn meaning(status: RedirectStatus, method: &str) -> String {
     let how_long = if status.is_permanent() { "for good" } else { "for now" };
-    let has_body = !matches!(method, "GET" | "HEAD" | "OPTIONS");
+    let has_body = may_have_a_body(method);
     let then = match FETCH.then(status.number(), method) {
         Some(Then::Send { method: Becomes::This(other), .. }) if other != method => match status.preserves_method() {
             true => format!("{method} becomes {other}"),
@@ -359,6 +376,10 @@ pub(crate) fn meaning(status: RedirectStatus, method: &str) -> String {
         _ => format!("{method} stays {method}"),
     };
     format!("{status} {how_long}: {then}.")
+}
+
+fn may_have_a_body(method: &str) -> bool {
+    !matches!(method, "GET" | "HEAD" | "OPTIONS")
 }
 
 /// Methods that the server refuses itself: CONNECT asks for a tunnel, TRACE would send a stranger's fields back.

@@ -10,9 +10,10 @@ use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, SystemTime};
 
 use byway_config::own::server::{AccessLogFormat, AccessLogQueries, AdminSettings, ServerSettings};
+use byway_core::host::HostPattern;
 use byway_server::metrics::Figures;
 use byway_server::operators::{Door, Operators};
-use byway_server::settings::{Log, LogFormat, Queries, Timing};
+use byway_server::settings::{Hsts, Log, LogFormat, Queries, Timing};
 use byway_server::signals::{self, Event, Then};
 use byway_server::watch::{self, Patience};
 use byway_server::{Handle, ListenAddr, ListenError, Listener, Live, Loss, Server, Settings, Unmatched};
@@ -253,6 +254,16 @@ fn settings(written: &ServerSettings, wishes: &Wishes) -> Result<Settings, Failu
     set(&mut settings.linger.slots_one_in, linger.slots_one_in);
     set(&mut settings.linger.per_address, linger.per_address);
     settings.trust = listening::trust(written)?;
+    settings.hsts = written.hsts.as_ref().map(|hsts| Hsts {
+        value: hsts.value.clone(),
+        // They were read once already.
+        hosts: hsts
+            .hosts
+            .iter()
+            .filter_map(|host| HostPattern::parse(host).ok().map(HostPattern::into_owned))
+            .collect(),
+    });
+    settings.downgrade_308 = written.downgrade_308.clone();
     settings.log = wishes.log.clone().or_else(|| written_log(written));
     Ok(settings)
 }

@@ -212,6 +212,11 @@ pub static ROOT: Section = Section {
         may("reply", Kind::Tables(&REPLY), "Answer without a location."),
         may("pass", Kind::Tables(&PASS), "Leave the request to the tables after this one."),
         may("policy", Kind::Table(&POLICY), "What no rule may do. In the root file only."),
+        may(
+            "upgrade",
+            Kind::Table(&UPGRADE),
+            "Plain requests are sent to https, before any other rule. In the root file only.",
+        ),
         may("server", Kind::Table(&SERVER), "How `byway serve` listens. In the root file only."),
         may("admin", Kind::Table(&ADMIN), "How a running server is administered over TCP. In the root file only."),
     ],
@@ -427,6 +432,11 @@ pub static POLICY: Section = Section {
             "How old a temporary redirect may be before `check` asks whether it is one; `180d` by default.",
         ),
         may("origin", Kind::Text, "The public origin, as `https://www.example.com`, for `location = \"absolute\"`."),
+        may(
+            "downgrade_308",
+            Kind::Texts,
+            "Clients that stop at 308 and get 307 from `byway serve`: `java-httpurlconnection`, or `agent:` and how a `User-Agent` begins.",
+        ),
     ],
 };
 
@@ -511,6 +521,48 @@ pub static WINDOW: Section = Section {
         may("cron", Kind::Text, "Again: when it begins, as a line of cron: `0 2 * * 0`."),
         may("for", Kind::Duration, "Again: how long it lasts, as time passes: `2h`."),
         may("zone", Kind::Text, "The time zone of its times, as `Europe/Berlin`; that of the file by default."),
+    ],
+};
+
+/// `[upgrade]`
+pub static UPGRADE: Section = Section {
+    title: "[upgrade]",
+    help: "Plain requests are sent to https with method, body and query kept; a host that nothing names gets 421.",
+    keys: &[
+        must(
+            "hosts",
+            Kind::TextOrTexts,
+            "The hosts: `example.com`, `*.example.com` for all below it; `hosts = \"any\"` is every host there is.",
+        ),
+        STATUS,
+        may(
+            "public_port",
+            Kind::Number(1, 65_535),
+            "Where https is for the world; by default the port of the one listener that speaks TLS, or 443. 443 is never written.",
+        ),
+        may("except", Kind::Texts, "Paths that are left alone: `/.well-known/acme-challenge/*` by default."),
+        may(
+            "http_credentials",
+            Kind::Word(&["redirect", "refuse"]),
+            "`refuse` answers 403 where a redirect would only hide that a secret was sent in the clear.",
+        ),
+        may(
+            "credential_paths",
+            Kind::Texts,
+            "The paths for which `http_credentials = \"refuse\"` holds; without it, requests that carry `Authorization`.",
+        ),
+        may("hsts", Kind::Table(&HSTS), "`Strict-Transport-Security` on answers over https; not sent unless written."),
+    ],
+};
+
+/// `hsts = { max_age = "365d" }`
+pub static HSTS: Section = Section {
+    title: "`hsts`",
+    help: "For so long browsers ask these hosts over https only (RFC 6797); it cannot be taken back before.",
+    keys: &[
+        must("max_age", Kind::Duration, "How long browsers remember, as `5m` to begin with and `365d` later."),
+        may("include_subdomains", Kind::Flag, "Whether hosts below are meant too; `false` by default."),
+        may("preload", Kind::Flag, "Whether browsers may bring the host along in their list; `false` by default."),
     ],
 };
 
@@ -709,6 +761,8 @@ pub static SECTIONS: &[&Section] = &[
     &HEALTH,
     &DOWN,
     &WINDOW,
+    &UPGRADE,
+    &HSTS,
     &SERVER,
     &LISTEN,
     &TLS,

@@ -20,6 +20,7 @@ pub mod review;
 pub(crate) mod rule;
 pub(crate) mod split;
 pub(crate) mod status;
+pub(crate) mod upgrade;
 pub(crate) mod visitor;
 pub(crate) mod when;
 pub(crate) mod window;
@@ -35,7 +36,7 @@ use keys::ROOT;
 use page::{Page, Record, Value};
 use policy::Policy;
 use rule::{RuleKind, Setting};
-use server::ServerSettings;
+use server::{HstsSetting, ServerSettings};
 use split::SplitDraft;
 
 /// Whether a file is the one that was named, or was reached through an include.
@@ -52,6 +53,7 @@ pub(crate) struct Said {
     pub(crate) server: Option<(ServerSettings, Span)>,
     pub(crate) geo: Option<Geo>,
     pub(crate) splits: Vec<SplitDraft>,
+    pub(crate) hsts: Option<HstsSetting>,
 }
 
 /// Reads one file of our own.
@@ -67,6 +69,7 @@ pub(crate) fn read(
     let document = page.parse();
     let root = page.open(&document, 0..0, &ROOT);
     let mut said = Said {
+        hsts: None,
         includes: root.get("include").map(|value| include::read(&mut page, value)).unwrap_or_default(),
         server: server_and_admin(&mut page, &root, standing),
         geo: of_root(&mut page, &root, "geo", standing).and_then(|value| geo::read(&mut page, value)),
@@ -87,18 +90,31 @@ pub(crate) fn read(
     if let Some(value) = root.get("window") {
         window::read_all(&mut page, value, &zone, intake);
     }
+    if let (Some(value), Some(table)) = (of_root(&mut page, &root, "upgrade", standing), intake.upgrade_table.take()) {
+        let server = said.server.as_ref().map(|(server, _)| server);
+        said.hsts = upgrade::read(&mut page, value, server, table, intake);
+    }
     for (kind, value) in rules(&root) {
         rule::read(&mut page, kind, value, &setting, intake);
     }
     said
 }
 
-/// The policy of a root file, without a word on what is wrong with it.
-pub(crate) fn policy_of(text: &str) -> Option<Policy> {
+/// What must be known of a root file before its rules are read.
+#[derive(Debug, Default)]
+pub(crate) struct Foreknown {
+    pub(crate) policy: Policy,
+    /// Whether there is an `[upgrade]`, whose table comes before all others.
+    pub(crate) upgrades: bool,
+}
+
+/// What must be known of a root file beforehand, without a word on what is wrong with it.
+pub(crate) fn foreknown(text: &str) -> Foreknown {
     let mut unsaid = Diagnostics::default();
     let mut page = Page::new(text, FileId(0), &mut unsaid);
     let document = page.parse();
-    policy::read(&mut page, document.get("policy")?)
+    let policy = document.get("policy").and_then(|value| policy::read(&mut page, value)).unwrap_or_default();
+    Foreknown { policy, upgrades: document.contains_key("upgrade") }
 }
 
 /// A section that only the root file may have.

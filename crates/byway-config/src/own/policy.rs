@@ -17,7 +17,13 @@ pub struct Policy {
     pub origin: Option<String>,
     /// How old a temporary redirect may be, in seconds, before `check` asks whether it is one.
     pub temporary_max_age: Option<i64>,
+    /// Beginnings of `User-Agent` of clients that get 307 where rules say 308.
+    pub downgrade_308: Vec<String>,
 }
+
+/// Clients that follow 307 and stop at 308, and how their `User-Agent` begins. Measured with JDK 17 and 25; `java.net.http` of the
+/// same releases follows 308, and calls itself otherwise.
+const STOP_AT_308: &[(&str, &str)] = &[("java-httpurlconnection", "Java/")];
 
 impl Policy {
     /// Whether no request can be sent out of the list by this target.
@@ -37,7 +43,26 @@ pub(crate) fn read<'p>(page: &mut Page<'p>, value: &Value<'p>) -> Option<Policy>
     let target_hosts = record.get("target_hosts").map(|value| hosts(page, value));
     let origin = record.get("origin").and_then(|value| origin(page, value));
     let temporary_max_age = record.get("temporary_max_age").and_then(|value| review::period(page, value));
-    Some(Policy { target_hosts, origin, temporary_max_age })
+    let downgrade_308 = record.get("downgrade_308").map(|value| agents(page, value)).unwrap_or_default();
+    Some(Policy { target_hosts, origin, temporary_max_age, downgrade_308 })
+}
+
+/// `downgrade_308`: names of the table, or `agent:` and a beginning.
+fn agents<'p>(page: &mut Page<'p>, value: &Value<'p>) -> Vec<String> {
+    let mut agents = Vec::new();
+    for (text, item) in page.texts("downgrade_308", value) {
+        let known = STOP_AT_308.iter().find(|(name, _)| *name == text).map(|(_, agent)| *agent);
+        match known.or(text.strip_prefix("agent:").map(str::trim).filter(|agent| !agent.is_empty())) {
+            Some(agent) => agents.push(agent.to_owned()),
+            None => {
+                let message = format!("`{}` is no client that is known to stop at 308", shortened(text));
+                let names = STOP_AT_308.iter().map(|(name, _)| *name).collect::<Vec<_>>().join("`, `");
+                let help = format!("write `{names}`, or `agent:` and how its `User-Agent` begins");
+                page.push(Diagnostic::error("bad-value", message).at(page.within(item, 0..text.len())).help(help));
+            }
+        }
+    }
+    agents
 }
 
 /// A broken host allows nothing, which is the safe side; loading stops anyhow.

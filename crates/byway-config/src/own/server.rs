@@ -27,6 +27,10 @@ pub struct ServerSettings {
     pub state: Option<String>,
     /// Which forwarding fields are read.
     pub forwarded: ForwardedFields,
+    /// What `[policy] downgrade_308` says: beginnings of `User-Agent`.
+    pub downgrade_308: Vec<String>,
+    /// What `[upgrade] hsts` says.
+    pub hsts: Option<HstsSetting>,
     /// How long open requests may take once the server is told to stop.
     pub stop_time: Option<Duration>,
     /// The database in which hits are kept.
@@ -43,6 +47,15 @@ pub struct ServerSettings {
     pub linger: LingerSettings,
     /// `[server.access_log]`
     pub access_log: Option<AccessLogSettings>,
+}
+
+/// What every answer over https says for some hosts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HstsSetting {
+    /// The value of `Strict-Transport-Security`.
+    pub value: String,
+    /// The hosts as patterns; `*` is any.
+    pub hosts: Vec<String>,
 }
 
 /// One entry of `listen`.
@@ -199,6 +212,8 @@ pub(crate) fn read<'p>(page: &mut Page<'p>, value: &Value<'p>) -> Option<ServerS
             Some("forwarded") => ForwardedFields::Forwarded,
             _ => ForwardedFields::XForwarded,
         },
+        hsts: None,
+        downgrade_308: Vec::new(),
         stop_time: duration(page, &server, "stop_time"),
         hits: server.text("hits").map(str::to_owned),
         probe: duration(page, &server, "probe"),
