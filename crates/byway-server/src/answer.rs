@@ -134,7 +134,9 @@ impl<'d> Answer<'d> {
             push_number(length as u64, out);
             push(out, &["\r\n"]);
         }
-        push(out, &["Cache-Control: ", self.cache_control, "\r\n"]);
+        if !self.cache_control.is_empty() {
+            push(out, &["Cache-Control: ", self.cache_control, "\r\n"]);
+        }
         if !self.vary.is_empty() {
             push(out, &["Vary: ", self.vary, "\r\n"]);
         }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use arc_swap::ArcSwapOption;
+use byway_core::dialect::BYWAY;
 use byway_core::place::Places;
 use byway_core::status::RedirectStatus;
 use byway_core::{Decision, Fields, Request, Scheme, Scratch, Surroundings};
@@ -23,7 +24,7 @@ use crate::forwarded::{Lines, Said};
 use crate::head::{BadHead, Glimpse};
 use crate::live::{Generation, Live, LiveCache, SharedPlaces};
 use crate::method::MethodClass;
-use crate::settings::{Asked, Settings, Timing};
+use crate::settings::{Added, Asked, Settings, Timing};
 use crate::slots::{Lingerers, Slots};
 
 /// How much is read at a time. Bodies that are thrown away go through here as well; larger brings nothing more.
@@ -141,6 +142,10 @@ impl Core {
             .with_draws(Some(&self.dice));
         let decision = generation.rules.decide(&request, &around, &mut scratch);
         let mut answer = Answer::of(&decision, &self.settings.unmatched, incoming.method, || incoming.asked());
+        let is_imported = |rule| generation.rules.rule(rule).dialect().name != BYWAY.name;
+        if self.settings.added == Added::LeftOut && decision.rule.is_some_and(is_imported) {
+            (answer.cache_control, answer.vary) = ("", "");
+        }
         answer.hsts = self.settings.hsts.as_ref().and_then(|hsts| hsts.of(scheme, host));
         let vary;
         if answer.status == RedirectStatus::PermanentRedirect.number() && !self.settings.downgrade_308.is_empty() {

@@ -242,7 +242,9 @@ fn build(answer: &Answer<'_>, core: &Core, head_only: bool) -> Response<Full<Byt
         set(header::CONTENT_TYPE, answer.content.media_type());
         set(header::CONTENT_LENGTH, &length.to_string());
     }
-    set(header::CACHE_CONTROL, answer.cache_control);
+    if !answer.cache_control.is_empty() {
+        set(header::CACHE_CONTROL, answer.cache_control);
+    }
     if answer.status == 405 {
         set(header::ALLOW, crate::answer::ALLOWED);
     }

@@ -58,6 +58,18 @@ pub struct Settings {
     pub log: Option<Log>,
     /// Whether it is measured how long answers take: two readings of a clock per request.
     pub timing: Timing,
+    /// Whether answers of imported rules carry fields that their server does not send.
+    pub added: Added,
+}
+
+/// Whether answers of imported rules carry the `Cache-Control` and `Vary` that byway's own rules have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Added {
+    /// They do: nothing is kept by accident.
+    #[default]
+    Sent,
+    /// They say what their server says, and no more.
+    LeftOut,
 }
 
 /// Whether it is measured how long answers take.
@@ -104,6 +116,7 @@ impl Default for Settings {
             unmatched: Unmatched::default(),
             log: None,
             timing: Timing::Off,
+            added: Added::Sent,
         }
     }
 }

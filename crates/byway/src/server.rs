@@ -13,7 +13,7 @@ use byway_config::own::server::{AccessLogFormat, AccessLogQueries, AdminSettings
 use byway_core::host::HostPattern;
 use byway_server::metrics::Figures;
 use byway_server::operators::{Door, Operators};
-use byway_server::settings::{Hsts, Log, LogFormat, Queries, Timing};
+use byway_server::settings::{Added, Hsts, Log, LogFormat, Queries, Timing};
 use byway_server::signals::{self, Event, Then};
 use byway_server::watch::{self, Patience};
 use byway_server::{Handle, ListenAddr, ListenError, Listener, Live, Loss, Server, Settings, Unmatched};
@@ -39,6 +39,7 @@ pub(crate) struct Wishes {
     pub(crate) workers: Option<usize>,
     pub(crate) watch: bool,
     pub(crate) allow_loss: bool,
+    pub(crate) added: Added,
     pub(crate) control: Option<PathBuf>,
     pub(crate) metrics: Option<String>,
     pub(crate) hits: Option<PathBuf>,
@@ -234,6 +235,7 @@ fn watch(
 fn settings(written: &ServerSettings, wishes: &Wishes) -> Result<Settings, Failure> {
     let mut settings = Settings::default();
     let bytes = |size: u64| usize::try_from(size).unwrap_or(usize::MAX);
+    settings.added = wishes.added;
     set(&mut settings.threads, wishes.workers.or(written.workers));
     set(&mut settings.stop_time, written.stop_time);
     set(&mut settings.unmatched, written.unmatched.map(Unmatched::Status));

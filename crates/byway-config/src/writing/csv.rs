@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use byway_core::dialect::{LetterCase, MergeWinner, QueryPolicy, TrailingSlash};
+use byway_core::ruleset::RuleView;
 
 use super::Writing;
 use super::own::{Does, OwnRule, Plan, instant, own};
@@ -20,19 +21,25 @@ pub(crate) fn write(writing: &mut Writing<'_>) {
     let rules = writing.rules;
     let mut used = [false; COLUMNS.len()];
     used[..ALWAYS].fill(true);
-    for cells in rules.rules().filter_map(|view| own(view, &plan).and_then(|rule| cells(&rule)).ok()) {
+    for cells in rules.rules().filter_map(|view| rows(view, &plan).ok()).flat_map(|(rows, _)| rows) {
         used.iter_mut().zip(&cells).for_each(|(used, cell)| *used |= !cell.is_empty());
     }
     line(&mut writing.text, &COLUMNS.map(str::to_owned), &used);
     for view in rules.rules() {
-        match own(view, &plan).and_then(|rule| cells(&rule)) {
-            Ok(cells) => {
-                line(&mut writing.text, &cells, &used);
-                writing.say(&view, Verdict::Exact);
+        match rows(view, &plan) {
+            Ok((rows, verdict)) => {
+                rows.iter().for_each(|cells| line(&mut writing.text, cells, &used));
+                writing.say(&view, verdict);
             }
             Err(why) => writing.say(&view, Verdict::Refused(why)),
         }
     }
+}
+
+fn rows(view: RuleView<'_>, plan: &Plan) -> Result<(Vec<Cells>, Verdict), Cow<'static, str>> {
+    let (rules, verdict) = own(view, plan)?;
+    let rows: Result<Vec<Cells>, _> = rules.iter().map(cells).collect();
+    Ok((rows?, verdict))
 }
 
 fn cells(rule: &OwnRule<'_>) -> Result<Cells, Cow<'static, str>> {

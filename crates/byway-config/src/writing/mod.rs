@@ -4,6 +4,7 @@
 //! never changed for one that the format can say.
 
 pub(crate) mod csv;
+mod flatten;
 pub(crate) mod own;
 pub(crate) mod report;
 pub(crate) mod toml;
@@ -65,6 +66,7 @@ impl<'w> Writing<'w> {
 /// A rule in the words of our own files, for remarks.
 pub fn words(rule: &RuleView<'_>) -> String {
     match rule.target_text() {
+        target if target.is_empty() && rule.source().to_string().is_empty() => "a step between rules".to_owned(),
         target if target.is_empty() => rule.source().to_string(),
         target => format!("{} → {target}", rule.source()),
     }

@@ -9,13 +9,16 @@ use std::collections::{HashMap, HashSet};
 
 use byway_core::RuleSet;
 use byway_core::condition::{Condition, Subject, Test};
-use byway_core::dialect::{BYWAY, CaptureForm, Dialect, LetterCase, QueryPolicy, TrailingSlash};
+use byway_core::dialect::{BYWAY, Dialect, LetterCase, QueryPolicy, TrailingSlash};
 use byway_core::regex::{Anchoring, Flavour};
 use byway_core::rule::{Action, RetryAfter};
 use byway_core::ruleset::{Order, RuleView, TableId, TableView};
 use byway_core::source::{PathPattern, Source};
 use byway_core::status::{ReplyStatus, StatusByMethod};
 use byway_core::target::Target;
+
+use super::flatten::{Flat, SEEN};
+use crate::remarks::Verdict;
 
 /// A rule in words of our own.
 pub(crate) struct OwnRule<'s> {
@@ -45,6 +48,7 @@ pub(crate) struct Plan {
     /// The tables that are tried, and the last of them.
     roots: Vec<TableId>,
     dialects: HashMap<TableId, &'static Dialect>,
+    flat: Flat,
 }
 
 impl Plan {
@@ -55,6 +59,11 @@ impl Plan {
         let mut plan = Plan {
             priorities: Vec::new(),
             dialects: tables.values().map(|table| (table.id, table.dialect)).collect(),
+            flat: if tables.values().any(|table| table.dialect.name != BYWAY.name) {
+                Flat::of(rules)
+            } else {
+                Flat::default()
+            },
             roots,
         };
         let is_plain = |id: &TableId| tables.get(id).is_some_and(|table| table.order == Order::Specific);
@@ -151,12 +160,24 @@ impl Run {
     }
 }
 
+/// A rule in our own words: one, or for a rule of another server one for each host; and whether that is the same.
+pub(crate) type Said<'s> = (Vec<OwnRule<'s>>, Verdict);
+
 /// The rule in our own words, or why it has none.
-pub(crate) fn own<'s>(rule: RuleView<'s>, plan: &Plan) -> Result<OwnRule<'s>, Cow<'static, str>> {
+pub(crate) fn own<'s>(rule: RuleView<'s>, plan: &Plan) -> Result<Said<'s>, Cow<'static, str>> {
     let dialect = plan.dialects.get(&rule.table()).copied().unwrap_or(&BYWAY);
-    if dialect.name != BYWAY.name {
-        return Err(format!("the rule lives by the meaning that {} gives it", title(dialect)).into());
+    if dialect.name == BYWAY.name {
+        return Ok((vec![native(rule, plan)?], Verdict::Exact));
     }
+    let rules = plan.flat.own(rule)?;
+    if rules.iter().any(|rule| rule.priority.abs() > HIGHEST) {
+        return Err("more priorities would be needed than there are".into());
+    }
+    let verdict = if rules.is_empty() { Verdict::Exact } else { Verdict::Approximated(SEEN.into()) };
+    Ok((rules, verdict))
+}
+
+fn native<'s>(rule: RuleView<'s>, plan: &Plan) -> Result<OwnRule<'s>, Cow<'static, str>> {
     let source = rule.source();
     let from = source.to_string();
     reads_back(&source, &from)?;
@@ -179,15 +200,6 @@ pub(crate) fn own<'s>(rule: RuleView<'s>, plan: &Plan) -> Result<OwnRule<'s>, Co
         return Err("more priorities would be needed than there are".into());
     }
     Ok(OwnRule { view: rule, from, slash: source.slash, case: source.case, does, conditions, priority })
-}
-
-fn title(dialect: &Dialect) -> &'static str {
-    match (dialect.name, dialect.captures) {
-        ("nginx", _) => "nginx",
-        ("apache", _) => "Apache",
-        (_, CaptureForm::Raw) => "another dialect",
-        (name, _) => name,
-    }
 }
 
 /// Whether a source that was written is the same when it is read.

@@ -17,11 +17,17 @@ pub(crate) fn write(writing: &mut Writing<'_>) {
     let plan = Plan::of(writing.rules);
     let rules = writing.rules;
     for view in rules.rules() {
-        match own(view, &plan).and_then(|rule| block(&rule)) {
-            Ok(block) => {
-                writing.text.push('\n');
-                writing.text.push_str(&block);
-                writing.say(&view, Verdict::Exact);
+        let blocks = own(view, &plan).and_then(|(rules, verdict)| {
+            let blocks: Result<Vec<String>, _> = rules.iter().map(block).collect();
+            Ok((blocks?, verdict))
+        });
+        match blocks {
+            Ok((blocks, verdict)) => {
+                for block in blocks {
+                    writing.text.push('\n');
+                    writing.text.push_str(&block);
+                }
+                writing.say(&view, verdict);
             }
             Err(why) => writing.say(&view, Verdict::Refused(why)),
         }

@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use byway_server::settings::{Log, LogFormat, Queries};
+use byway_server::settings::{Added, Log, LogFormat, Queries};
 use byway_server::tls::CertificateFiles;
 
 use super::Run;
@@ -59,6 +59,9 @@ pub(crate) struct Serve {
     /// Serve the redirects of another server's configuration that does more than redirect
     #[arg(long, conflicts_with = "demo")]
     redirects_only: bool,
+    /// Leave the Cache-Control and Vary that byway adds out of answers that another server's rules gave
+    #[arg(long, conflicts_with = "demo")]
+    pure_dialect: bool,
     /// Let reloads take away more than a tenth of the rules
     #[arg(long)]
     allow_loss: bool,
@@ -150,6 +153,7 @@ impl Serve {
             workers: self.workers.map(usize::from),
             watch: self.watch,
             allow_loss: self.allow_loss,
+            added: if self.pure_dialect { Added::LeftOut } else { Added::Sent },
             control: self.control.clone(),
             metrics: self.metrics.clone(),
             hits: self.hits.clone(),

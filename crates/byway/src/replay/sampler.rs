@@ -4,7 +4,8 @@ use byway_core::RuleSet;
 use byway_core::condition::{Condition, SUBJECTS, Subject, Test};
 use byway_core::host::HostPattern;
 use byway_core::regex::Pattern;
-use byway_core::ruleset::RuleView;
+use byway_core::rule::Action;
+use byway_core::ruleset::{After, RuleView};
 use byway_core::source::{PathPattern, Segment};
 use byway_core::target::{Part, Piece, What};
 use regex_syntax::hir::{Class, Hir, HirKind};
@@ -19,6 +20,8 @@ pub(crate) struct Sampler<'r> {
     strips: Vec<&'r [u8]>,
     /// Hosts that the rules or their text speak of.
     hosts: Vec<String>,
+    /// Hosts whose requests come to a table, where only some do.
+    hosts_of: Vec<Vec<String>>,
     /// Paths that stand in the text.
     paths: Vec<String>,
 }
@@ -67,6 +70,7 @@ impl<'r> Sampler<'r> {
         paths.dedup();
         Sampler {
             strips: rules.tables().map(|table| table.strip).collect(),
+            hosts_of: hosts_of(rules),
             rules: rules.rules().collect(),
             hosts,
             paths,
@@ -115,8 +119,71 @@ impl<'r> Sampler<'r> {
                 satisfy(&condition, &mut draft, draw);
             }
         }
+        if draft.host.is_none() && !draw.one_in(8) {
+            draft.host = self.hosts_of.get(usize::from(rule.table().0)).and_then(|hosts| draw.of(hosts)).cloned();
+        }
         draft
     }
+}
+
+/// The hosts whose requests come to each table: those of the rules that lead there, or of the tables that those are in.
+fn hosts_of(rules: &RuleSet) -> Vec<Vec<String>> {
+    let mut found: Vec<Vec<String>> = rules.tables().map(|_| Vec::new()).collect();
+    let after: Vec<(usize, usize)> = rules
+        .tables()
+        .filter_map(|table| match table.after {
+            After::Table(next) => Some((usize::from(table.id.0), usize::from(next.0))),
+            After::NextRoot => None,
+        })
+        .collect();
+    let enters: Vec<(usize, usize, Vec<String>)> = rules
+        .rules()
+        .filter_map(|rule| match rule.action() {
+            Action::Enter(next) => Some((usize::from(rule.table().0), usize::from(next.0), hosts_asked(&rule))),
+            _ => None,
+        })
+        .collect();
+    // Tables are entered downwards; a few rounds reach the deepest.
+    for _ in 0..8 {
+        for (from, to, own) in &enters {
+            let hosts = if own.is_empty() { found[*from].clone() } else { own.clone() };
+            merge(&mut found[*to], hosts);
+        }
+        for (from, to) in &after {
+            let hosts = found[*from].clone();
+            merge(&mut found[*to], hosts);
+        }
+    }
+    found
+}
+
+/// How many hosts are kept for one table.
+const HOSTS_KEPT: usize = 64;
+
+fn merge(into: &mut Vec<String>, hosts: Vec<String>) {
+    for host in hosts {
+        if into.len() < HOSTS_KEPT && !into.contains(&host) {
+            into.push(host);
+        }
+    }
+}
+
+/// The hosts that a rule is for, as its source and its conditions name them.
+fn hosts_asked(rule: &RuleView<'_>) -> Vec<String> {
+    let mut hosts = match rule.source().host {
+        HostPattern::Exact(host) => vec![host.into_owned()],
+        HostPattern::Below(parent) => vec![format!("w.{parent}")],
+        HostPattern::Any => Vec::new(),
+    };
+    for condition in rule.conditions().iter().filter(|condition| !condition.negate) {
+        let mut draft = Draft { path: Vec::new(), query: None, host: None, method: "GET", fields: Vec::new() };
+        satisfy(condition, &mut draft, &mut Draw::new(7));
+        match &condition.test {
+            Test::In(texts) if draft.host.is_some() => hosts.extend(texts.iter().cloned()),
+            _ => hosts.extend(draft.host),
+        }
+    }
+    hosts
 }
 
 /// Makes a request that a condition is likely to hold for.

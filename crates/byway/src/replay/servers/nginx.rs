@@ -316,8 +316,14 @@ const TARGETS: &[&str] = &[
 /// A configuration of servers, locations, rewrites, conditions and a map.
 fn generate(draw: &mut Draw) -> (&'static str, String) {
     let mut out = String::from("map $uri $moved {\n");
+    let mut keys = Vec::new();
     for _ in 0..draw.below(6) {
-        out.push_str(&format!("    {} /m/{};\n", path(draw), draw.below(9)));
+        let key = path(draw);
+        // nginx takes no key twice.
+        if !keys.contains(&key) {
+            out.push_str(&format!("    {key} /m/{};\n", draw.below(9)));
+            keys.push(key);
+        }
     }
     out.push_str("    ~^/map/(?<tail>.+)$ /mapped/$tail;\n}\n");
     for server in 0..1 + draw.below(3) {
