@@ -103,7 +103,7 @@ pub(crate) struct Expansion<'e> {
     /// Where the groups matched in `text`; the whole first.
     pub(crate) spans: &'e [Span],
     /// The groups of the last pattern condition that held.
-    pub(crate) condition_groups: &'e [Vec<u8>],
+    pub(crate) condition_groups: &'e Groups,
     /// The working path, decoded, where a rule has written one.
     pub(crate) working: Option<&'e [u8]>,
     /// Texts that rules have kept.
@@ -113,6 +113,33 @@ pub(crate) struct Expansion<'e> {
     pub(crate) form: CaptureForm,
     pub(crate) relative: RelativeForm,
     pub(crate) dialect: &'e Dialect,
+}
+
+/// The groups of a pattern that a condition asked for.
+#[derive(Debug, Default)]
+pub(crate) struct Groups {
+    text: Vec<u8>,
+    spans: Vec<Span>,
+}
+
+impl Groups {
+    pub(crate) fn clear(&mut self) {
+        self.spans.clear();
+    }
+
+    pub(crate) fn hold(&mut self, text: &[u8], spans: &[Span]) {
+        self.text.clear();
+        self.text.extend_from_slice(text);
+        self.spans.clear();
+        self.spans.extend_from_slice(spans);
+    }
+
+    fn get(&self, index: u8) -> &[u8] {
+        match self.spans.get(usize::from(index)) {
+            Some(Some((start, end))) => self.text.get(*start as usize..*end as usize).unwrap_or_default(),
+            _ => &[],
+        }
+    }
 }
 
 /// The bytes of a target in a rule set.
@@ -185,11 +212,15 @@ fn make_absolute(with: &Expansion<'_>, out: &mut Vec<u8>) {
         RelativeForm::AsWritten => request.port,
         RelativeForm::Host => request.scheme.default_port(),
     };
-    let mut head = format!("{}://{}", request.scheme.as_str(), with.host);
+    // Written behind the path and turned to its front.
+    let path = out.len();
+    out.extend_from_slice(request.scheme.as_str().as_bytes());
+    out.extend_from_slice(b"://");
+    out.extend_from_slice(with.host.as_bytes());
     if port != request.scheme.default_port() {
-        head.push_str(&format!(":{port}"));
+        out.extend_from_slice(format!(":{port}").as_bytes());
     }
-    out.splice(0..0, head.into_bytes());
+    out.rotate_left(path);
 }
 
 /// The Host field as sent.
@@ -309,7 +340,7 @@ impl Writer<'_, '_> {
                 self.text_of(tail.strip_prefix(b"/").unwrap_or(tail), piece.place, with.form)?;
             }
             What::ConditionCapture(index) => {
-                let group = with.condition_groups.get(usize::from(*index)).map(Vec::as_slice).unwrap_or_default();
+                let group = with.condition_groups.get(*index);
                 self.capture(group, piece.place)?;
             }
             What::Part(part) => self.part(*part, piece.place)?,
@@ -543,6 +574,9 @@ impl Writer<'_, '_> {
 
 /// A path decoded and normalised.
 fn normalised<'p>(path: &'p [u8], dialect: &Dialect) -> Cow<'p, [u8]> {
+    if crate::path::is_straight(path) {
+        return Cow::Borrowed(path);
+    }
     let mut out = Vec::with_capacity(path.len());
     match dialect.view {
         View::Apart => crate::path::push_apart(path, &mut out),

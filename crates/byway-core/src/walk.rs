@@ -13,10 +13,12 @@ mod order;
 mod pairs;
 mod pooled;
 mod preflight;
+mod scratch;
 mod verdict;
 mod visitor;
 
 pub(crate) use candidates::{cell_hash, key_hash};
+pub use scratch::Scratch;
 
 use verdict::{Said, Verdict, What};
 
@@ -25,11 +27,10 @@ use crate::location::{self, Expansion, Relation, TargetBytes};
 use crate::path;
 use crate::place::Place;
 use crate::pool::PoolId;
-use crate::regex::{MatcherCache, Span};
 use crate::request::Request;
 use crate::rule::Then;
 use crate::ruleset::shape::{self, Does, Shape};
-use crate::ruleset::{After, Blob, Cell, Order, RuleRef, RuleSet, Sections, Table, TableId};
+use crate::ruleset::{After, Blob, Order, RuleRef, RuleSet, Sections, Table, TableId};
 use crate::surroundings::Surroundings;
 use crate::window::WindowId;
 
@@ -87,57 +88,6 @@ pub trait Watch {
 /// Nobody watches.
 impl Watch for () {}
 
-/// The space in which decisions are made: buffers, and matchers already built. One for each thread.
-#[derive(Debug, Default)]
-pub struct Scratch {
-    /// The host asked last, as sent, and in its compared form: most requests ask the same one.
-    host_sent: String,
-    host: String,
-    text: Vec<u8>,
-    text_of: Option<matching::Form>,
-    spare: Vec<u8>,
-    spans: Vec<Span>,
-    condition_groups: Vec<Vec<u8>>,
-    candidates: Vec<u32>,
-    /// The place of a plane, and a cell of it.
-    cells: Vec<(u32, Cell)>,
-    ranked: Vec<(RuleRef, u32)>,
-    pairs: Vec<pairs::SentPair>,
-    ranked_exact: Vec<(std::cmp::Reverse<u16>, u32)>,
-    location: Vec<u8>,
-    vary: String,
-    fields: String,
-    variants: String,
-    working: Option<Vec<u8>>,
-    working_query: Option<Option<Vec<u8>>>,
-    slots: Vec<Vec<u8>>,
-    given: Option<Vec<u8>>,
-    matchers: MatcherCache,
-}
-
-impl Scratch {
-    /// An empty one.
-    pub fn new() -> Scratch {
-        Scratch::default()
-    }
-
-    /// Brings a host into its compared form; `false` where it is none.
-    #[inline]
-    fn takes_host(&mut self, sent: &str) -> bool {
-        if self.host_sent == sent {
-            return true;
-        }
-        self.host.clear();
-        self.host_sent.clear();
-        if !crate::host::push_normalised(sent, &mut self.host) {
-            self.host.clear();
-            return false;
-        }
-        self.host_sent.push_str(sent);
-        true
-    }
-}
-
 impl RuleSet {
     /// What the rules say of a request. Total, and free of allocation once the scratch space is warm.
     ///
@@ -184,10 +134,7 @@ impl RuleSet {
         scratch.candidates.clear();
         scratch.cells.clear();
         scratch.ranked.clear();
-        scratch.working = None;
-        scratch.working_query = None;
-        scratch.slots.clear();
-        scratch.given = None;
+        scratch.forget_texts();
         if !scratch.takes_host(request.host) {
             return Decision {
                 outcome: Outcome::Refuse(Refusal::InvalidLocation),
@@ -467,15 +414,20 @@ impl<'w, W: Watch> Walk<'w, W> {
             }
         }
         let target = target_bytes(blob, shape);
-        let mut path = Vec::new();
+        let mut path = self.scratch.buffer();
         let mark = match self.write_text(target, dialect, &shape.query_policy(), &mut path) {
             Ok(mark) => mark,
             Err(why) => return Flow::Done(Verdict::refuse(rule, why)),
         };
-        let query = mark.map(|mark| path.split_off(mark).split_off(1));
+        let query = mark.map(|mark| {
+            let mut query = self.scratch.buffer();
+            query.extend_from_slice(path.get(mark + 1..).unwrap_or_default());
+            path.truncate(mark);
+            query
+        });
         self.watch.rewritten(rule, &path, query.as_deref());
-        self.scratch.working = Some(path);
-        self.scratch.working_query = Some(query);
+        let before = [self.scratch.working.replace(path), self.scratch.working_query.replace(query).flatten()];
+        before.into_iter().flatten().for_each(|buffer| self.scratch.give_back(buffer));
         self.scratch.text_of = None;
         self.paths += 1;
         go_on(rule, shape.then())
@@ -483,7 +435,7 @@ impl<'w, W: Watch> Walk<'w, W> {
 
     fn set(&mut self, rule: RuleRef, blob: &Blob<'_>, shape: Shape<'_>) -> Flow {
         let dialect = self.rules.dialect_of(shape.table());
-        let mut text = Vec::new();
+        let mut text = self.scratch.buffer();
         if let Err(why) = self.write_text(target_bytes(blob, shape), dialect, &QueryPolicy::Drop, &mut text) {
             return Flow::Done(Verdict::refuse(rule, why));
         }
@@ -491,7 +443,10 @@ impl<'w, W: Watch> Walk<'w, W> {
         if self.scratch.slots.len() <= slot {
             self.scratch.slots.resize(slot + 1, Vec::new());
         }
-        self.scratch.slots[slot] = text;
+        // The text may have been made of what the slot held.
+        let before = std::mem::replace(&mut self.scratch.slots[slot], text);
+        self.scratch.give_back(before);
+        self.scratch.filled.push(shape.slot());
         go_on(rule, shape.then())
     }
 
@@ -502,7 +457,7 @@ impl<'w, W: Watch> Walk<'w, W> {
         let mut text = None;
         if shape.has_text() {
             let dialect = self.rules.dialect_of(shape.table());
-            let mut written = Vec::new();
+            let mut written = self.scratch.buffer();
             if let Err(why) = self.write_text(target_bytes(blob, shape), dialect, &QueryPolicy::Drop, &mut written) {
                 return Flow::Done(Verdict::refuse(rule, why));
             }
@@ -535,8 +490,8 @@ impl<'w, W: Watch> Walk<'w, W> {
         }
         self.calls -= 1;
         self.scratch.text_of = None;
-        if is_lookup {
-            self.scratch.given = outer;
+        if is_lookup && let Some(text) = std::mem::replace(&mut self.scratch.given, outer) {
+            self.scratch.give_back(text);
         }
         flow
     }

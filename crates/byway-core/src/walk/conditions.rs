@@ -124,24 +124,22 @@ impl<'w, W: Watch> Walk<'w, W> {
     }
 
     fn regex_test(&mut self, key: u64, pattern: &[u8], value: &[u8]) -> Tried {
-        let mut spans = Vec::new();
+        let mut spans = std::mem::take(&mut self.scratch.condition_spans);
         let matched = self
             .scratch
             .matchers
             .get(key, || shape::decode_pattern(pattern))
             .map(|matcher| matcher.run(value, &mut spans));
-        match matched {
+        let tried = match matched {
             Some(Match::Yes) => {
-                self.scratch.condition_groups.clear();
-                self.scratch.condition_groups.extend(spans.iter().map(|span| match span {
-                    Some((start, end)) => value[*start as usize..*end as usize].to_vec(),
-                    None => Vec::new(),
-                }));
+                self.scratch.condition_groups.hold(value, &spans);
                 Tried::Holds
             }
             Some(Match::No) => Tried::Fails,
             Some(Match::TooCostly) | None => Tried::TooCostly,
-        }
+        };
+        self.scratch.condition_spans = spans;
+        tried
     }
 
     pub(super) fn note_dependence(&mut self, depends: Depends, name: &str) {
