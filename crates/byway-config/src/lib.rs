@@ -15,6 +15,7 @@ pub mod lints;
 pub mod load;
 pub mod own;
 pub mod places;
+pub mod promotion;
 pub mod remarks;
 pub mod render;
 pub mod report;

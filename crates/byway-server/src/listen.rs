@@ -155,6 +155,31 @@ impl Listener {
         Ok(Listener { address, sockets, tls: None, proxy_protocol: ProxyProtocol::No })
     }
 
+    /// A socket that somebody else opened, as systemd does: all threads accept from it, and it stays open with its owner when
+    /// this server ends.
+    pub fn adopt_tcp(socket: std::net::TcpListener, threads: usize) -> io::Result<Listener> {
+        let address = ListenAddr::Tcp(socket.local_addr()?);
+        let socket = Socket::from(socket);
+        // Accepted sockets inherit it.
+        socket.set_tcp_nodelay(true)?;
+        Listener::shared(address, socket, threads)
+    }
+
+    /// The same for a socket in the file system.
+    pub fn adopt_unix(socket: std::os::unix::net::UnixListener, threads: usize) -> io::Result<Listener> {
+        let path = socket.local_addr()?.as_pathname().map(Path::to_owned);
+        Listener::shared(ListenAddr::Unix(path.unwrap_or_default()), Socket::from(socket), threads)
+    }
+
+    fn shared(address: ListenAddr, socket: Socket, threads: usize) -> io::Result<Listener> {
+        socket.set_nonblocking(true)?;
+        let mut sockets = vec![socket];
+        while sockets.len() < threads {
+            sockets.push(sockets[0].try_clone()?);
+        }
+        Ok(Listener { address, sockets, tls: None, proxy_protocol: ProxyProtocol::No })
+    }
+
     /// The same, speaking TLS.
     #[must_use]
     pub fn with_tls(self, tls: Tls) -> Listener {

@@ -15,6 +15,7 @@ use byway_server::watch::{self, Patience, Watch};
 use byway_server::{ListenAddr, ListenError, Listener};
 
 use crate::exit::Failure;
+use crate::systemd;
 use crate::terminal::say;
 
 /// What the command line says of listening.
@@ -26,6 +27,12 @@ pub(crate) struct Listening {
     pub(crate) tls: Vec<String>,
     /// What is shown there.
     pub(crate) certificate: Shown,
+}
+
+impl Listening {
+    fn names_any(&self) -> bool {
+        !self.plain.is_empty() || !self.tls.is_empty() || !matches!(self.certificate, Shown::None)
+    }
 }
 
 /// Which certificate the command line names.
@@ -48,7 +55,12 @@ pub(crate) struct Open {
 
 /// Opens every listener, or says which one cannot be had.
 pub(crate) fn open(written: &ServerSettings, wishes: &Listening, threads: usize) -> Result<Open, Failure> {
-    let wanted = wanted(written, wishes);
+    let mut handed = systemd::sockets(threads)?;
+    let wanted = match handed.is_empty() || wishes.names_any() || !written.listen.is_empty() {
+        true => wanted(written, wishes),
+        // Nobody names an address: what was handed over is all there is.
+        false => Vec::new(),
+    };
     let addresses = wanted.iter().map(address).collect::<Result<Vec<_>, _>>()?;
     if written.trusted_proxies.is_empty()
         && let Some(setting) = wanted.iter().find(|setting| setting.proxy_protocol)
@@ -67,7 +79,10 @@ pub(crate) fn open(written: &ServerSettings, wishes: &Listening, threads: usize)
     }
     let mut listeners = Vec::with_capacity(wanted.len());
     for (setting, address) in wanted.iter().zip(&addresses) {
-        let listener = Listener::open(address, threads).map_err(|error| blame(&error))?;
+        let listener = match systemd::take(&mut handed, address) {
+            Some(listener) => listener,
+            None => Listener::open(address, threads).map_err(|error| blame(&error))?,
+        };
         let proxy_protocol = if setting.proxy_protocol { ProxyProtocol::Required } else { ProxyProtocol::No };
         let listener = listener.with_proxy_protocol(proxy_protocol);
         listeners.push(match &tls {
@@ -75,6 +90,8 @@ pub(crate) fn open(written: &ServerSettings, wishes: &Listening, threads: usize)
             _ => listener,
         });
     }
+    // What was handed over and not named is served as it is.
+    listeners.extend(handed);
     Ok(Open { listeners, tls })
 }
 

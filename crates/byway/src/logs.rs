@@ -79,8 +79,8 @@ pub(crate) fn each(path: &Path, mut visit: impl FnMut(Entry)) -> Result<Option<S
             }
         }
     }
-    let remark = format!("byway: {}:{first}: {} no request that is understood", path.display(), said(strange));
-    Ok((strange > 0).then_some(remark))
+    let remark = || format!("byway: {}:{first}: {} no request that is understood", path.display(), said(strange));
+    Ok((strange > 0).then(remark))
 }
 
 fn said(strange: u64) -> String {
@@ -125,6 +125,21 @@ pub(crate) fn read(path: &Path, rules: &RuleSet, host: &str, now: i64) -> Result
         (numbers.of(rule), Kept { hits, observed_since: since, ..Kept::default() })
     };
     Ok(Logged { rules: rules.rules().map(kept).collect(), remark })
+}
+
+/// Visits the requests of a log that one rule decides; a host that the log does not name is `localhost`.
+pub(crate) fn each_of_rule(
+    path: &Path,
+    rules: &RuleSet,
+    rule: u32,
+    mut visit: impl FnMut(&Entry),
+) -> Result<Option<String>, Failure> {
+    let mut scratch = Scratch::new();
+    each(path, |entry| {
+        if rule_of(&entry, rules, "localhost", &mut scratch) == Some(rule) {
+            visit(&entry);
+        }
+    })
 }
 
 /// The rule that decides a request, by its number.

@@ -55,7 +55,8 @@ impl Said {
         matches!(self, Said::Bad(_) | Said::Nothing(_))
     }
 
-    fn words(&self) -> String {
+    /// In words.
+    pub(crate) fn words(&self) -> String {
         match self {
             Said::Alive(status) | Said::Bad(status) => status.to_string(),
             Said::Nothing(why) | Said::Unasked(why) => why.clone(),

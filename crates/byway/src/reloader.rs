@@ -17,6 +17,7 @@ use crate::listening;
 use crate::observe::Loads;
 use crate::places::PlaceKeeper;
 use crate::served::{Fresh, Served};
+use crate::systemd::{self, Now};
 use crate::terminal::say;
 
 /// Takes wishes for reloads; clones are the same one.
@@ -85,7 +86,9 @@ impl Worker {
     fn work(&self, wanted: &Receiver<Job>) {
         while let Ok(job) = wanted.recv() {
             let began = SystemTime::now();
+            systemd::tell(Now::Reloading);
             let answer = self.reload_certificates(self.reload(job.loss));
+            systemd::tell(Now::Ready);
             self.loads.note(began, answer.exit);
             say(&answer.text);
             (job.then)(answer);

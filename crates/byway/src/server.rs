@@ -6,7 +6,7 @@
 use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, SystemTime};
 
 use byway_config::own::server::{AccessLogFormat, AccessLogQueries, AdminSettings, ServerSettings};
@@ -30,6 +30,7 @@ use crate::prober::Prober;
 use crate::reloader::Reloader;
 use crate::rules::count;
 use crate::served::{Fresh, Served};
+use crate::systemd::{self, Now};
 use crate::terminal::{Terminal, say};
 
 /// What the command line asks for; it wins over `[server]`.
@@ -125,8 +126,10 @@ pub(crate) fn run(served: Served, wishes: &Wishes, terminal: &Terminal) -> Ended
         true => greet(addresses.first().map(String::as_str)),
         false => say(&format!("serving {}", count(size, "rule"))),
     }
+    systemd::tell(Now::Ready);
+    let watchdog = systemd::watchdog();
     let mut is_stopping = false;
-    while let Ok(event) = happened.recv() {
+    while let Some(event) = next(&happened, watchdog) {
         match event {
             Happened::Signal(Event::Reload) => reloader.ask(wishes.loss(), |_| {}),
             Happened::Signal(Event::ReopenLog) => handle.reopen_log(),
@@ -134,6 +137,7 @@ pub(crate) fn run(served: Served, wishes: &Wishes, terminal: &Terminal) -> Ended
             Happened::Signal(Event::Interrupt) if is_stopping => return Ok(Exit::Done),
             Happened::Signal(Event::Terminate | Event::Interrupt) if !is_stopping => {
                 is_stopping = true;
+                systemd::tell(Now::Stopping);
                 stop(handle.clone(), happens.clone());
             }
             Happened::Signal(_) => {}
@@ -141,6 +145,17 @@ pub(crate) fn run(served: Served, wishes: &Wishes, terminal: &Terminal) -> Ended
         }
     }
     Ok(Exit::Done)
+}
+
+/// Waits for what happens next, and says now and then that all is well where systemd wants to hear it.
+fn next(happened: &Receiver<Happened>, watchdog: Option<Duration>) -> Option<Happened> {
+    let Some(every) = watchdog else { return happened.recv().ok() };
+    loop {
+        match happened.recv_timeout(every) {
+            Err(RecvTimeoutError::Timeout) => systemd::tell(Now::Alive),
+            event => return event.ok(),
+        }
+    }
 }
 
 /// Asks targets, where that is wanted.

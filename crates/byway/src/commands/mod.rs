@@ -17,6 +17,7 @@ mod convert;
 mod explain;
 mod formats;
 mod man;
+mod promote;
 mod reload;
 mod replay;
 mod rules;
@@ -36,6 +37,7 @@ pub(crate) static COMMANDS: &[Row] = &[
     row::<clients::Clients>("clients", Shown::Always, "What each client does with each status and method"),
     row::<rules::Rules>("rules", Shown::Always, "List rules with age, hits and ends; the unused, and where they lead"),
     row::<compile::Compile>("compile", Shown::UnderAll, "Write rule files as one file that opens at once"),
+    row::<promote::Promote>("promote", Shown::UnderAll, "Turn a temporary redirect into a permanent one, after checks"),
     row::<reload::Reload>(
         "reload",
         Shown::UnderAll,

@@ -28,6 +28,7 @@ pages! {
     compile: "compile.md"
     convert: "convert.md"
     explain: "explain.md"
+    promote: "promote.md"
     migration: "migration.md"
     serve: "serve.md"
     tables: "tables.md"

@@ -6,6 +6,7 @@ mod admin;
 mod browser;
 mod corpus;
 mod examples;
+mod handover;
 mod hits;
 mod operating;
 mod reloads;
