@@ -41,8 +41,8 @@ pub fn with_status(text: &str, line: u32, statuses: Statuses) -> Result<String, 
     let lines = LineIndex::new(text);
     let redirects = root.get_ref().get("redirect").and_then(|value| value.get_ref().as_array());
     let of_line = |table: &&DeTable<'_>| table.get("from").is_some_and(|from| lines.line(from.span().start) == line);
-    let rule = redirects.into_iter().flat_map(|all| all.iter()).filter_map(|value| value.get_ref().as_table());
-    let rule = rule.filter(of_line).next().ok_or(NotWritten::NoRule)?;
+    let mut rules = redirects.into_iter().flat_map(|all| all.iter()).filter_map(|value| value.get_ref().as_table());
+    let rule = rules.find(of_line).ok_or(NotWritten::NoRule)?;
     let (at, written) = match rule.get("status") {
         Some(value) => in_place_of(value.get_ref(), value.span(), statuses),
         None => {
