@@ -3,6 +3,7 @@
 //! Every server listens on a port that the system chooses and says so on stderr; nothing here waits for a time, only up to one.
 
 mod admin;
+mod behind;
 mod browser;
 mod corpus;
 mod examples;
