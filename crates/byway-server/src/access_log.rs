@@ -245,6 +245,10 @@ impl LogBuffer {
         push_number(u64::from(answer.status), out);
         if let Some(rule) = decision.rule.map(|rule| generation.rules.rule(rule)) {
             json_text("rule", rule.identity().to_string().as_bytes(), out);
+            if rule.place().line > 0 {
+                // Several rules may share an identity; their lines they do not share.
+                json_text("at", format!("{}:{}", rule.file_name(), rule.place().line).as_bytes(), out);
+            }
             if let Some(group) = rule.group() {
                 json_text("group", group.as_bytes(), out);
             }

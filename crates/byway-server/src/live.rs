@@ -343,14 +343,15 @@ fn carry_hits(old: &Generation, new: &Generation) {
     if numbers.is_empty() {
         return;
     }
+    let (before, after) = (old.rules.identity_numbers(), new.rules.identity_numbers());
     let mut by_identity: HashMap<u64, Hits> = HashMap::with_capacity(numbers.len());
-    for (number, rule) in old.rules.rules().enumerate() {
-        if let Some(hits) = numbers.get(&(number as u32)) {
-            by_identity.insert(rule.identity().number(), *hits);
+    for rule in old.rules.rules() {
+        if let Some(hits) = numbers.get(&rule.number()) {
+            by_identity.insert(before.of(rule), *hits);
         }
     }
     for rule in new.rules.rules() {
-        if let Some(hits) = by_identity.get(&rule.identity().number()) {
+        if let Some(hits) = by_identity.get(&after.of(rule)) {
             new.carried().entry(rule.number()).or_default().add(hits);
         }
     }
@@ -384,8 +385,9 @@ pub fn give_way() {
 
 /// Identity and content of every rule as two hashes, sorted: 16 bytes a rule, and only while two sets are compared.
 fn fingerprints(rules: &RuleSet) -> Vec<(u64, u64)> {
+    let numbers = rules.identity_numbers();
     let mut prints = Vec::with_capacity(rules.len());
-    prints.extend(rules.rules().map(|rule| (rule.identity().number(), rule.content())));
+    prints.extend(rules.rules().map(|rule| (numbers.of(rule), rule.content())));
     prints.sort_unstable();
     prints
 }
@@ -424,6 +426,26 @@ mod tests {
     fn sets_are_compared_by_identity_and_content() {
         let report = compare(&[(1, 1), (2, 2), (3, 3), (5, 5)], &[(0, 0), (2, 2), (3, 9), (9, 9)]);
         assert_eq!((report.added, report.removed, report.changed, report.unchanged), (2, 2, 1, 1));
+    }
+
+    #[test]
+    fn rules_that_share_an_identity_are_counted_apart() {
+        use byway_core::{Action, Builder, Rule, ruleset::TableSpec, source::Source, status::ReplyStatus};
+        let set = |statuses: &[ReplyStatus]| {
+            let mut builder = Builder::new(1);
+            let table = builder.table(&TableSpec::OWN);
+            for &status in statuses {
+                let source = Source::parse("/a").expect("a source");
+                let rule = Rule::new(source, Action::Reply { status, retry_after: None });
+                builder.push(table, &rule).expect("a rule");
+            }
+            fingerprints(&builder.finish())
+        };
+        let report = compare(
+            &set(&[ReplyStatus::Gone, ReplyStatus::NotFound]),
+            &set(&[ReplyStatus::Gone, ReplyStatus::Gone, ReplyStatus::Gone]),
+        );
+        assert_eq!((report.added, report.removed, report.changed, report.unchanged), (1, 0, 1, 1));
     }
 
     #[test]
