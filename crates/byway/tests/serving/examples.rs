@@ -26,6 +26,26 @@ fn every_site_checks_clean() {
     }
 }
 
+/// The places of the example, which are nobody's: networks of documentation, and this machine.
+#[test]
+fn the_places_of_the_example_are_made_here() {
+    use byway_testkit::mmdb::{Value, file};
+    let country = |code| Value::Map(vec![("country", Value::Map(vec![("iso_code", Value::Text(code))]))]);
+    let networks = [
+        ("127.0.0.0/8", country("AT")),
+        ("192.0.2.0/24", country("DE")),
+        ("198.51.100.0/24", country("FR")),
+        ("203.0.113.0/24", country("US")),
+        ("2001:db8::/32", country("DE")),
+    ];
+    let made = file("byway-example-Country", 1_793_000_000, &networks);
+    let path = byway_testkit::workspace_root().join("examples/geography/places.mmdb");
+    if byway_testkit::updating() {
+        fs::write(&path, &made).expect("the example can be written");
+    }
+    assert!(fs::read(&path).expect("the example") == made, "{}: run with UPDATE=1", path.display());
+}
+
 #[test]
 fn every_site_is_served_as_its_cases_say() {
     for site in sites() {
@@ -39,7 +59,10 @@ fn every_site_is_served_as_its_cases_say() {
 
 /// A plain connection from this machine, now.
 fn can_be_asked(case: &Case) -> bool {
-    case.scheme == Scheme::Http && case.at.is_none() && case.address == IpAddr::V4(Ipv4Addr::LOCALHOST)
+    case.scheme == Scheme::Http
+        && case.at.is_none()
+        && case.place.is_none()
+        && case.address == IpAddr::V4(Ipv4Addr::LOCALHOST)
 }
 
 fn ask(server: &Running, site: &Path, case: &Case) {

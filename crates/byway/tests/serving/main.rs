@@ -13,3 +13,4 @@ mod operating;
 mod reloads;
 mod running;
 mod serving;
+mod uses;
