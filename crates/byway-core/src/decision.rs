@@ -107,13 +107,15 @@ pub enum Refusal {
     InvalidPath,
     /// The path of the request holds an encoded slash, and the server whose rules these are finds nothing there: 404.
     EncodedSlash,
+    /// The request brings a `?`, a blank or a control where the server whose rules these are lets none in: 403.
+    QuestionMark,
     /// An upgrade to https would come back as http: a proxy in front says so, and is not trusted: 508.
     UpgradeLoop,
 }
 
 impl Refusal {
     /// All refusals, in the order in which they are counted.
-    pub const ALL: [Refusal; 7] = [
+    pub const ALL: [Refusal; 8] = [
         Refusal::InvalidLocation,
         Refusal::LocationTooLong,
         Refusal::PatternTooCostly,
@@ -121,12 +123,14 @@ impl Refusal {
         Refusal::InvalidPath,
         Refusal::EncodedSlash,
         Refusal::UpgradeLoop,
+        Refusal::QuestionMark,
     ];
 
     /// The status to answer.
     pub const fn status(self) -> u16 {
         match self {
             Refusal::InvalidLocation | Refusal::InvalidPath => 400,
+            Refusal::QuestionMark => 403,
             Refusal::EncodedSlash => 404,
             Refusal::LocationTooLong => 414,
             Refusal::PatternTooCostly | Refusal::RewriteLimit => 500,
@@ -143,6 +147,7 @@ impl Refusal {
             Refusal::RewriteLimit => "rewrite_limit",
             Refusal::InvalidPath => "invalid_path",
             Refusal::EncodedSlash => "encoded_slash",
+            Refusal::QuestionMark => "question_mark",
             Refusal::UpgradeLoop => "upgrade_loop",
         }
     }
@@ -157,6 +162,9 @@ impl Refusal {
             Refusal::InvalidPath => "the path climbs above its root, or holds a NUL",
             Refusal::EncodedSlash => {
                 "the path holds an encoded slash, and these rules are read as by a server that finds nothing there"
+            }
+            Refusal::QuestionMark => {
+                "the request brings a `?`, a blank or a control where mod_rewrite lets none in (UnsafeAllow3F)"
             }
             Refusal::UpgradeLoop => {
                 "a proxy in front already says https (X-Forwarded-Proto), but it is not trusted: the upgrade would loop"

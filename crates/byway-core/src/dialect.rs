@@ -109,6 +109,17 @@ pub enum EncodedSlash {
     Kept = 2,
 }
 
+/// What becomes of a `?` that a text of the request would bring into a path that is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum QuestionMark {
+    /// It is escaped, or stays as it is, as any other byte.
+    Kept = 0,
+    /// The request is refused with 403, as Apache's mod_rewrite does without `UnsafeAllow3F` (2.4.60 and later); so is a blank
+    /// or a control that would get into a query unescaped.
+    Forbidden = 1,
+}
+
 /// What happens to the query of the request.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum QueryPolicy {
@@ -171,6 +182,8 @@ pub struct Dialect {
     pub captures: CaptureForm,
     /// What a relative target becomes.
     pub relative: RelativeForm,
+    /// What becomes of a captured `?`.
+    pub question: QuestionMark,
     /// What becomes of a redirect to itself.
     pub self_redirect: SelfRedirect,
     /// What becomes of a preflight.
@@ -188,6 +201,7 @@ pub const BYWAY: Dialect = Dialect {
     encoded_slash: EncodedSlash::Kept,
     captures: CaptureForm::Raw,
     relative: RelativeForm::AsWritten,
+    question: QuestionMark::Kept,
     self_redirect: SelfRedirect::StandsAside,
     preflight: Preflight::Passes,
     rewrite_limit: 0,
@@ -202,6 +216,7 @@ pub const NGINX_RETURN: Dialect = Dialect {
     encoded_slash: EncodedSlash::Decoded,
     captures: CaptureForm::Decoded,
     relative: RelativeForm::HostAndListenerPort,
+    question: QuestionMark::Kept,
     self_redirect: SelfRedirect::Sent,
     preflight: Preflight::Redirected,
     rewrite_limit: 10,
@@ -243,7 +258,7 @@ pub const NGINX_REWRITE_NO_PORT_APART: Dialect = Dialect { view: View::Apart, ..
 /// The entries of an nginx `map`: what is compared is the text that was handed over.
 pub const NGINX_MAP: Dialect = Dialect { view: View::Given, ..NGINX_RETURN };
 
-/// Apache's mod_alias and mod_rewrite.
+/// Apache's mod_alias.
 pub const APACHE: Dialect = Dialect {
     name: "apache",
     encoded_slash: EncodedSlash::NotFound,
@@ -252,20 +267,51 @@ pub const APACHE: Dialect = Dialect {
     ..NGINX_RETURN
 };
 
+/// Apache's mod_rewrite.
+pub const APACHE_REWRITE: Dialect = Dialect { question: QuestionMark::Forbidden, ..APACHE };
+
 /// Apache with `AllowEncodedSlashes NoDecode`.
 pub const APACHE_NO_DECODE: Dialect = Dialect { encoded_slash: EncodedSlash::Kept, ..APACHE };
 
 /// Rules of mod_rewrite with `[NE]`.
-pub const APACHE_NE: Dialect = Dialect { captures: CaptureForm::Decoded, ..APACHE };
+pub const APACHE_NE: Dialect = Dialect { captures: CaptureForm::Decoded, ..APACHE_REWRITE };
 
 /// Rules of mod_rewrite with `[B]`.
-pub const APACHE_B: Dialect = Dialect { captures: CaptureForm::ApacheEscapedTwice, ..APACHE };
+pub const APACHE_B: Dialect = Dialect { captures: CaptureForm::ApacheEscapedTwice, ..APACHE_REWRITE };
 
 /// Rules of mod_rewrite with `[B,NE]`.
-pub const APACHE_B_NE: Dialect = Dialect { captures: CaptureForm::ApacheEscaped, ..APACHE };
+pub const APACHE_B_NE: Dialect = Dialect { captures: CaptureForm::ApacheEscaped, ..APACHE_REWRITE };
+
+/// Rules of mod_alias whose captures land in a query, where they are written as they are.
+pub const APACHE_VERBATIM: Dialect = Dialect { captures: CaptureForm::Decoded, ..APACHE };
+
+/// The rows above as Apache has them with `AllowEncodedSlashes On`, then with `NoDecode`.
+const APACHE_SLASHES: [[Dialect; 6]; 2] = [apache_with(EncodedSlash::Decoded), apache_with(EncodedSlash::Kept)];
+
+const fn apache_with(encoded_slash: EncodedSlash) -> [Dialect; 6] {
+    [
+        Dialect { encoded_slash, ..APACHE },
+        Dialect { encoded_slash, ..APACHE_REWRITE },
+        Dialect { encoded_slash, ..APACHE_NE },
+        Dialect { encoded_slash, ..APACHE_B },
+        Dialect { encoded_slash, ..APACHE_B_NE },
+        Dialect { encoded_slash, ..APACHE_VERBATIM },
+    ]
+}
+
+/// A row of Apache's with another treatment of encoded slashes.
+///
+/// ```
+/// use byway_core::dialect::{APACHE_NE, EncodedSlash, apache_slashes};
+/// assert_eq!(apache_slashes(&APACHE_NE, EncodedSlash::Kept).encoded_slash, EncodedSlash::Kept);
+/// ```
+pub fn apache_slashes(row: &Dialect, slash: EncodedSlash) -> &'static Dialect {
+    let wanted = Dialect { encoded_slash: slash, ..*row };
+    DIALECTS.into_iter().find(|known| **known == wanted).unwrap_or(&APACHE)
+}
 
 /// All rows, in the order of their numbers in a compiled file: new ones are added at the end.
-pub(crate) const DIALECTS: [&Dialect; 19] = [
+pub(crate) const DIALECTS: [&Dialect; 32] = [
     &BYWAY,
     &NGINX_RETURN,
     &NGINX_REWRITE,
@@ -285,4 +331,17 @@ pub(crate) const DIALECTS: [&Dialect; 19] = [
     &NGINX_RETURN_NO_PORT_APART,
     &NGINX_REWRITE_NO_PORT_APART,
     &NGINX_MAP,
+    &APACHE_REWRITE,
+    &APACHE_VERBATIM,
+    &APACHE_SLASHES[0][0],
+    &APACHE_SLASHES[0][1],
+    &APACHE_SLASHES[0][2],
+    &APACHE_SLASHES[0][3],
+    &APACHE_SLASHES[0][4],
+    &APACHE_SLASHES[0][5],
+    &APACHE_SLASHES[1][1],
+    &APACHE_SLASHES[1][2],
+    &APACHE_SLASHES[1][3],
+    &APACHE_SLASHES[1][4],
+    &APACHE_SLASHES[1][5],
 ];

@@ -11,7 +11,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use crate::decision::Refusal;
-use crate::dialect::{CaptureForm, Dialect, QueryPolicy, RelativeForm, View};
+use crate::dialect::{CaptureForm, Dialect, QueryPolicy, QuestionMark, RelativeForm, View};
 use crate::path::{
     all_bytes, is_escape, is_path_byte, is_query_byte, is_unreserved, push_escaped, push_escaped_lower, raw_offset,
 };
@@ -183,7 +183,7 @@ pub(crate) fn write_parts(
         TargetBytes::Constant(text) => {
             let end = memchr::memchr(b'#', text).unwrap_or(text.len());
             out.extend_from_slice(&text[..end]);
-            let mark = with_policy(policy, with.query, memchr::memchr(b'?', &text[..end]), out);
+            let mark = with_policy(policy, with, memchr::memchr(b'?', &text[..end]), out);
             out.extend_from_slice(&text[end..]);
             Ok(mark)
         }
@@ -194,9 +194,23 @@ pub(crate) fn write_parts(
     }
 }
 
-fn with_policy(policy: &QueryPolicy, query: Option<&[u8]>, own: Option<usize>, out: &mut Vec<u8>) -> Option<usize> {
+fn with_policy(policy: &QueryPolicy, with: &Expansion<'_>, own: Option<usize>, out: &mut Vec<u8>) -> Option<usize> {
     let before = out.len();
-    push_by_policy(policy, query, own, out);
+    match with.query {
+        // mod_rewrite escapes what it has put together, the request's part of it once more.
+        Some(query)
+            if *policy == QueryPolicy::Keep
+                && own.is_some()
+                && !query.is_empty()
+                && matches!(with.form, CaptureForm::Apache | CaptureForm::ApacheEscapedTwice) =>
+        {
+            if out.last() != Some(&b'?') {
+                out.push(b'&');
+            }
+            push_apache(query, out);
+        }
+        query => push_by_policy(policy, query, own, out),
+    }
     // No bare `?` is left where the target's own query was empty.
     if *policy == QueryPolicy::Keep && own.is_some_and(|own| own + 1 == out.len()) {
         out.pop();
@@ -265,7 +279,7 @@ impl Writer<'_, '_> {
                 self.query = Some(self.out.len());
             }
             if piece.place == Landing::Fragment && !is_over {
-                mark = with_policy(policy, self.with.query, self.query, self.out);
+                mark = with_policy(policy, self.with, self.query, self.out);
                 is_over = true;
             }
             before = piece.place;
@@ -293,7 +307,7 @@ impl Writer<'_, '_> {
             self.end_path();
         }
         if !is_over {
-            mark = with_policy(policy, self.with.query, self.query, self.out);
+            mark = with_policy(policy, self.with, self.query, self.out);
         }
         self.check_host().map(|()| mark)
     }
@@ -388,6 +402,7 @@ impl Writer<'_, '_> {
             What::PortElse(port) => {
                 let port = written_port(with.request).unwrap_or(*port);
                 let scheme = if self.out.starts_with(b"https:") { Scheme::Https } else { Scheme::Http };
+                let port = if port == 0 { with.request.scheme.default_port() } else { port };
                 if port != scheme.default_port() {
                     self.out.extend_from_slice(format!(":{port}").as_bytes());
                 }
@@ -443,6 +458,10 @@ impl Writer<'_, '_> {
             Part::Method => self.variable(with.request.method.as_bytes(), place)?,
             Part::LocalPort => self.out.extend_from_slice(with.request.local_port.to_string().as_bytes()),
             Part::Address => self.variable(with.request.address.to_string().as_bytes(), place)?,
+            Part::Https => {
+                let is_https = with.request.scheme == Scheme::Https;
+                self.out.extend_from_slice(if is_https { b"on" } else { b"off" });
+            }
             Part::QueryMark => {
                 if with.query.is_some_and(|query| !query.is_empty()) {
                     self.out.push(b'?');
@@ -502,6 +521,9 @@ impl Writer<'_, '_> {
                 Ok(())
             }
             (CaptureForm::NginxRewrite, place) => self.text_of(text, place, CaptureForm::Decoded),
+            // Apache's `[B]` escapes captures alone.
+            (CaptureForm::ApacheEscaped, place) => self.text_of(text, place, CaptureForm::Decoded),
+            (CaptureForm::ApacheEscapedTwice, place) => self.text_of(text, place, CaptureForm::Apache),
             (form, place) => self.text_of(text, place, form),
         }
     }
@@ -514,12 +536,30 @@ impl Writer<'_, '_> {
     fn query_text(&mut self, query: &[u8]) {
         match self.with.form {
             CaptureForm::Verbatim => self.out.extend_from_slice(query),
+            CaptureForm::Apache | CaptureForm::ApacheEscapedTwice => push_apache(query, self.out),
             _ => push_query(query, self.out),
+        }
+    }
+
+    /// Whether mod_rewrite answers a text with 403: a `?` before the target's own, a blank or a control left in the query.
+    fn is_forbidden(&self, text: &[u8], place: Landing, form: CaptureForm) -> bool {
+        if self.with.dialect.question == QuestionMark::Kept {
+            return false;
+        }
+        match (place, form) {
+            (Landing::Path | Landing::Fragment, CaptureForm::Apache | CaptureForm::Decoded) => {
+                self.query.is_none() && text.contains(&b'?')
+            }
+            (Landing::Query, CaptureForm::Decoded) => text.iter().any(|&b| b <= b' ' || b == 0x7F),
+            _ => false,
         }
     }
 
     /// Text of the request, escaped for its place.
     fn text_of(&mut self, text: &[u8], place: Landing, form: CaptureForm) -> Result<(), Refusal> {
+        if self.is_forbidden(text, place, form) {
+            return Err(Refusal::QuestionMark);
+        }
         match (place, form) {
             (_, CaptureForm::Verbatim) => self.out.extend_from_slice(text),
             (Landing::Scheme | Landing::Host | Landing::Port, _) => {
@@ -547,10 +587,7 @@ impl Writer<'_, '_> {
                     if kept { self.out.push(byte) } else { push_escaped(byte, self.out) }
                 }
             }
-            (_, CaptureForm::Apache) => {
-                let kept = |b: u8| b.is_ascii_alphanumeric() || b"$-_.+!*'(),:;@&=/~".contains(&b);
-                push_if(text, kept, push_escaped_lower, self.out);
-            }
+            (_, CaptureForm::Apache) => push_apache(text, self.out),
             (_, CaptureForm::ApacheEscaped | CaptureForm::ApacheEscapedTwice) => {
                 let twice = form == CaptureForm::ApacheEscapedTwice;
                 for &byte in text {
@@ -642,6 +679,12 @@ fn push_redirected(text: &[u8], out: &mut Vec<u8>) {
         }
         at += 1;
     }
+}
+
+/// Appends bytes as Apache's `ap_escape_uri` does.
+fn push_apache(text: &[u8], out: &mut Vec<u8>) {
+    let kept = |b: u8| b.is_ascii_alphanumeric() || b"$-_.+!*'(),:;@&=/~".contains(&b);
+    push_if(text, kept, push_escaped_lower, out);
 }
 
 fn push_if(text: &[u8], fits: impl Fn(u8) -> bool, escape: fn(u8, &mut Vec<u8>), out: &mut Vec<u8>) {

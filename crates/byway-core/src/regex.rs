@@ -128,6 +128,16 @@ impl<'a> Pattern<'a> {
         Ok(names.into_iter().enumerate().skip(1).map(|(at, name)| name.unwrap_or_else(|| at.to_string())).collect())
     }
 
+    /// Whether it matches a text; a pattern that runs out of steps does not say no.
+    ///
+    /// ```
+    /// use byway_core::regex::Pattern;
+    /// assert_eq!(Pattern::own(r"/(\d+)").finds(b"/7"), Ok(true));
+    /// ```
+    pub fn finds(&self, text: &[u8]) -> Result<bool, InvalidRegex> {
+        Ok(self.build()?.run(text, &mut Vec::new()) != Match::No)
+    }
+
     fn invalid(&self, at: Range<usize>, what: String, help: Option<&str>) -> InvalidRegex {
         InvalidRegex { at, what, help: help.map(str::to_owned) }
     }

@@ -166,6 +166,24 @@ impl StatusByMethod {
 pub enum ReplyStatus {
     /// 204, only as the answer to a CORS preflight.
     NoContent = 204,
+    /// 400, only for rules read from another server's file.
+    BadRequest = 400,
+    /// 401, only for rules read from another server's file.
+    Unauthorized = 401,
+    /// 405, only for rules read from another server's file.
+    MethodNotAllowed = 405,
+    /// 406, only for rules read from another server's file.
+    NotAcceptable = 406,
+    /// 415, only for rules read from another server's file.
+    UnsupportedMediaType = 415,
+    /// 429, only for rules read from another server's file.
+    TooManyRequests = 429,
+    /// 500, only for rules read from another server's file.
+    InternalServerError = 500,
+    /// 501, only for rules read from another server's file.
+    NotImplemented = 501,
+    /// 502, only for rules read from another server's file.
+    BadGateway = 502,
     /// 403, only for rules read from another server's file (Apache's `[F]`) and for credentials that `[upgrade]` refuses.
     Forbidden = 403,
     /// 404
@@ -193,6 +211,15 @@ impl ReplyStatus {
     pub const fn from_number(number: u16) -> Option<ReplyStatus> {
         match number {
             204 => Some(ReplyStatus::NoContent),
+            400 => Some(ReplyStatus::BadRequest),
+            401 => Some(ReplyStatus::Unauthorized),
+            405 => Some(ReplyStatus::MethodNotAllowed),
+            406 => Some(ReplyStatus::NotAcceptable),
+            415 => Some(ReplyStatus::UnsupportedMediaType),
+            429 => Some(ReplyStatus::TooManyRequests),
+            500 => Some(ReplyStatus::InternalServerError),
+            501 => Some(ReplyStatus::NotImplemented),
+            502 => Some(ReplyStatus::BadGateway),
             403 => Some(ReplyStatus::Forbidden),
             404 => Some(ReplyStatus::NotFound),
             410 => Some(ReplyStatus::Gone),
@@ -212,6 +239,15 @@ impl ReplyStatus {
     pub const fn reason(self) -> &'static str {
         match self {
             ReplyStatus::NoContent => "No Content",
+            ReplyStatus::BadRequest => "Bad Request",
+            ReplyStatus::Unauthorized => "Unauthorized",
+            ReplyStatus::MethodNotAllowed => "Method Not Allowed",
+            ReplyStatus::NotAcceptable => "Not Acceptable",
+            ReplyStatus::UnsupportedMediaType => "Unsupported Media Type",
+            ReplyStatus::TooManyRequests => "Too Many Requests",
+            ReplyStatus::InternalServerError => "Internal Server Error",
+            ReplyStatus::NotImplemented => "Not Implemented",
+            ReplyStatus::BadGateway => "Bad Gateway",
             ReplyStatus::Forbidden => "Forbidden",
             ReplyStatus::NotFound => "Not Found",
             ReplyStatus::Gone => "Gone",

@@ -86,7 +86,7 @@ pub enum What<'a> {
     Field(Cow<'a, str>),
     /// Imported rules only: a text kept by [`crate::Action::Set`].
     Slot(u16),
-    /// Imported rules only: the port of the Host field, else this one (Apache's, with a port in `ServerName`).
+    /// Imported rules only: the port of the Host field, else this one (Apache's, with a port in `ServerName`); 0 is the scheme's.
     PortElse(u16),
     /// Imported rules only: the first value of this name, whatever its case, in the working query, as sent (nginx's `$arg_x`).
     Argument(Cow<'a, str>),
@@ -124,10 +124,12 @@ pub enum Part {
     Address = 11,
     /// Imported rules only: `?` where the working query is not empty (nginx's `$is_args`).
     QueryMark = 12,
+    /// Imported rules only: `on` or `off`, whether the scheme is https (Apache's `%{HTTPS}`).
+    Https = 13,
 }
 
 impl Part {
-    pub(crate) const ALL: [Part; 13] = [
+    pub(crate) const ALL: [Part; 14] = [
         Part::Scheme,
         Part::Host,
         Part::Port,
@@ -141,6 +143,7 @@ impl Part {
         Part::LocalPort,
         Part::Address,
         Part::QueryMark,
+        Part::Https,
     ];
 
     const NAMED: [(&'static str, Part); 5] = [
@@ -166,6 +169,7 @@ impl Part {
             Part::LocalPort => "local-port",
             Part::Address => "address",
             Part::QueryMark => "query-mark",
+            Part::Https => "https",
         }
     }
 }

@@ -22,7 +22,7 @@ pub use scratch::Scratch;
 
 use verdict::{Said, Verdict, What};
 
-use crate::dialect::{BYWAY, CaptureForm, Dialect, Preflight, QueryPolicy, RelativeForm, SelfRedirect};
+use crate::dialect::{BYWAY, CaptureForm, Dialect, Preflight, QueryPolicy, QuestionMark, RelativeForm, SelfRedirect};
 use crate::location::{self, Expansion, Relation, TargetBytes};
 use crate::path;
 use crate::place::Place;
@@ -425,6 +425,9 @@ impl<'w, W: Watch> Walk<'w, W> {
             path.truncate(mark);
             query
         });
+        if dialect.question == QuestionMark::Forbidden && path.contains(&b'?') {
+            return Flow::Done(Verdict::refuse(rule, Refusal::QuestionMark));
+        }
         self.watch.rewritten(rule, &path, query.as_deref());
         let before = [self.scratch.working.replace(path), self.scratch.working_query.replace(query).flatten()];
         before.into_iter().flatten().for_each(|buffer| self.scratch.give_back(buffer));

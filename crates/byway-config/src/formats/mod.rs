@@ -14,6 +14,7 @@ use crate::foreign::Reading;
 use crate::list::List;
 use crate::writing::Writing;
 
+mod apache;
 mod cloudflare;
 mod compiled;
 pub(crate) mod csv;
@@ -21,7 +22,8 @@ mod redirects;
 mod toml;
 
 /// Every format, in the order in which people look for them.
-pub const FORMATS: [&Format; 5] = [&toml::ROW, &csv::ROW, &redirects::ROW, &cloudflare::ROW, &compiled::ROW];
+pub const FORMATS: [&Format; 7] =
+    [&toml::ROW, &csv::ROW, &redirects::ROW, &cloudflare::ROW, &compiled::ROW, &apache::ROW, &apache::HTACCESS];
 
 /// byway's own text.
 pub const OWN: &Format = &toml::ROW;

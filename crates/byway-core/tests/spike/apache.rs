@@ -5,7 +5,9 @@
 
 use byway_core::Action;
 use byway_core::condition::{Condition, Test};
-use byway_core::dialect::{APACHE, APACHE_B, APACHE_B_NE, APACHE_NE, APACHE_NO_DECODE, Dialect, QueryPolicy};
+use byway_core::dialect::{
+    APACHE, APACHE_B, APACHE_B_NE, APACHE_NE, APACHE_NO_DECODE, APACHE_VERBATIM, Dialect, QueryPolicy,
+};
 use byway_core::regex::Flavour;
 use byway_core::rule::Then;
 use byway_core::ruleset::Order::{Listed, Specific};
@@ -456,12 +458,14 @@ fn query_flags(site: &mut Site) {
         ("^/abs-qsa$", "https://new.example/t?own=1", QueryPolicy::Keep),
         ("^/hash$", "/t%23part", QueryPolicy::Replace),
         ("^/hash-ne$", "/t#part", QueryPolicy::Replace),
-        ("^/var-ne$", "/t?was={args}", QueryPolicy::Drop),
     ] {
         site.rule(t, re(regex), send(302, text, query));
     }
-    // What a variable brings is escaped like a capture: through a condition that takes all of it.
-    site.when(t, re("^/var$"), &[found("{args}", "^(.*)$")], to(302, "/t?was={%1}"));
+    // What a variable brings is escaped like a capture, and stays as it is with `[NE]`.
+    site.rule(t, re("^/var$"), to(302, "/t?was={args}"));
+    let ne = site.table(&APACHE_NE, Listed);
+    site.after(t, ne);
+    site.rule(ne, re("^/var-ne$"), to(302, "/t?was={args}"));
 }
 
 /// Chains a table for each form in which captures are written.
@@ -490,7 +494,7 @@ fn captures_in_path(site: &mut Site) {
 }
 
 fn captures_in_query(site: &mut Site) {
-    let tables = chain(site, &[&APACHE, &APACHE_B, &APACHE_NE, &APACHE_B_NE, &APACHE_NE]);
+    let tables = chain(site, &[&APACHE, &APACHE_B, &APACHE_NE, &APACHE_B_NE, &APACHE_VERBATIM]);
     site.rule(tables[0], re("^/q/(.*)$"), to(302, "/s?u={1}"));
     site.rule(tables[1], re("^/b/(.*)$"), to(302, "/s?u={1}"));
     site.when(tables[2], re("^/ne/(.*)$"), &[found("{1}", " ")], reply(403));

@@ -51,13 +51,7 @@ impl Kind {
 }
 
 /// Reads the words of a directive; inside `<Location>` one argument may be missing.
-pub(super) fn read(
-    kind: Kind,
-    line: &str,
-    words: &[Word],
-    span: Span,
-    in_location: bool,
-) -> Result<Alias, Wrong> {
+pub(super) fn read(kind: Kind, line: &str, words: &[Word], span: Span, in_location: bool) -> Result<Alias, Wrong> {
     let name = kind.name();
     let all = words.first().map_or(0..line.len(), |first| first.at.start..line.len());
     let texts: Vec<&Word> = words.iter().collect();
@@ -65,8 +59,7 @@ pub(super) fn read(
     let (status, rest): (Option<&Word>, &[&Word]) = match kind {
         Kind::Permanent | Kind::Temp => {
             if count != 2 {
-                let what =
-                    format!("{name} takes two arguments, a document to be redirected, then the destination URL");
+                let what = format!("{name} takes two arguments, a document to be redirected, then the destination URL");
                 return wrong(all, what, None);
             }
             (None, &texts)
@@ -84,7 +77,9 @@ pub(super) fn read(
                 return wrong(all, what, Some(help));
             }
             match texts.as_slice() {
-                [first, rest @ ..] if count == 3 || status_of(&first.text).is_some() && !first.text.starts_with('/') => {
+                [first, rest @ ..]
+                    if count == 3 || status_of(&first.text).is_some() && !first.text.starts_with('/') =>
+                {
                     (Some(*first), rest)
                 }
                 rest => (None, rest),

@@ -161,7 +161,10 @@ pub(super) fn words(text: &str, from: usize) -> Vec<Word> {
         let mut end = start;
         while let Some(&byte) = bytes.get(end) {
             match quote {
-                Some(_) if byte == b'\\' && matches!(bytes.get(end + 1), Some(&next) if next == b'\\' || Some(next) == quote) => {
+                Some(_)
+                    if byte == b'\\'
+                        && matches!(bytes.get(end + 1), Some(&next) if next == b'\\' || Some(next) == quote) =>
+                {
                     end += 1;
                 }
                 Some(quote) if byte == quote => break,

@@ -10,12 +10,7 @@ use byway_core::source::PathPattern;
 
 /// A pattern as Apache reads it: found anywhere, `.` is any byte, `$` is the end alone.
 pub(super) fn pattern(text: &str, case: LetterCase) -> Pattern<'static> {
-    Pattern {
-        text: translated(text).into(),
-        case,
-        anchoring: Anchoring::Anywhere,
-        flavour: Flavour::PcreDotAll,
-    }
+    Pattern { text: translated(text).into(), case, anchoring: Anchoring::Anywhere, flavour: Flavour::PcreDotAll }
 }
 
 /// What a pattern is when it is looked at closely.

@@ -86,7 +86,11 @@ pub(super) fn read_cond(line: &str, from: usize) -> Result<Cond, Wrong> {
     let words = raw_words(line, from);
     let [test, pattern, rest @ ..] = words.as_slice() else {
         let help = "write what is looked at, then what is asked of it: `RewriteCond %{HTTP_HOST} ^www\\.`";
-        return wrong(from..line.len(), format!("RewriteCond: bad argument line '{}'", line[from..].trim_start()), Some(help));
+        return wrong(
+            from..line.len(),
+            format!("RewriteCond: bad argument line '{}'", line[from..].trim_start()),
+            Some(help),
+        );
     };
     let (mut case, mut or_next) = (LetterCase::Significant, false);
     if let Some(flags) = rest.first() {
@@ -115,7 +119,11 @@ pub(super) fn read_rule(line: &str, from: usize, span: Span, conds: Vec<Cond>) -
     let words = raw_words(line, from);
     let [pattern, substitution, rest @ ..] = words.as_slice() else {
         let help = "write a pattern, a target, and flags: `RewriteRule ^old$ /new [R=307,L]`";
-        return wrong(from..line.len(), format!("RewriteRule: bad argument line '{}'", line[from..].trim_start()), Some(help));
+        return wrong(
+            from..line.len(),
+            format!("RewriteRule: bad argument line '{}'", line[from..].trim_start()),
+            Some(help),
+        );
     };
     let mut flags = Flags::default();
     if let Some(word) = rest.first() {

@@ -1,0 +1,1092 @@
+//! From a [`Site`] to tables: the ones after the other as httpd asks its modules, and states for what a rule has changed.
+//!
+//! A list of mod_rewrite is cut into segments where a rule jumps, changes the path, or writes captures in another form. Behind a
+//! rule that changed the path the same segments stand once more, since patterns then see another text and the end of the list
+//! begins a new round. A table is entered from one made before it, so all are made first, and filled then.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+use byway_core::condition::{Condition, Subject, Test};
+use byway_core::dialect::{APACHE, Dialect, EncodedSlash, LetterCase, QueryPolicy, apache_slashes};
+use byway_core::host::HostPattern;
+use byway_core::request::Scheme;
+use byway_core::rule::{Action, Rule, Then};
+use byway_core::ruleset::{After, Order, TableId, TableSpec};
+use byway_core::source::{PathPattern, Source};
+use byway_core::status::{RedirectStatus, ReplyStatus, StatusByMethod};
+use byway_core::target::{Landing, Part, Piece, Target, What};
+
+use super::alias::{Alias, AliasSource};
+use super::cond::Disk;
+use super::expand::{self, Escaping, Known, Token, Unplaced, alias_tokens, tokens};
+use super::pattern::{pattern, shape};
+use super::rule::RewriteRule;
+use super::site::{Effective, Place, Scope, Server, SetEnv, Site};
+use super::steps::{self, Around, Names, URI};
+use crate::foreign::Reading;
+use crate::span::Span;
+
+/// What a rule before has done to the path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum State {
+    /// Nothing.
+    Same,
+    /// It wrote one of the server.
+    Absolute,
+    /// It wrote one of the folder.
+    Relative,
+}
+
+/// Makes tables of a configuration.
+pub(super) fn lower(site: &Site, reading: &mut Reading<'_>) {
+    let mut lowering = Lowering { site, reading, said: BTreeSet::new() };
+    let Some((main, hosts)) = site.servers.split_first() else { return };
+    if hosts.is_empty() {
+        let start = lowering.server(main, None);
+        lowering.reading.root(start);
+        return;
+    }
+    lowering.virtual_hosts(main, hosts);
+}
+
+struct Lowering<'s, 'a, 'r> {
+    site: &'s Site,
+    reading: &'a mut Reading<'r>,
+    /// Rules of which a remark was made: inherited ones come several times.
+    said: BTreeSet<(u16, usize)>,
+}
+
+/// A list of mod_rewrite with its tables.
+struct Plan<'s> {
+    rules: Vec<Rc<RewriteRule>>,
+    folder: Option<&'s str>,
+    base: Option<String>,
+    /// Where segments begin.
+    bounds: Vec<usize>,
+    tables: BTreeMap<(usize, State), TableId>,
+    /// Where a list ends that changed the path.
+    changed: Option<TableId>,
+    names: Names,
+    sets: Vec<&'s SetEnv>,
+    keeps_uri: bool,
+}
+
+impl Plan<'_> {
+    fn segment_of(&self, rule: usize) -> usize {
+        self.bounds.partition_point(|bound| *bound <= rule).saturating_sub(1)
+    }
+
+    fn rules_of(&self, segment: usize) -> std::ops::Range<usize> {
+        let end = self.bounds.get(segment + 1).copied().unwrap_or(self.rules.len());
+        self.bounds[segment]..end
+    }
+}
+
+fn any() -> Source<'static> {
+    Source::of_path(PathPattern::BytePrefix { prefix: b"".as_slice().into(), is_final: false })
+}
+
+fn path_piece(what: What<'static>) -> Piece<'static> {
+    Piece { place: Landing::Path, what }
+}
+
+fn no_span() -> Span {
+    Span { file: crate::span::FileId(0), line: 0, column: 0, start: 0, end: 0 }
+}
+
+impl<'s> Lowering<'s, '_, '_> {
+    fn table(&mut self, dialect: &'static Dialect, order: Order, strip: &str) -> TableId {
+        self.reading.table(&TableSpec { dialect, order, after: After::NextRoot, strip: strip.as_bytes() })
+    }
+
+    fn push(&mut self, table: TableId, source: Source<'_>, conditions: &[Condition], action: Action<'_>, span: &Span) {
+        let rule = Rule { conditions, ..Rule::new(source, action) };
+        self.reading.push(table, &rule, span);
+    }
+
+    fn say(&mut self, span: &Span, text: &str, verdict: Result<Option<&'static str>, Unplaced>) {
+        if !self.said.insert((span.file.0, span.start)) {
+            return;
+        }
+        match verdict {
+            Ok(None) => self.reading.exact(span, text),
+            Ok(Some(why)) => self.reading.approximated(span, text, why),
+            Err(why) => self.reading.refused(span, text, why),
+        }
+    }
+
+    // Virtual hosts
+
+    /// The first whose name or alias fits, else the first of its port.
+    fn virtual_hosts(&mut self, main: &'s Server, hosts: &'s [Server]) {
+        // What one of them lets through, no table before it may refuse.
+        let lets =
+            hosts.iter().chain([main]).filter_map(|host| host.slashes).find(|slash| *slash != EncodedSlash::NotFound);
+        let row = apache_slashes(&APACHE, lets.unwrap_or(EncodedSlash::NotFound));
+        let ports = self.table(row, Order::Listed, "");
+        self.reading.root(ports);
+        let mut groups: BTreeMap<Option<u16>, Vec<usize>> = BTreeMap::new();
+        let has_ports: BTreeSet<u16> = hosts.iter().flat_map(|host| host.ports.iter().copied()).collect();
+        let one_port = has_ports.len() <= 1;
+        for (at, host) in hosts.iter().enumerate() {
+            match host.ports.as_slice() {
+                [] => {
+                    groups.entry(None).or_default().push(at);
+                }
+                _ if one_port => groups.entry(None).or_default().push(at),
+                list => list.iter().for_each(|port| groups.entry(Some(*port)).or_default().push(at)),
+            }
+        }
+        let everywhere = groups.get(&None).cloned().unwrap_or_default();
+        let mut choices = Vec::new();
+        for (port, members) in &groups {
+            let mut members: Vec<usize> =
+                members.iter().chain(port.iter().flat_map(|_| &everywhere)).copied().collect();
+            members.sort_unstable();
+            let names = self.table(row, Order::Specific, "");
+            let globs = self.table(row, Order::Listed, "");
+            self.reading.set_after(names, After::Table(globs));
+            choices.push((*port, names, globs, members));
+        }
+        let starts: Vec<TableId> = hosts.iter().map(|host| self.server(host, Some(main))).collect();
+        for (port, names, globs, members) in &choices {
+            let mut source = any();
+            source.port = *port;
+            self.push(ports, source, &[], Action::Enter(*names), &no_span());
+            self.choice(*names, *globs, members, hosts, &starts);
+        }
+        // A port that no virtual host names: the scheme says which are meant.
+        for (port, scheme) in [(443, Scheme::Https), (80, Scheme::Http)] {
+            if let Some((_, names, _, _)) = choices.iter().find(|choice| choice.0 == Some(port)) {
+                let mut source = any();
+                source.scheme = Some(scheme);
+                self.push(ports, source, &[], Action::Enter(*names), &no_span());
+            }
+        }
+        if let Some((_, names, _, _)) = choices.first() {
+            self.push(ports, any(), &[], Action::Enter(*names), &no_span());
+        }
+    }
+
+    fn choice(&mut self, names: TableId, globs: TableId, members: &[usize], hosts: &[Server], starts: &[TableId]) {
+        let is_glob = |name: &str| name.contains(['*', '?']);
+        let all = |at: usize| {
+            let host: &Server = &hosts[at];
+            host.name
+                .iter()
+                .map(|(name, _)| name.as_str())
+                .chain(host.aliases.iter().map(String::as_str))
+                .collect::<Vec<_>>()
+        };
+        let mut taken = BTreeSet::new();
+        let mut earlier: Vec<(String, usize)> = Vec::new();
+        for &at in members {
+            for name in all(at) {
+                if is_glob(name) {
+                    earlier.push((name.to_owned(), at));
+                } else if taken.insert(name.to_owned())
+                    && let Ok(host) = HostPattern::parse(name)
+                {
+                    // A wildcard of a virtual host before this one comes first.
+                    let first = earlier.iter().find(|(glob, _)| fits(glob, name)).map_or(at, |(_, at)| *at);
+                    let mut source = any();
+                    source.host = host;
+                    self.push(names, source, &[], Action::Enter(starts[first]), &no_span());
+                }
+            }
+        }
+        for (glob, at) in &earlier {
+            let host = Subject::Text(vec![path_piece(What::Part(Part::Host))]);
+            if let Ok(condition) = Condition::new(host, Test::Glob(glob.clone()), false) {
+                self.push(globs, any(), &[condition], Action::Enter(starts[*at]), &no_span());
+            }
+        }
+        if let Some(first) = members.first() {
+            self.push(globs, any(), &[], Action::Enter(starts[*first]), &no_span());
+        }
+    }
+
+    // One server
+
+    /// Makes the tables of a server, and returns the one that it begins with.
+    fn server(&mut self, server: &'s Server, main: Option<&'s Server>) -> TableId {
+        let slash = server.slashes.or(main.and_then(|main| main.slashes)).unwrap_or(EncodedSlash::NotFound);
+        let row = |dialect: &Dialect| apache_slashes(dialect, slash);
+        let above = main.map(|main| main.own.rewriting.below(None));
+        let own = server.own.rewriting.below(above.as_ref());
+        let folders = merged_folders(server, main);
+        // Tables, in the order in which they are entered.
+        let mut plan = self.plan(own, None, Vec::new(), row);
+        let aliases: Vec<&Alias> =
+            server.own.aliases.iter().chain(main.iter().flat_map(|main| &main.own.aliases)).collect();
+        let alias = (!aliases.is_empty()).then(|| self.table(row(&APACHE), Order::Listed, ""));
+        let broken = folders.values().any(|folder| folder.scope.is_some_and(|scope| scope.broken.is_some()));
+        let broken_table = broken.then(|| self.table(row(&APACHE), Order::Specific, ""));
+        let lists: Vec<&Folder<'_>> = folders.values().filter(|folder| folder.rewrites).collect();
+        let dispatch = (!lists.is_empty()).then(|| self.table(row(&APACHE), Order::Specific, ""));
+        let mut plans: Vec<(&str, Plan<'_>)> = lists
+            .iter()
+            .map(|folder| {
+                (folder.path, self.plan(folder.effective.clone(), Some(folder.path), folder.sets.clone(), row))
+            })
+            .collect();
+        let restart = plans
+            .iter()
+            .any(|(_, plan)| plan.tables.keys().any(|(_, state)| *state != State::Same) || !plan.rules.is_empty());
+        let restart = restart.then(|| self.table(row(&APACHE), Order::Listed, ""));
+        let locations: Vec<(&Place, &Scope)> = server
+            .locations
+            .iter()
+            .chain(main.iter().flat_map(|main| &main.locations))
+            .filter(|(_, scope)| !scope.aliases.is_empty())
+            .map(|(place, scope)| (place, scope))
+            .collect();
+        let location = (!locations.is_empty()).then(|| self.table(row(&APACHE), Order::Listed, ""));
+        let aliased: Vec<&Folder<'_>> = folders.values().filter(|folder| !folder.aliases.is_empty()).collect();
+        let alias_dispatch = (!aliased.is_empty()).then(|| self.table(row(&APACHE), Order::Specific, ""));
+        let alias_tables: Vec<TableId> = aliased.iter().map(|_| self.table(row(&APACHE), Order::Listed, "")).collect();
+        let slashes = (!server.known.is_empty()).then(|| self.table(row(&APACHE), Order::Specific, ""));
+        let last = self.table(row(&APACHE), Order::Listed, "");
+
+        // What comes after what.
+        let first_of = |tables: &[Option<TableId>]| tables.iter().copied().flatten().next().unwrap_or(last);
+        let after_folder = first_of(&[location, alias_dispatch, slashes]);
+        let after_location = first_of(&[alias_dispatch, slashes]);
+        let after_alias = first_of(&[slashes]);
+        let to_folders = first_of(&[broken_table, dispatch, location, alias_dispatch, slashes]);
+        let to_alias = alias.unwrap_or(to_folders);
+        let start = plan.tables.get(&(0, State::Same)).copied().unwrap_or(to_alias);
+        let mut after = |table: Option<TableId>, next: TableId| {
+            if let Some(table) = table.filter(|table| *table != next) {
+                self.reading.set_after(table, After::Table(next));
+            }
+        };
+        after(alias, to_folders);
+        after(broken_table, first_of(&[dispatch, location, alias_dispatch, slashes]));
+        after(dispatch, after_folder);
+        after(location, after_location);
+        after(alias_dispatch, after_alias);
+        after(slashes, last);
+
+        // Rules.
+        let root = server.root.as_deref().map(|root| root.trim_end_matches('/'));
+        let disk = disk(server, self.reading);
+        let facts = Facts { server, root, disk: &disk };
+        plan.changed = Some(to_folders);
+        self.fill(&plan, &facts, to_alias, to_alias);
+        if let Some(alias) = alias {
+            for one in aliases {
+                self.alias(alias, one, None, &facts);
+            }
+        }
+        if let Some(table) = broken_table {
+            for folder in folders.values() {
+                if let Some(span) = folder.scope.and_then(|scope| scope.broken.as_ref()) {
+                    let action = Action::Reply { status: ReplyStatus::InternalServerError, retry_after: None };
+                    self.push(table, below(folder.path), &[], action, span);
+                }
+            }
+        }
+        for (path, plan) in &mut plans {
+            plan.changed = restart;
+            let first = plan.tables.get(&(0, State::Same)).copied().unwrap_or(after_folder);
+            if let Some(dispatch) = dispatch {
+                // A folder that is asked for without its slash is mod_dir's.
+                if path.len() > 1 {
+                    let bare = path[..path.len() - 1].as_bytes().to_vec();
+                    let source = Source::of_path(PathPattern::Exact(bare.into()));
+                    self.push(dispatch, source, &[], Action::Enter(after_folder), &no_span());
+                }
+                self.push(dispatch, below(path), &[], Action::Enter(first), &no_span());
+            }
+            self.fill(plan, &facts, after_folder, first_of(&[alias, location, alias_dispatch, slashes]));
+        }
+        if let Some(restart) = restart {
+            self.restart(restart, start, &plans);
+        }
+        if let Some(table) = location {
+            for (place, scope) in locations {
+                for one in &scope.aliases {
+                    self.alias(table, one, Some(place), &facts);
+                }
+            }
+        }
+        self.folder_aliases(&aliased, &alias_tables, alias_dispatch, after_alias, &facts);
+        if let Some(table) = slashes {
+            self.slashes(table, server, &folders);
+        }
+        self.idle(server, &folders);
+        start
+    }
+
+    /// Rules that never run, since their engine is off.
+    fn idle(&mut self, server: &'s Server, folders: &BTreeMap<&'s str, Folder<'s>>) {
+        let off = |scope: &'s Scope, is_on: bool| scope.rewriting.rules.iter().filter(move |_| !is_on);
+        let own = off(&server.own, server.own.rewriting.engine == Some(true));
+        let in_folders = folders
+            .values()
+            .filter_map(|folder| folder.scope.map(|scope| (scope, folder.effective.is_on)))
+            .flat_map(|(scope, is_on)| off(scope, is_on));
+        for rule in own.chain(in_folders).cloned().collect::<Vec<_>>() {
+            self.say(&rule.span, &rule.text, Ok(None));
+            self.reading.say_often(&rule.span, crate::diagnostic::Severity::Note, "rewrite-engine-off", || {
+                (
+                    "this rule never runs: RewriteEngine is not On here".to_owned(),
+                    Some("write `RewriteEngine On` above it".to_owned()),
+                )
+            });
+        }
+    }
+
+    fn folder_aliases(
+        &mut self,
+        aliased: &[&Folder<'s>],
+        tables: &[TableId],
+        dispatch: Option<TableId>,
+        after: TableId,
+        facts: &Facts<'_>,
+    ) {
+        let Some(dispatch) = dispatch else { return };
+        for (folder, table) in aliased.iter().zip(tables) {
+            self.push(dispatch, below(folder.path), &[], Action::Enter(*table), &no_span());
+            for one in &folder.aliases {
+                self.alias(*table, one, None, facts);
+            }
+            let parent = aliased
+                .iter()
+                .zip(tables)
+                .filter(|(other, _)| folder.path.starts_with(other.path) && other.path.len() < folder.path.len())
+                .max_by_key(|(other, _)| other.path.len());
+            self.reading.set_after(*table, After::Table(parent.map_or(after, |(_, table)| *table)));
+        }
+    }
+
+    /// A folder that is asked for without its slash is sent there: 301.
+    fn slashes(&mut self, table: TableId, server: &Server, folders: &BTreeMap<&'s str, Folder<'s>>) {
+        for path in &server.known {
+            let is_off = folders
+                .iter()
+                .filter(|(folder, _)| path.starts_with(**folder))
+                .filter_map(|(folder, said)| Some((folder.len(), said.scope?.directory_slash?)))
+                .max();
+            if is_off.is_some_and(|(_, is_on)| !is_on) || path.len() < 2 {
+                continue;
+            }
+            let bare = path[..path.len() - 1].as_bytes().to_vec();
+            let source = Source::of_path(PathPattern::Exact(bare.into()));
+            let target = Target::of_pieces(vec![path_piece(What::Literal(expand::escape_uri(path).into()))]);
+            let status = StatusByMethod::always(RedirectStatus::MovedPermanently);
+            self.push(table, source, &[], Action::Redirect { status, target, query: QueryPolicy::Replace }, &no_span());
+        }
+    }
+
+    /// A new round: variables are handed on under other names, and everything begins again.
+    fn restart(&mut self, table: TableId, start: TableId, plans: &[(&str, Plan<'_>)]) {
+        let mut slots: BTreeMap<u16, Vec<Piece<'static>>> = BTreeMap::new();
+        for (_, plan) in plans {
+            for (name, slot) in plan.names.all() {
+                let text = match name.strip_prefix("REDIRECT_") {
+                    Some("STATUS") => vec![path_piece(What::Literal("200".into()))],
+                    Some(rest) => plan.names.known(rest).map(|slot| path_piece(What::Slot(slot))).into_iter().collect(),
+                    None => Vec::new(),
+                };
+                slots.entry(slot).or_insert(text);
+            }
+        }
+        // What is handed on is read before it is emptied.
+        let (handed, emptied): (Vec<_>, Vec<_>) = slots.into_iter().partition(|(_, text)| !text.is_empty());
+        for (slot, text) in handed.into_iter().chain(emptied) {
+            let action = Action::Set { slot, text: Target::of_pieces(text), then: Then::Next };
+            self.push(table, any(), &[], action, &no_span());
+        }
+        let target = Target::of_pieces(vec![path_piece(What::Part(Part::WorkingPath))]);
+        let action = Action::Rewrite { target, query: QueryPolicy::Replace, then: Then::Table(start) };
+        self.push(table, any(), &[], action, &no_span());
+    }
+
+    // A list of mod_rewrite
+
+    fn plan(
+        &mut self,
+        effective: Effective,
+        folder: Option<&'s str>,
+        sets: Vec<&'s SetEnv>,
+        row: impl Fn(&Dialect) -> &'static Dialect,
+    ) -> Plan<'s> {
+        let rules = if effective.is_on { effective.rules } else { Vec::new() };
+        let bounds = bounds(&rules);
+        let names = names(&rules, &sets);
+        let mut plan = Plan {
+            folder,
+            base: effective.base,
+            bounds,
+            tables: BTreeMap::new(),
+            changed: None,
+            names,
+            sets,
+            keeps_uri: false,
+            rules,
+        };
+        if plan.rules.is_empty() {
+            return plan;
+        }
+        let reached = reached(&plan);
+        plan.keeps_uri = reached.iter().any(|(segment, state)| {
+            *state != State::Same && plan.rules_of(*segment).any(|at| uses_uri(&plan.rules[at]))
+        });
+        for (segment, state) in reached {
+            let first = plan.rules_of(segment).map(|at| &plan.rules[at]).find(|rule| steps::substitutes(rule));
+            let dialect = row(first.map_or(&byway_core::dialect::APACHE_REWRITE, |rule| steps::dialect(rule)));
+            let strip = folder.filter(|_| state != State::Absolute).unwrap_or_default();
+            let table = self.table(dialect, Order::Listed, strip);
+            plan.tables.insert((segment, state), table);
+        }
+        plan
+    }
+
+    /// Fills the tables of a list; `end` comes after it where nothing was changed, `for_good` after `[END]`.
+    fn fill(&mut self, plan: &Plan<'s>, facts: &Facts<'_>, end: TableId, for_good: TableId) {
+        let changed = plan.changed.unwrap_or(end);
+        let around = Around {
+            folder: plan.folder,
+            base: plan.base.as_deref(),
+            root: facts.root,
+            name: facts.server.name.as_ref().map(|(name, port)| (name.as_str(), *port)),
+            is_canonical: facts.server.is_canonical,
+            names: &plan.names,
+            disk: facts.disk,
+            maps: &self.site.maps,
+        };
+        for (&(segment, state), &table) in &plan.tables {
+            let exit = if state == State::Same { end } else { changed };
+            if segment == 0 && state == State::Same {
+                self.begin(plan, table, &around);
+            }
+            // A chain is left behind its end.
+            let range = plan.rules_of(segment);
+            let next = match range.clone().last() {
+                Some(last) if plan.rules[last].flags.chain => chain_end(&plan.rules, last),
+                _ => range.end,
+            };
+            let next = plan.tables.get(&(plan.segment_of(next), state)).copied().filter(|_| next < plan.rules.len());
+            self.reading.set_after(table, After::Table(next.unwrap_or(exit)));
+            for at in range {
+                let to = Exits { end: exit, changed, for_good };
+                let verdict = self.rewrite_rule(plan, at, state, table, &around, to);
+                let rule = &plan.rules[at];
+                self.say(&rule.span, &rule.text, verdict);
+            }
+        }
+    }
+
+    /// What stands before the first rule: the path kept, variables set by fields of the request.
+    fn begin(&mut self, plan: &Plan<'s>, table: TableId, around: &Around<'_>) {
+        if plan.keeps_uri {
+            let text = Target::of_pieces(vec![path_piece(What::Part(Part::WorkingPath))]);
+            self.push(table, any(), &[], Action::Set { slot: URI, text, then: Then::Next }, &no_span());
+        }
+        for set in plan.sets.clone() {
+            let case = if set.ignores_case { LetterCase::Ignored } else { LetterCase::Significant };
+            let what = match set.attribute.to_ascii_lowercase().as_str() {
+                "request_uri" => What::Part(Part::WorkingPath),
+                "request_method" => What::Part(Part::Method),
+                "remote_addr" | "remote_host" => What::Part(Part::Address),
+                "request_protocol" => What::Literal("HTTP/1.1".into()),
+                "server_addr" => continue,
+                _ => match around.names.known(&set.attribute) {
+                    Some(slot) => What::Slot(slot),
+                    None if set.attribute.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') => {
+                        What::Field(set.attribute.to_ascii_lowercase().into())
+                    }
+                    None => continue,
+                },
+            };
+            let subject = Subject::Text(vec![path_piece(what)]);
+            let test = Test::Regex(pattern(&set.pattern, case));
+            let Ok(condition) = Condition::new(subject, test, false) else { continue };
+            for (name, value) in &set.pairs {
+                let Some(slot) = around.names.known(name) else { continue };
+                let text: Vec<Piece<'static>> = alias_tokens(value.as_deref().unwrap_or_default())
+                    .into_iter()
+                    .map(|token| match token {
+                        Token::Group(number) => path_piece(What::ConditionCapture(number)),
+                        Token::Text(text) => path_piece(What::Literal(text.into())),
+                        _ => path_piece(What::Literal("".into())),
+                    })
+                    .collect();
+                let action = Action::Set { slot, text: Target::of_pieces(text), then: Then::Next };
+                self.push(table, any(), std::slice::from_ref(&condition), action, &set.span);
+            }
+        }
+    }
+
+    /// Makes the rules of one rule in one state.
+    fn rewrite_rule(
+        &mut self,
+        plan: &Plan<'s>,
+        at: usize,
+        state: State,
+        table: TableId,
+        around: &Around<'_>,
+        to: Exits,
+    ) -> Result<Option<&'static str>, Unplaced> {
+        let rule = &plan.rules[at];
+        let flags = &rule.flags;
+        let is_changed = state != State::Same;
+        let ready = steps::ready(rule, around, is_changed)?;
+        let mut approximates = ready.approximates;
+        if flags.cookie {
+            approximates = approximates.or(Some("its cookie is not set"));
+        }
+        let table_at = |rule: usize, state: State| plan.tables.get(&(plan.segment_of(rule), state)).copied();
+        let after_skip = at + 1 + flags.skip as usize;
+        let stops = flags.last || flags.end || flags.passes_on;
+        if let Some(status) = flags.status {
+            let status = ReplyStatus::from_number(status).ok_or("a status that no reply of ours has")?;
+            self.push(table, ready.source, &ready.conditions, Action::Reply { status, retry_after: None }, &rule.span);
+            return Ok(approximates);
+        }
+        if flags.proxy {
+            let target = Target::of_pieces(vec![path_piece(What::Part(Part::WorkingPath))]);
+            let action = Action::Rewrite { target, query: QueryPolicy::Replace, then: Then::End };
+            self.push(table, ready.source, &ready.conditions, action, &rule.span);
+            return Err("it hands the request to another server (`P`): what it takes passes".into());
+        }
+        let sends_for_good = steps::substitutes(rule) && flags.redirect.is_some() && stops;
+        if !sends_for_good {
+            self.environment(rule, &ready, table, around, is_changed)?;
+        }
+        if !steps::substitutes(rule) {
+            let next = if stops {
+                Some(to.end)
+            } else if flags.skip > 0 {
+                Some(table_at(after_skip, state).filter(|_| after_skip < plan.rules.len()).unwrap_or(to.end))
+            } else if flags.chain {
+                table_at(at + 1, state)
+            } else {
+                None
+            };
+            if flags.again {
+                return Err("`N` without a substitution never ends".into());
+            }
+            if let Some(next) = next {
+                self.push(table, ready.source, &ready.conditions, Action::Enter(next), &rule.span);
+            }
+            return Ok(approximates);
+        }
+        for written in steps::written(rule, &ready, around, is_changed)? {
+            approximates = approximates.or(written.approximates);
+            let mut conditions = ready.conditions.clone();
+            if let Some((slot, value)) = &written.when {
+                let kept = Subject::Text(vec![path_piece(What::Slot(*slot))]);
+                let test = match value.is_empty() {
+                    true => Test::Regex(pattern("^$", LetterCase::Significant)),
+                    false => Test::Is(value.clone()),
+                };
+                // Before the others: they may leave groups behind.
+                match Condition::new(kept, test, false) {
+                    Ok(condition) => conditions.insert(0, condition),
+                    Err(error) => return Err(error.what.into()),
+                }
+            }
+            let target = Target::of_pieces(written.placed.pieces.clone());
+            if written.is_redirect {
+                let status = flags.redirect.unwrap_or(302);
+                let status =
+                    RedirectStatus::from_number(status).ok_or("a status with which no client follows a Location")?;
+                let action = Action::Redirect { status: StatusByMethod::always(status), target, query: written.query };
+                self.push(table, ready.source.clone(), &conditions, action, &rule.span);
+                if !stops && may_go_on(&plan.rules[at + 1..], &written.placed.beginning, &written.placed) {
+                    approximates = approximates
+                        .or(Some("without L a later pattern may fit the URL that this rule made; here it is sent"));
+                }
+                continue;
+            }
+            let new = if written.is_relative { State::Relative } else { State::Absolute };
+            let new = if around.folder.is_none() { State::Absolute } else { new };
+            if flags.again {
+                approximates = approximates.or(Some("`N` begins again at most ten times"));
+            }
+            let then = if flags.end {
+                to.for_good
+            } else if flags.passes_on && around.folder.is_none() {
+                to.for_good
+            } else if stops {
+                to.changed
+            } else if flags.again {
+                table_at(0, new).unwrap_or(to.changed)
+            } else if flags.skip > 0 {
+                table_at(after_skip, new).filter(|_| after_skip < plan.rules.len()).unwrap_or(to.changed)
+            } else {
+                table_at(at + 1, new).filter(|_| at + 1 < plan.rules.len()).unwrap_or(to.changed)
+            };
+            // A file that is asked for and written again is no change, and begins no round.
+            if new == State::Relative
+                && then == to.changed
+                && to.changed != to.for_good
+                && let Some(text) = constant(&written.placed.pieces)
+                && state == State::Same
+            {
+                let here = Subject::Text(vec![path_piece(What::Part(Part::WorkingPath))]);
+                let test = Test::Regex(pattern(
+                    &format!("^{}(?:/|$)", super::pattern::quoted(&text)),
+                    LetterCase::Significant,
+                ));
+                if let Ok(condition) = Condition::new(here, test, false) {
+                    let mut conditions = conditions.clone();
+                    conditions.insert(0, condition);
+                    let action = Action::Rewrite {
+                        target: target.clone(),
+                        query: written.query.clone(),
+                        then: Then::Table(to.end),
+                    };
+                    self.push(table, ready.source.clone(), &conditions, action, &rule.span);
+                }
+            }
+            let action = Action::Rewrite { target, query: written.query, then: Then::Table(then) };
+            self.push(table, ready.source.clone(), &conditions, action, &rule.span);
+        }
+        Ok(approximates)
+    }
+
+    /// `E=name:value`, before whatever else the rule does.
+    fn environment(
+        &mut self,
+        rule: &RewriteRule,
+        ready: &steps::Ready,
+        table: TableId,
+        around: &Around<'_>,
+        is_changed: bool,
+    ) -> Result<(), Unplaced> {
+        for (name, value) in &rule.flags.env {
+            let Some(slot) = around.names.known(name) else { continue };
+            let uses_it = |text: &str| text.contains(&format!("ENV:{name}}}"));
+            let others = rule.flags.env.len() > 1 || steps::substitutes(rule);
+            if others && (rule.conds.iter().any(|cond| uses_it(&cond.test)) || uses_it(&rule.substitution)) {
+                return Err("it sets a variable that it also asks for".into());
+            }
+            let text = steps::kept(value.as_deref().unwrap_or_default(), ready, around, is_changed)?;
+            let action = Action::Set { slot, text: Target::of_pieces(text), then: Then::Next };
+            self.push(table, ready.source.clone(), &ready.conditions, action, &rule.span);
+        }
+        Ok(())
+    }
+
+    // mod_alias
+
+    fn alias(&mut self, table: TableId, alias: &Alias, place: Option<&Place>, facts: &Facts<'_>) {
+        let verdict = self.alias_rule(table, alias, place, facts);
+        self.say(&alias.span, &alias.text, verdict);
+    }
+
+    fn alias_rule(
+        &mut self,
+        table: TableId,
+        alias: &Alias,
+        place: Option<&Place>,
+        facts: &Facts<'_>,
+    ) -> Result<Option<&'static str>, Unplaced> {
+        let mut approximates = None;
+        let section = match (&alias.source, place) {
+            (AliasSource::Section, Some(Place::Path(path))) => AliasSource::Prefix(path.clone()),
+            (AliasSource::Section, Some(Place::Pattern(text))) => AliasSource::Pattern(text.clone()),
+            (AliasSource::Section, None) => return Err("outside of a location a path is missing".into()),
+            (other, _) => other.clone(),
+        };
+        let in_section = alias.source == AliasSource::Section;
+        let source = match &section {
+            AliasSource::Prefix(path) if !path.starts_with('/') => {
+                return Ok(Some("its path begins without a slash: it fits nothing, here as there"));
+            }
+            AliasSource::Prefix(path) if path.ends_with('/') && !in_section => {
+                PathPattern::BytePrefix { prefix: path.clone().into_bytes().into(), is_final: false }
+            }
+            AliasSource::Prefix(path) => PathPattern::Prefix(path.trim_end_matches('/').to_owned().into_bytes().into()),
+            AliasSource::Pattern(text) => {
+                let whole = alias.target.as_deref().is_some_and(|target| target.contains("$0"));
+                match whole {
+                    true => PathPattern::Regex(pattern(&format!("({text})"), LetterCase::Significant)),
+                    false => shape(text).path(text, LetterCase::Significant),
+                }
+            }
+            AliasSource::Section => return Err("outside of a location a path is missing".into()),
+        };
+        if let PathPattern::Regex(pattern) = &source {
+            pattern.group_names().map_err(|error| format!("its pattern cannot be read here: {}", error.what))?;
+        }
+        let Some(target) = &alias.target else {
+            let status = ReplyStatus::from_number(alias.status).ok_or("a status that no reply of ours has")?;
+            self.push(table, Source::of_path(source), &[], Action::Reply { status, retry_after: None }, &alias.span);
+            return Ok(None);
+        };
+        let status =
+            RedirectStatus::from_number(alias.status).ok_or("a status with which no client follows a Location")?;
+        let mut parts: Vec<Known> = match (&section, in_section) {
+            (AliasSource::Pattern(text), false) => {
+                let groups = groups_of(text, target);
+                alias_tokens(target)
+                    .into_iter()
+                    .flat_map(|token| match token {
+                        Token::Text(text) => vec![Known::Text(text)],
+                        Token::Group(number) => groups(number),
+                        _ => Vec::new(),
+                    })
+                    .collect()
+            }
+            (AliasSource::Pattern(text), true) => located(target, text)?,
+            (AliasSource::Prefix(_), true) if target.contains("%{") => {
+                return Err("an expression in the target of a location".into());
+            }
+            (AliasSource::Prefix(path), false) if path.ends_with('/') => {
+                vec![Known::Text(target.clone()), Known::Insert(What::Capture(0))]
+            }
+            (AliasSource::Prefix(_), false) => vec![Known::Text(target.clone()), Known::Insert(What::Tail(0))],
+            _ => vec![Known::Text(target.clone())],
+        };
+        if matches!(parts.first(), Some(Known::Text(text)) if text.starts_with('/')) {
+            let names = Names::default();
+            let around = Around {
+                folder: None,
+                base: None,
+                root: None,
+                name: facts.server.name.as_ref().map(|(name, port)| (name.as_str(), *port)),
+                is_canonical: facts.server.is_canonical,
+                names: &names,
+                disk: facts.disk,
+                maps: &self.site.maps,
+            };
+            steps::prepend_server(&mut parts, &around);
+        } else if expand::scheme_of(&parts).is_none() {
+            return Err("its target is neither a path nor a URL that we send anyone to".into());
+        }
+        let escaping =
+            if matches!(section, AliasSource::Pattern(_)) && !in_section { Escaping::Path } else { Escaping::None };
+        let placed = expand::place(&parts, escaping, false)?;
+        if escaping == Escaping::Path && placed.inserts_in_query {
+            approximates = Some("what a capture brings into a query is escaped here, and is not there");
+        }
+        let action = Action::Redirect {
+            status: StatusByMethod::always(status),
+            target: Target::of_pieces(placed.pieces),
+            query: QueryPolicy::Replace,
+        };
+        self.push(table, Source::of_path(source), &[], action, &alias.span);
+        Ok(approximates)
+    }
+}
+
+/// What is known of a server while its rules are made.
+struct Facts<'f> {
+    server: &'f Server,
+    root: Option<&'f str>,
+    disk: &'f Disk,
+}
+
+/// Where a list may end.
+#[derive(Clone, Copy)]
+struct Exits {
+    /// Nothing was changed.
+    end: TableId,
+    /// The path was.
+    changed: TableId,
+    /// It was, and mod_rewrite is through with it.
+    for_good: TableId,
+}
+
+/// A folder with what holds in it.
+struct Folder<'s> {
+    path: &'s str,
+    scope: Option<&'s Scope>,
+    effective: Effective,
+    rewrites: bool,
+    sets: Vec<&'s SetEnv>,
+    aliases: Vec<&'s Alias>,
+}
+
+/// The folders of a server, each with what it inherits.
+fn merged_folders<'s>(server: &'s Server, main: Option<&'s Server>) -> BTreeMap<&'s str, Folder<'s>> {
+    let mut out: BTreeMap<&'s str, Folder<'s>> = BTreeMap::new();
+    let all = main.iter().flat_map(|main| &main.folders).filter(|(path, _)| !server.folders.contains_key(*path));
+    let mut scopes: Vec<(&'s String, &'s Scope)> = all.chain(&server.folders).collect();
+    scopes.sort_by_key(|(path, _)| path.len());
+    for (path, scope) in scopes {
+        let mut parents: Vec<&Folder<'_>> = ancestors(path).filter_map(|parent| out.get(parent)).collect();
+        parents.sort_by_key(|folder| folder.path.len());
+        let above = parents.iter().rev().find(|folder| folder.rewrites).map(|folder| &folder.effective);
+        let sets = parents.iter().rev().next().map(|folder| folder.sets.clone()).unwrap_or_default();
+        let sets = sets.into_iter().chain(&scope.sets).collect();
+        let effective = scope.rewriting.below(above);
+        let folder = Folder {
+            path,
+            scope: Some(scope),
+            rewrites: scope.rewriting.is_there,
+            effective,
+            sets,
+            aliases: scope.aliases.iter().collect(),
+        };
+        out.insert(path, folder);
+    }
+    out
+}
+
+/// The folders above a folder, its own not among them.
+fn ancestors(path: &str) -> impl Iterator<Item = &str> {
+    path.char_indices()
+        .filter(|(_, c)| *c == '/')
+        .map(|(at, _)| &path[..=at])
+        .filter(move |above| above.len() < path.len())
+}
+
+fn below(path: &str) -> Source<'static> {
+    let bytes = path.trim_end_matches('/').as_bytes().to_vec();
+    Source::of_path(PathPattern::Prefix(bytes.into()))
+}
+
+/// Whether a name fits one with `*` and `?`.
+fn fits(glob: &str, name: &str) -> bool {
+    let (glob, name) = (glob.as_bytes(), name.as_bytes());
+    let (mut g, mut n) = (0, 0);
+    let mut star = None;
+    while n < name.len() {
+        match glob.get(g) {
+            Some(b'*') => {
+                star = Some((g, n));
+                g += 1;
+            }
+            Some(&b) if b == b'?' || b == name[n] => {
+                g += 1;
+                n += 1;
+            }
+            _ => match star {
+                Some((at, taken)) => {
+                    star = Some((at, taken + 1));
+                    g = at + 1;
+                    n = taken + 1;
+                }
+                None => return false,
+            },
+        }
+    }
+    glob[g..].iter().all(|b| *b == b'*')
+}
+
+/// The files and folders of a document root, where it is known.
+fn disk(server: &Server, reading: &Reading<'_>) -> Disk {
+    let asks = |scope: &Scope| {
+        scope
+            .rewriting
+            .rules
+            .iter()
+            .flat_map(|rule| &rule.conds)
+            .any(|cond| cond.pattern.starts_with('-') && cond.pattern.len() == 2)
+    };
+    if !asks(&server.own) && !server.folders.values().any(asks) {
+        return Disk::default();
+    }
+    let root = server.root.as_ref().map(std::path::PathBuf::from);
+    let Some(root) = reading.document_root(root.as_deref()) else { return Disk::default() };
+    let Some(tree) = reading.tree(&root) else { return Disk::default() };
+    let of_kind = |wanted| {
+        tree.iter()
+            .filter(move |(_, kind)| *kind == wanted)
+            .map(|(path, _)| format!("/{}", path.display()))
+            .collect::<Vec<_>>()
+    };
+    let folders: Vec<String> = of_kind(crate::files::EntryKind::Folder);
+    let with_slash = folders.iter().map(|path| format!("{path}/")).chain(["/".to_owned()]).collect::<Vec<_>>();
+    Disk {
+        files: Some(of_kind(crate::files::EntryKind::File)),
+        folders: Some(folders.into_iter().chain(with_slash).collect()),
+    }
+}
+
+/// Where the segments of a list begin.
+fn bounds(rules: &[Rc<RewriteRule>]) -> Vec<usize> {
+    let mut bounds = BTreeSet::from([0]);
+    let mut row: Option<&'static Dialect> = None;
+    for (at, rule) in rules.iter().enumerate() {
+        if steps::substitutes(rule) {
+            let own = steps::dialect(rule);
+            if row.is_some_and(|row| row != own) {
+                bounds.insert(at);
+            }
+            row = Some(own);
+        }
+        let inside = steps::substitutes(rule) && rule.flags.redirect.is_none();
+        if inside || rule.flags.chain {
+            bounds.insert(at + 1);
+        }
+        if rule.flags.skip > 0 {
+            bounds.insert(at + 1 + rule.flags.skip as usize);
+        }
+        if rule.flags.chain {
+            bounds.insert(chain_end(rules, at));
+        }
+    }
+    bounds.into_iter().filter(|bound| *bound < rules.len() || *bound == 0).collect()
+}
+
+/// The rule behind the chain that a rule belongs to.
+fn chain_end(rules: &[Rc<RewriteRule>], at: usize) -> usize {
+    let tied = rules[at..].iter().take_while(|rule| rule.flags.chain).count();
+    (at + tied + 1).min(rules.len())
+}
+
+/// The segments that can be reached, in each state, in their order.
+fn reached(plan: &Plan<'_>) -> Vec<(usize, State)> {
+    let segments = plan.bounds.len();
+    let mut out: BTreeSet<(usize, State)> = (0..segments).map(|segment| (segment, State::Same)).collect();
+    for segment in 0..segments {
+        let states: Vec<State> = [State::Same, State::Absolute, State::Relative]
+            .into_iter()
+            .filter(|state| out.contains(&(segment, *state)))
+            .collect();
+        for _ in states {
+            for at in plan.rules_of(segment) {
+                let rule = &plan.rules[at];
+                let flags = &rule.flags;
+                if !steps::substitutes(rule) || flags.redirect.is_some() {
+                    continue;
+                }
+                let is_relative = plan.folder.is_some() && !rule.substitution.starts_with(['/', '%']);
+                let new = if is_relative { State::Relative } else { State::Absolute };
+                let from = if flags.again { 0 } else { plan.segment_of(at + 1 + flags.skip as usize) };
+                if flags.again || at + 1 < plan.rules.len() && !(flags.last || flags.end || flags.passes_on) {
+                    // From there on, all of it.
+                    out.extend((from..segments).map(|segment| (segment, new)));
+                    if rule.substitution.starts_with('%') && plan.folder.is_some() {
+                        out.extend((from..segments).map(|segment| (segment, State::Relative)));
+                    }
+                }
+            }
+        }
+    }
+    out.into_iter().collect()
+}
+
+/// The variables that the rules ask for, with the values that they are given.
+fn names(rules: &[Rc<RewriteRule>], sets: &[&SetEnv]) -> Names {
+    let mut names = Names::default();
+    let mut asked = BTreeSet::new();
+    for rule in rules {
+        let texts = std::iter::once(&rule.substitution)
+            .chain(rule.conds.iter().map(|cond| &cond.test))
+            .chain(rule.flags.env.iter().filter_map(|(_, value)| value.as_ref()));
+        for text in texts {
+            for token in tokens(text) {
+                if let Token::Variable(name) = token
+                    && name.get(..4).is_some_and(|head| head.eq_ignore_ascii_case("ENV:"))
+                {
+                    asked.insert(name[4..].to_owned());
+                }
+            }
+        }
+    }
+    let wanted = |name: &str| asked.contains(name) || asked.contains(&format!("REDIRECT_{name}"));
+    for set in sets {
+        for (name, value) in set.pairs.iter().filter(|(name, _)| wanted(name)) {
+            names.note(name, &alias_tokens(value.as_deref().unwrap_or_default()));
+        }
+        // A variable may be looked at by the next.
+        if sets.iter().any(|other| other.pairs.iter().any(|(name, _)| *name == set.attribute)) {
+            names.note(&set.attribute, &[]);
+            for other in sets.iter().filter(|other| other.pairs.iter().any(|(name, _)| *name == set.attribute)) {
+                for (name, value) in &other.pairs {
+                    names.note(name, &alias_tokens(value.as_deref().unwrap_or_default()));
+                }
+            }
+        }
+    }
+    for rule in rules {
+        for (name, value) in rule.flags.env.iter().filter(|(name, _)| wanted(name)) {
+            names.note(name, &tokens(value.as_deref().unwrap_or_default()));
+        }
+    }
+    for name in &asked {
+        match name.strip_prefix("REDIRECT_") {
+            Some("STATUS") => {
+                names.note(name, &[Token::Text("200".to_owned())]);
+            }
+            Some(rest) if names.known(rest).is_some() => names.note(name, &[Token::Group(0)]),
+            _ => {}
+        }
+    }
+    names
+}
+
+fn uses_uri(rule: &RewriteRule) -> bool {
+    let texts = std::iter::once(&rule.substitution).chain(rule.conds.iter().map(|cond| &cond.test));
+    texts.into_iter().any(|text| text.to_ascii_uppercase().contains("%{REQUEST_URI}"))
+}
+
+/// Whether a rule further down may fit the URL that a redirect without `L` left behind.
+fn may_go_on(rules: &[Rc<RewriteRule>], beginning: &str, placed: &expand::Placed) -> bool {
+    let whole = constant(&placed.pieces);
+    rules.iter().filter(|rule| rule.substitution != "-" || rule.flags.status.is_some()).any(|rule| {
+        let case = if rule.flags.nocase { LetterCase::Ignored } else { LetterCase::Significant };
+        if rule.is_negated {
+            return true;
+        }
+        match (&whole, placed.is_url) {
+            (Some(url), true) => {
+                let path = url.split(['?', '#']).next().unwrap_or_default();
+                pattern(&rule.pattern, case).finds(path.as_bytes()).unwrap_or(true)
+            }
+            _ => {
+                let beginning = if placed.is_url && !beginning.is_empty() { beginning } else { "http" };
+                shape(&rule.pattern).may_fit_behind(beginning, case)
+            }
+        }
+    })
+}
+
+/// The text of pieces that hold nothing of the request.
+fn constant(pieces: &[Piece<'_>]) -> Option<String> {
+    pieces
+        .iter()
+        .map(|piece| match &piece.what {
+            What::Literal(text) => Some(text.as_ref()),
+            _ => None,
+        })
+        .collect()
+}
+
+/// How the groups of a `RedirectMatch` are taken.
+fn groups_of(text: &str, target: &str) -> impl Fn(u8) -> Vec<Known> + use<> {
+    let whole = target.contains("$0");
+    let found = shape(text);
+    let count = if text.contains('(') {
+        pattern(text, LetterCase::Significant).group_names().map_or(0, |names| names.len()) as u8
+    } else {
+        0
+    };
+    let plain = !whole && !matches!(found, super::pattern::Shape::Other(_));
+    move |number| match (whole, number) {
+        (true, number) if number <= count => vec![Known::Insert(What::Capture(number))],
+        (false, 1) if plain && count == 1 => vec![Known::Insert(What::Capture(0))],
+        (false, number) if !plain && number > 0 && number <= count => vec![Known::Insert(What::Capture(number - 1))],
+        _ => Vec::new(),
+    }
+}
+
+/// The target of a `<LocationMatch>`: `%{env:MATCH_NAME}` is a group of its pattern.
+fn located(target: &str, text: &str) -> Result<Vec<Known>, Unplaced> {
+    let names = pattern(text, LetterCase::Significant).group_names().map_err(|error| error.what)?;
+    tokens(target)
+        .into_iter()
+        .map(|token| match token {
+            Token::Text(text) => Ok(Known::Text(text)),
+            Token::Variable(name) => {
+                let group = name.get(..10).filter(|head| head.eq_ignore_ascii_case("env:MATCH_")).map(|_| &name[10..]);
+                let at = group.and_then(|group| names.iter().position(|name| name.eq_ignore_ascii_case(group)));
+                match at {
+                    Some(at) => Ok(Known::Insert(What::Capture(at as u8))),
+                    None => Err(Cow::Borrowed("an expression in the target of a location")),
+                }
+            }
+            _ => Err(Cow::Borrowed("an expression in the target of a location")),
+        })
+        .collect()
+}

@@ -1,0 +1,844 @@
+//! From the lines of files to a [`Site`]: sections opened and closed, names defined, files included, directives put in their
+//! place. What httpd would refuse is said in its words; a `.htaccess` in a tree with such a mistake answers 500, as it does there.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use byway_core::dialect::EncodedSlash;
+
+use super::alias::{self, Kind};
+use super::lines::{Line, Lines, Word, words};
+use super::names::{self, Known};
+use super::rule::{self, Wrong, wrong};
+use super::site::{Inherits, Map, Place, Scope, Server, SetEnv, Site};
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::files::EntryKind;
+use crate::foreign::{Reading, Text};
+use crate::span::Span;
+
+/// How deep sections go; real files nest three or four.
+const DEPTH: usize = 64;
+/// How deep files include files; httpd's own limit is 128.
+const INCLUDES: usize = 32;
+
+/// What is open around a line.
+#[derive(Clone, Debug)]
+enum Frame {
+    /// It changes nothing.
+    Through,
+    /// What stands in it is not read.
+    Skipped,
+    /// What redirects in it is refused, for this reason.
+    Refused(&'static str),
+    Server(usize),
+    Folder(String),
+    Location(usize),
+}
+
+struct Open {
+    name: String,
+    frame: Frame,
+    span: Span,
+}
+
+struct Reader<'a, 'r> {
+    reading: &'a mut Reading<'r>,
+    site: Site,
+    open: Vec<Open>,
+    /// Sections that are open beyond [`DEPTH`].
+    deeper: usize,
+    defines: BTreeMap<String, String>,
+    /// The folder whose `.htaccess` is read.
+    folder: Option<String>,
+    /// Whether it is one of a tree.
+    in_tree: bool,
+    depth: usize,
+    /// Where relative includes begin.
+    base: PathBuf,
+}
+
+/// A configuration of a server.
+pub(super) fn configuration(reading: &mut Reading<'_>, path: &Path) -> Option<Site> {
+    let base = path.parent().unwrap_or(Path::new("")).to_owned();
+    let mut reader = Reader::new(reading, base, None);
+    reader.file(path, None)?;
+    reader.close_all();
+    reader.open.clear();
+    for at in 0..reader.site.servers.len() {
+        reader.tree_of(at);
+    }
+    Some(reader.site)
+}
+
+/// One file of a folder, by itself: the folder is the document root.
+pub(super) fn htaccess(reading: &mut Reading<'_>, path: &Path) -> Option<Site> {
+    let base = path.parent().unwrap_or(Path::new("")).to_owned();
+    let root = reading.document_root(None);
+    let mut reader = Reader::new(reading, base, Some("/".to_owned()));
+    reader.site.servers[0].root = root.map(|root| root.display().to_string());
+    reader.file(path, None)?;
+    reader.close_all();
+    Some(reader.site)
+}
+
+/// A document root with its tree.
+pub(super) fn folder(reading: &mut Reading<'_>, path: &Path) -> Option<Site> {
+    let root = reading.document_root(None)?;
+    let tree = reading.tree(&root);
+    let mut reader = Reader::new(reading, path.to_owned(), None);
+    reader.in_tree = true;
+    reader.site.servers[0].root = Some(root.display().to_string());
+    let Some(tree) = tree else {
+        let message = format!("{} cannot be listed, or has more than a million entries", root.display());
+        reader.reading.say(Diagnostic::error("unreadable", message));
+        return None;
+    };
+    if super::is_folder_file(Path::new(super::FOLDER_FILE)) && reader.reading.is_there(&root.join(super::FOLDER_FILE)) {
+        reader.one_of_tree(&root, Path::new(""));
+    }
+    for (below, kind) in &tree {
+        match kind {
+            EntryKind::Folder => reader.site.servers[0].known.push(format!("/{}/", below.display())),
+            EntryKind::File if super::is_folder_file(below) && below.parent() != Some(Path::new("")) => {
+                reader.one_of_tree(&root, below.parent().unwrap_or(Path::new("")));
+            }
+            EntryKind::File => {}
+        }
+    }
+    Some(reader.site)
+}
+
+impl<'a, 'r> Reader<'a, 'r> {
+    fn new(reading: &'a mut Reading<'r>, base: PathBuf, folder: Option<String>) -> Reader<'a, 'r> {
+        let defines = reading.defines().iter().cloned().collect();
+        let site = Site { servers: vec![Server::default()], maps: BTreeMap::new() };
+        Reader { reading, site, open: Vec::new(), deeper: 0, defines, folder, in_tree: false, depth: 0, base }
+    }
+
+    /// The `.htaccess` files below the document root of a server, where it lets them redirect.
+    fn tree_of(&mut self, at: usize) {
+        let main = &self.site.servers[0].folders;
+        let allows = |folders: &BTreeMap<String, Scope>| folders.values().any(|scope| scope.allows_files == Some(true));
+        let server = &self.site.servers[at];
+        if !allows(&server.folders) && !allows(main) {
+            return;
+        }
+        let Some(root) = self.reading.document_root(server.root.as_deref().map(Path::new)) else { return };
+        if !self.reading.is_there(&root) {
+            return;
+        }
+        let Some(tree) = self.reading.tree(&root) else { return };
+        self.in_tree = true;
+        self.open.push(Open { name: String::new(), frame: Frame::Server(at), span: no_span() });
+        for (below, kind) in tree {
+            match kind {
+                EntryKind::Folder => self.site.servers[at].known.push(format!("/{}/", below.display())),
+                EntryKind::File if super::is_folder_file(&below) => {
+                    let folder = below.parent().unwrap_or(Path::new("")).to_owned();
+                    self.folder = Some(url_of(&folder));
+                    self.file(&root.join(&folder).join(super::FOLDER_FILE), None);
+                    while self.open.len() > 1 {
+                        self.open.pop();
+                    }
+                }
+                EntryKind::File => {}
+            }
+        }
+        self.open.clear();
+        self.folder = None;
+        self.in_tree = false;
+    }
+
+    fn one_of_tree(&mut self, root: &Path, below: &Path) {
+        self.folder = Some(url_of(below));
+        self.file(&root.join(below).join(super::FOLDER_FILE), None);
+        self.close_all();
+        self.open.clear();
+    }
+
+    fn file(&mut self, path: &Path, from: Option<&Span>) -> Option<()> {
+        let text = self.reading.open(path, from)?;
+        self.depth += 1;
+        let lines: Lines<'_> = Lines::new(&text.bytes);
+        for line in lines {
+            self.line(&line, &text);
+        }
+        self.depth -= 1;
+        Some(())
+    }
+
+    /// Says what httpd would say of sections that are still open.
+    fn close_all(&mut self) {
+        while let Some(open) = self.open.pop() {
+            if !matches!(open.name.as_str(), "ifmodule" | "ifdefine" | "ifversion") {
+                let what = format!("<{}> was not closed.", spelt(&open.name));
+                self.mistake(&open.span, what, Some(format!("write `</{}>` where it ends", spelt(&open.name))));
+            }
+        }
+    }
+
+    fn mistake(&mut self, span: &Span, what: String, help: Option<String>) {
+        let severity = if self.in_tree { Severity::Warning } else { Severity::Error };
+        self.reading.say_often(span, severity, "apache-syntax", || (what, help));
+        if self.in_tree {
+            let span = span.clone();
+            self.scope().broken.get_or_insert(span);
+        }
+    }
+
+    fn line(&mut self, line: &Line<'_>, text: &Text) {
+        let span = text.span(line.whole());
+        if line.is_odd {
+            let what = "a line with bytes that are not UTF-8: they are taken for Latin-1".to_owned();
+            self.reading.say_often(&span, Severity::Warning, "not-utf8", || (what, None));
+        }
+        if line.is_cut {
+            return self.mistake(&span, "a line of more than 1 MiB".to_owned(), None);
+        }
+        let end = line.text.find(|c: char| c.is_ascii_whitespace()).unwrap_or(line.text.len());
+        let first = &line.text[..end];
+        if let Some(name) = first.strip_prefix("</") {
+            return self.close(name.trim_end_matches('>'), &span);
+        }
+        let skipped = self.open.iter().any(|open| matches!(open.frame, Frame::Skipped));
+        if let Some(name) = first.strip_prefix('<') {
+            return self.section(name, line, end, text, skipped);
+        }
+        if skipped || self.deeper > 0 {
+            return;
+        }
+        let resolved = self.resolved(&line.text);
+        let result = self.directive(&resolved, end, line, text, &span);
+        if let Err(Wrong { at, what, help }) = result {
+            // Where names were put in, only the line as a whole has a place.
+            let place = if resolved == line.text { text.span(line.place(at)) } else { span };
+            self.mistake(&place, what, help);
+        }
+    }
+
+    /// `${NAME}` replaced, where it is defined; the environment is never asked.
+    fn resolved(&self, text: &str) -> String {
+        if !text.contains("${") {
+            return text.to_owned();
+        }
+        let mut out = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(at) = rest.find("${") {
+            let Some(end) = rest[at..].find('}') else { break };
+            let name = &rest[at + 2..at + end];
+            out.push_str(&rest[..at]);
+            match self.defines.get(name) {
+                Some(value) => out.push_str(value),
+                None => out.push_str(&rest[at..=at + end]),
+            }
+            rest = &rest[at + end + 1..];
+            if out.len() > super::lines::LINE_LIMIT {
+                break;
+            }
+        }
+        out.push_str(rest);
+        out
+    }
+
+    fn close(&mut self, name: &str, span: &Span) {
+        if self.deeper > 0 {
+            self.deeper -= 1;
+            return;
+        }
+        let lower = name.to_ascii_lowercase();
+        match self.open.pop() {
+            Some(open) if open.name == lower => {}
+            Some(open) => {
+                let what = format!("Expected </{}> but saw </{name}>", spelt(&open.name));
+                self.mistake(span, what, None);
+            }
+            None => {
+                let what = format!("</{name}> without matching <{name}> section");
+                self.mistake(span, what, None);
+            }
+        }
+    }
+
+    fn section(&mut self, name: &str, line: &Line<'_>, end: usize, text: &Text, skipped: bool) {
+        let span = text.span(line.whole());
+        let (name, empty) = match name.strip_suffix('>') {
+            Some(name) => (name, true),
+            None => (name, false),
+        };
+        let lower = name.to_ascii_lowercase();
+        if self.open.len() >= DEPTH {
+            if self.deeper == 0 {
+                let what = format!("sections nest deeper than {DEPTH}");
+                self.mistake(&span, what, None);
+            }
+            self.deeper += 1;
+            return;
+        }
+        let resolved = self.resolved(&line.text);
+        let frame = if skipped {
+            Frame::Skipped
+        } else if !empty && !resolved.trim_end().ends_with('>') {
+            self.mistake(&span, format!("<{name}> directive missing closing '>'"), None);
+            Frame::Skipped
+        } else {
+            let inside = if empty { "" } else { resolved[end.min(resolved.len())..].trim_end().trim_end_matches('>') };
+            self.frame(&lower, name, inside, &span)
+        };
+        self.open.push(Open { name: lower, frame, span });
+    }
+
+    fn frame(&mut self, lower: &str, name: &str, inside: &str, span: &Span) -> Frame {
+        let arguments: Vec<String> = words(inside, 0).into_iter().map(|word| word.text).collect();
+        let first = arguments.first().cloned().unwrap_or_default();
+        let tells = |is_true: bool| if is_true { Frame::Through } else { Frame::Skipped };
+        match lower {
+            "ifmodule" => {
+                let (negated, module) = first.strip_prefix('!').map_or((false, first.as_str()), |rest| (true, rest));
+                tells(is_loaded(module) != negated)
+            }
+            "ifdefine" => {
+                let (negated, key) = first.strip_prefix('!').map_or((false, first.as_str()), |rest| (true, rest));
+                tells(self.defines.contains_key(key) != negated)
+            }
+            "ifversion" => {
+                let (operator, version) = match arguments.as_slice() {
+                    [version] => ("=", version.as_str()),
+                    [operator, version, ..] => (operator.as_str(), version.as_str()),
+                    [] => ("=", ""),
+                };
+                tells(version_fits(operator, version))
+            }
+            "iffile" | "ifsection" | "ifdirective" => {
+                Frame::Refused("whether a section counts is asked of the server's disk")
+            }
+            "virtualhost" => {
+                if arguments.is_empty() {
+                    self.mistake(span, "<VirtualHost> directive requires additional arguments".to_owned(), None);
+                }
+                let ports = arguments.iter().filter_map(|address| address.rsplit_once(':')?.1.parse().ok()).collect();
+                self.site.servers.push(Server { ports, ..Server::default() });
+                Frame::Server(self.site.servers.len() - 1)
+            }
+            "directory" => match first.as_str() {
+                "~" => Frame::Refused("a folder given by a pattern"),
+                path if path.contains(['*', '?', '[']) => Frame::Refused("a folder given by a pattern"),
+                path => self.directory(path),
+            },
+            "directorymatch" => Frame::Refused("a folder given by a pattern"),
+            "location" => match (first.as_str(), arguments.get(1)) {
+                ("~", Some(pattern)) => self.location(Place::Pattern(pattern.clone())),
+                (path, _) if path.contains(['*', '?', '[']) => Frame::Refused("a location with `*` in it"),
+                (path, _) => self.location(Place::Path(path.to_owned())),
+            },
+            "locationmatch" => self.location(Place::Pattern(first)),
+            "files" | "filesmatch" => Frame::Refused("what holds for some files only"),
+            "if" | "elseif" | "else" => Frame::Refused("what holds where an expression is true"),
+            "limit" | "limitexcept" => Frame::Refused("what holds for some methods only"),
+            "macro" => {
+                self.reading.beyond(span, &format!("<{name}{inside}>"));
+                Frame::Skipped
+            }
+            "proxy" | "proxymatch" => {
+                self.reading.beyond(span, &format!("<{name}{inside}>"));
+                Frame::Skipped
+            }
+            "requireall" | "requireany" | "requirenone" | "authnprovideralias" | "authzprovideralias" => Frame::Skipped,
+            _ => {
+                let what = format!(
+                    "Invalid command '<{name}', perhaps misspelled or defined by a module not included in the server configuration"
+                );
+                self.invalid(span, what, &format!("<{name}>"));
+                Frame::Skipped
+            }
+        }
+    }
+
+    fn directory(&mut self, path: &str) -> Frame {
+        let root = self.server().root.clone();
+        let Some(root) = root else {
+            return if path == "/" {
+                Frame::Folder("/".to_owned())
+            } else {
+                Frame::Refused("a folder, and no DocumentRoot before it says where it is")
+            };
+        };
+        let root = root.trim_end_matches('/');
+        let path = path.trim_end_matches('/');
+        match path.strip_prefix(root) {
+            Some("") => Frame::Folder("/".to_owned()),
+            Some(below) if below.starts_with('/') => Frame::Folder(format!("{below}/")),
+            // What holds above the document root holds in all of it.
+            None if root.starts_with(&format!("{path}/")) => Frame::Folder("/".to_owned()),
+            _ => Frame::Refused("a folder that is not below the document root"),
+        }
+    }
+
+    fn location(&mut self, place: Place) -> Frame {
+        let server = self.server();
+        server.locations.push((place, Scope::default()));
+        Frame::Location(server.locations.len() - 1)
+    }
+
+    fn server(&mut self) -> &mut Server {
+        let at = self.open.iter().rev().find_map(|open| match open.frame {
+            Frame::Server(at) => Some(at),
+            _ => None,
+        });
+        &mut self.site.servers[at.unwrap_or(0)]
+    }
+
+    /// The place that a directive here is for.
+    fn scope(&mut self) -> &mut Scope {
+        let innermost = self.open.iter().rev().find_map(|open| match &open.frame {
+            Frame::Folder(_) | Frame::Location(_) | Frame::Server(_) => Some(open.frame.clone()),
+            _ => None,
+        });
+        let folder = self.folder.clone();
+        let server = self.server();
+        match (innermost, folder) {
+            (Some(Frame::Folder(path)), _) => server.folders.entry(path).or_default(),
+            (Some(Frame::Location(at)), _) => &mut server.locations[at].1,
+            (_, Some(path)) => server.folders.entry(path).or_default(),
+            _ => &mut server.own,
+        }
+    }
+
+    fn in_location(&self) -> bool {
+        self.open.iter().rev().any(|open| matches!(open.frame, Frame::Location(_)))
+    }
+
+    /// Whether rules here see the path below a folder.
+    fn in_folder(&self) -> bool {
+        self.folder.is_some() || self.open.iter().any(|open| matches!(open.frame, Frame::Folder(_)))
+    }
+
+    fn refusal(&self) -> Option<&'static str> {
+        self.open.iter().rev().find_map(|open| match open.frame {
+            Frame::Refused(why) => Some(why),
+            _ => None,
+        })
+    }
+
+    /// What httpd does not know: there it is an error that stops everything, here it is passed over.
+    fn invalid(&mut self, span: &Span, what: String, directive: &str) {
+        match self.in_tree {
+            true => self.mistake(span, what, Some("httpd answers everything below this folder with 500".to_owned())),
+            false => self.reading.unknown(span, directive),
+        }
+    }
+
+    fn directive(
+        &mut self,
+        resolved: &str,
+        end: usize,
+        line: &Line<'_>,
+        text: &Text,
+        span: &Span,
+    ) -> Result<(), Wrong> {
+        let name = &resolved[..end.min(resolved.len())];
+        let lower = name.to_ascii_lowercase();
+        let taken = || words(resolved, end);
+        match lower.as_str() {
+            "redirect" => self.alias(Kind::Redirect, resolved, &taken(), span),
+            "redirectpermanent" => self.alias(Kind::Permanent, resolved, &taken(), span),
+            "redirecttemp" => self.alias(Kind::Temp, resolved, &taken(), span),
+            "redirectmatch" => self.alias(Kind::Match, resolved, &taken(), span),
+            _ if lower.starts_with("rewrite")
+                && !matches!(lower.as_str(), "rewritelog" | "rewriteloglevel" | "rewritelock") =>
+            {
+                self.rewriting(&lower, name, resolved, end, span)
+            }
+            "servername" => {
+                let words = taken();
+                let text = words.first().map(|word| word.text.clone()).unwrap_or_default();
+                let text = text.split_once("://").map_or(text.clone(), |(_, rest)| rest.to_owned());
+                let (host, port) = match text.rsplit_once(':') {
+                    Some((host, port)) => (host.to_owned(), port.parse().ok()),
+                    None => (text, None),
+                };
+                self.server().name = Some((host.to_ascii_lowercase(), port));
+                Ok(())
+            }
+            "serveralias" => {
+                let aliases = taken().into_iter().map(|word| word.text.to_ascii_lowercase());
+                self.server().aliases.extend(aliases);
+                Ok(())
+            }
+            "documentroot" => {
+                let root = taken().first().map(|word| word.text.clone());
+                self.server().root = root;
+                Ok(())
+            }
+            "usecanonicalname" => {
+                let is_on = taken().first().is_some_and(|word| word.text.eq_ignore_ascii_case("on"));
+                self.server().is_canonical = is_on;
+                Ok(())
+            }
+            "sslengine" => {
+                let is_on = taken().first().is_some_and(|word| word.text.eq_ignore_ascii_case("on"));
+                self.server().is_tls = is_on;
+                Ok(())
+            }
+            "allowencodedslashes" => {
+                let words = taken();
+                let slashes = match words.first().map(|word| word.text.to_ascii_lowercase()).as_deref() {
+                    Some("on") => EncodedSlash::Decoded,
+                    Some("off") => EncodedSlash::NotFound,
+                    Some("nodecode") => EncodedSlash::Kept,
+                    _ => return wrong(end..resolved.len(), "AllowEncodedSlashes must be On, Off, or NoDecode", None),
+                };
+                self.server().slashes = Some(slashes);
+                Ok(())
+            }
+            "mergeslashes" | "regexdefaultoptions" => {
+                self.reading.refused(span, resolved, "it changes what all patterns see, and is not read");
+                Ok(())
+            }
+            "directoryslash" => {
+                let words = taken();
+                let is_on = on_off(&words, "DirectorySlash", end..resolved.len())?;
+                self.scope().directory_slash = Some(is_on);
+                Ok(())
+            }
+            "allowoverride" => {
+                let allows =
+                    taken().iter().any(|word| ["all", "fileinfo"].contains(&word.text.to_ascii_lowercase().as_str()));
+                self.scope().allows_files = Some(allows);
+                Ok(())
+            }
+            "errordocument" => self.error_document(&taken(), resolved, end, span),
+            "setenvif" | "setenvifnocase" | "browsermatch" | "browsermatchnocase" => {
+                self.set_env_if(&lower, name, &taken(), span, end..resolved.len())
+            }
+            "setenvifexpr" => {
+                self.reading.beyond(span, resolved);
+                Ok(())
+            }
+            "define" => {
+                let words = taken();
+                if let Some(key) = words.first() {
+                    let value = words.get(1).map(|word| word.text.clone()).unwrap_or_default();
+                    self.defines.insert(key.text.clone(), value);
+                }
+                Ok(())
+            }
+            "include" | "includeoptional" => {
+                let words = taken();
+                self.include(&words, lower == "include", text, line, span);
+                Ok(())
+            }
+            "use" => {
+                self.reading.refused(span, resolved, "macros are not expanded");
+                Ok(())
+            }
+            _ => {
+                match names::known(&lower) {
+                    Known::Passive => {}
+                    Known::Beyond => self.reading.beyond(span, resolved),
+                    Known::Not => {
+                        let what = format!(
+                            "Invalid command '{name}', perhaps misspelled or defined by a module not included in the server configuration"
+                        );
+                        self.invalid(span, what, name);
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn alias(&mut self, kind: Kind, line: &str, words: &[Word], span: &Span) -> Result<(), Wrong> {
+        let found = alias::read(kind, line, words, span.clone(), self.in_location())?;
+        match self.refusal() {
+            Some(why) => self.reading.refused(span, line, why),
+            None => self.scope().aliases.push(found),
+        }
+        Ok(())
+    }
+
+    fn rewriting(&mut self, lower: &str, name: &str, line: &str, end: usize, span: &Span) -> Result<(), Wrong> {
+        let all = end..line.len();
+        let words = || words(line, end);
+        let refused = self.refusal().or(self.in_location().then_some("mod_rewrite in a location sees file paths"));
+        if lower != "rewritemap" && refused.is_none() {
+            self.scope().rewriting.is_there = true;
+        }
+        match lower {
+            "rewriteengine" => {
+                let is_on = on_off(&words(), "RewriteEngine", all)?;
+                if refused.is_none() {
+                    self.scope().rewriting.engine = Some(is_on);
+                }
+            }
+            "rewritebase" => {
+                let words = words();
+                if !self.in_folder() {
+                    return wrong(
+                        all,
+                        "RewriteBase: only valid in per-directory config files",
+                        Some("leave it out: here patterns and targets are whole paths"),
+                    );
+                }
+                let Some(base) = words.first().filter(|_| words.len() == 1) else {
+                    return wrong(
+                        all,
+                        "RewriteBase takes one argument, the base URL of the per-directory context",
+                        None,
+                    );
+                };
+                if !base.text.starts_with('/') {
+                    let help = format!("write `/{}`", base.text);
+                    return wrong(base.at.clone(), "RewriteBase: argument is not a valid URL", Some(&help));
+                }
+                let base = format!("{}/", base.text.trim_end_matches('/'));
+                if refused.is_none() {
+                    self.scope().rewriting.base = Some(base);
+                }
+            }
+            "rewriteoptions" => {
+                for word in words() {
+                    let inherits = match word.text.to_ascii_lowercase().as_str() {
+                        "inherit" => Some(Inherits::After),
+                        "inheritbefore" => Some(Inherits::Before),
+                        option
+                            if ["inheritdown", "inheritdownbefore", "ignoreinherit", "mergebase"].contains(&option) =>
+                        {
+                            self.reading.refused(span, line, "inheritance from above to below is not read");
+                            None
+                        }
+                        option
+                            if option.starts_with("maxredirects=")
+                                || [
+                                    "allownoslash",
+                                    "allowanyuri",
+                                    "ignorecontextinfo",
+                                    "legacyprefixdocroot",
+                                    "longurloptimization",
+                                    "unsafeprefixstat",
+                                ]
+                                .contains(&option) =>
+                        {
+                            None
+                        }
+                        _ => {
+                            let what = format!("RewriteOptions: unknown option '{}'", word.text);
+                            return wrong(word.at, what, None);
+                        }
+                    };
+                    if inherits.is_some() && refused.is_none() {
+                        self.scope().rewriting.inherits = inherits;
+                    }
+                }
+            }
+            "rewritecond" => {
+                let cond = rule::read_cond(line, end)?;
+                if refused.is_none() {
+                    self.scope().rewriting.waiting.push(cond);
+                }
+            }
+            "rewriterule" => {
+                if let Some(why) = refused {
+                    rule::read_rule(line, end, span.clone(), Vec::new())?;
+                    self.reading.refused(span, line, why);
+                    return Ok(());
+                }
+                let conds = std::mem::take(&mut self.scope().rewriting.waiting);
+                let rule = rule::read_rule(line, end, span.clone(), conds)?;
+                self.scope().rewriting.rules.push(std::rc::Rc::new(rule));
+            }
+            "rewritemap" => return self.map(&words(), line, all, span),
+            _ => {
+                let what = format!(
+                    "Invalid command '{name}', perhaps misspelled or defined by a module not included in the server configuration"
+                );
+                self.invalid(span, what, name);
+            }
+        }
+        Ok(())
+    }
+
+    fn map(&mut self, words: &[Word], line: &str, all: std::ops::Range<usize>, span: &Span) -> Result<(), Wrong> {
+        let [name, from, ..] = words else {
+            let what = "RewriteMap takes two or three arguments, a mapname and a filename and options";
+            return wrong(all, what, None);
+        };
+        let why = match from.text.split_once(':') {
+            Some(("txt", _)) => "a map of texts is not looked up",
+            Some(("int", "tolower" | "toupper" | "escape" | "unescape")) => {
+                "a map that changes the text of the request"
+            }
+            Some(("int", other)) => {
+                return wrong(from.at.clone(), format!("RewriteMap: internal map not found:{other}"), None);
+            }
+            Some(("prg", _)) => "a map that runs a program",
+            Some(("rnd", _)) => "a map that draws",
+            Some(("dbm" | "dbd" | "fastdbd", _)) => "a map that asks a database",
+            _ => {
+                let what = format!("RewriteMap: file for map {} not found:{}", name.text, from.text);
+                return wrong(from.at.clone(), what, None);
+            }
+        };
+        self.reading.refused(span, line, why);
+        self.site.maps.insert(name.text.clone(), Map(why));
+        Ok(())
+    }
+
+    fn error_document(&mut self, words: &[Word], line: &str, end: usize, span: &Span) -> Result<(), Wrong> {
+        let [status, target, ..] = words else {
+            return wrong(end..line.len(), "ErrorDocument takes two arguments, Change responses for HTTP errors", None);
+        };
+        let number: u16 = status.text.parse().unwrap_or(0);
+        if !(400..=599).contains(&number) || !rule::is_known(number) {
+            return wrong(status.at.clone(), format!("Unsupported HTTP response code {}", status.text), None);
+        }
+        if alias::is_url(&target.text) {
+            let entry = (target.text.clone(), span.clone());
+            self.scope().errors.insert(number, entry);
+        } else {
+            self.reading.beyond(span, line);
+        }
+        Ok(())
+    }
+
+    fn set_env_if(
+        &mut self,
+        lower: &str,
+        name: &str,
+        words: &[Word],
+        span: &Span,
+        all: std::ops::Range<usize>,
+    ) -> Result<(), Wrong> {
+        let agent = Word { text: "User-Agent".to_owned(), at: 0..0 };
+        let words: Vec<Word> = match lower.starts_with("browser") {
+            true => std::iter::once(agent).chain(words.iter().cloned()).collect(),
+            false => words.to_vec(),
+        };
+        let [attribute, pattern, names @ ..] = words.as_slice() else {
+            return wrong(all, format!("Missing regular expression for {name}"), None);
+        };
+        if names.is_empty() {
+            return wrong(all, format!("Missing envariable expression for {name}"), None);
+        }
+        let pairs = names.iter().map(|word| match (word.text.strip_prefix('!'), word.text.split_once('=')) {
+            (Some(name), _) => (name.to_owned(), None),
+            (None, Some((name, value))) => (name.to_owned(), Some(value.to_owned())),
+            (None, None) => (word.text.clone(), Some("1".to_owned())),
+        });
+        let set = SetEnv {
+            span: span.clone(),
+            attribute: attribute.text.clone(),
+            pattern: pattern.text.clone(),
+            ignores_case: lower.ends_with("nocase"),
+            pairs: pairs.collect(),
+        };
+        if self.refusal().is_none() {
+            self.scope().sets.push(set);
+        }
+        Ok(())
+    }
+
+    fn include(&mut self, words: &[Word], must_be_there: bool, text: &Text, line: &Line<'_>, span: &Span) {
+        let Some(word) = words.first() else { return };
+        let place = text.span(line.place(word.at.clone()));
+        if self.depth >= INCLUDES {
+            let what = format!("files include files more than {INCLUDES} deep: a file may include itself");
+            return self.mistake(span, what, None);
+        }
+        let base = self.base.clone();
+        let paths = self.reading.expand(&base, &word.text, &place);
+        if paths.is_empty() && must_be_there && crate::files::is_pattern(&word.text) {
+            let what = format!("No file matches `{}`", word.text);
+            self.reading.say_often(&place, Severity::Warning, "no-match", || (what, None));
+        }
+        for path in paths {
+            if !must_be_there && !self.reading.is_there(&path) {
+                continue;
+            }
+            self.file(&path, Some(&place));
+        }
+    }
+}
+
+fn url_of(folder: &Path) -> String {
+    match folder.as_os_str().is_empty() {
+        true => "/".to_owned(),
+        false => format!("/{}/", folder.display()),
+    }
+}
+
+fn no_span() -> Span {
+    Span { file: crate::span::FileId(0), line: 0, column: 0, start: 0, end: 0 }
+}
+
+fn on_off(words: &[Word], name: &str, all: std::ops::Range<usize>) -> Result<bool, Wrong> {
+    match words.first().map(|word| word.text.to_ascii_lowercase()).as_deref() {
+        Some("on") => Ok(true),
+        Some("off") => Ok(false),
+        _ => wrong(all, format!("{name} must be On or Off"), None),
+    }
+}
+
+/// How httpd writes the name of a section.
+fn spelt(lower: &str) -> &str {
+    match lower {
+        "directory" => "Directory",
+        "virtualhost" => "VirtualHost",
+        "location" => "Location",
+        "locationmatch" => "LocationMatch",
+        "directorymatch" => "DirectoryMatch",
+        "files" => "Files",
+        "filesmatch" => "FilesMatch",
+        "ifmodule" => "IfModule",
+        "ifdefine" => "IfDefine",
+        "if" => "If",
+        "limit" => "Limit",
+        other => other,
+    }
+}
+
+/// The modules that are there: those whose directives are read, and those whose directives are passed over.
+fn is_loaded(module: &str) -> bool {
+    let name = module.trim_end_matches(".c").trim_start_matches("mod_").trim_end_matches("_module");
+    matches!(
+        name,
+        "rewrite"
+            | "alias"
+            | "dir"
+            | "setenvif"
+            | "mime"
+            | "authz_core"
+            | "headers"
+            | "env"
+            | "negotiation"
+            | "core"
+            | "so"
+            | "expires"
+            | "deflate"
+            | "autoindex"
+            | "filter"
+            | "version"
+            | "log_config"
+            | "access_compat"
+            | "ssl"
+            | "macro"
+    )
+}
+
+/// The version that is answered for.
+const VERSION: [u32; 3] = [2, 4, 71];
+
+fn version_fits(operator: &str, version: &str) -> bool {
+    let (negated, operator) = operator.strip_prefix('!').map_or((false, operator), |rest| (true, rest));
+    let mut wanted = [0; 3];
+    for (slot, part) in wanted.iter_mut().zip(version.split('.')) {
+        *slot = part.parse().unwrap_or(0);
+    }
+    let fits = match operator {
+        ">" => VERSION > wanted,
+        ">=" => VERSION >= wanted,
+        "<" => VERSION < wanted,
+        "<=" => VERSION <= wanted,
+        _ => VERSION == wanted,
+    };
+    fits != negated
+}

@@ -1,0 +1,120 @@
+//! What an Apache configuration says, before it becomes tables: servers, folders, locations, and what stands in each.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use byway_core::dialect::EncodedSlash;
+
+use super::alias::Alias;
+use super::rule::{Cond, RewriteRule, Rules};
+use crate::span::Span;
+
+/// A whole configuration.
+#[derive(Debug, Default)]
+pub(super) struct Site {
+    /// The main server, then the virtual hosts in their order.
+    pub(super) servers: Vec<Server>,
+    /// Maps by name, in small letters as written: `RewriteMap` of the server.
+    pub(super) maps: BTreeMap<String, Map>,
+}
+
+/// A server or virtual host.
+#[derive(Debug, Default)]
+pub(super) struct Server {
+    /// Ports of its addresses; none where any will do.
+    pub(super) ports: Vec<u16>,
+    pub(super) is_tls: bool,
+    /// Host and port of `ServerName`.
+    pub(super) name: Option<(String, Option<u16>)>,
+    pub(super) aliases: Vec<String>,
+    pub(super) root: Option<String>,
+    pub(super) is_canonical: bool,
+    pub(super) slashes: Option<EncodedSlash>,
+    /// What stands in the server itself.
+    pub(super) own: Scope,
+    /// Folders by their path in the URL, `/` at both ends.
+    pub(super) folders: BTreeMap<String, Scope>,
+    /// `<Location>` sections.
+    pub(super) locations: Vec<(Place, Scope)>,
+    /// Folders that are there: they get their slash.
+    pub(super) known: Vec<String>,
+}
+
+/// Where a `<Location>` is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    Path(String),
+    Pattern(String),
+}
+
+/// What stands in one place.
+#[derive(Debug, Default)]
+pub(super) struct Scope {
+    pub(super) rewriting: Rewriting,
+    pub(super) aliases: Vec<Alias>,
+    pub(super) sets: Vec<SetEnv>,
+    /// `ErrorDocument` with a URL, by status.
+    pub(super) errors: BTreeMap<u16, (String, Span)>,
+    pub(super) directory_slash: Option<bool>,
+    /// Whether `.htaccess` files below may redirect (`AllowOverride`).
+    pub(super) allows_files: Option<bool>,
+    /// Why httpd answers everything here with 500.
+    pub(super) broken: Option<Span>,
+}
+
+/// What mod_rewrite is told in one place.
+#[derive(Debug, Default)]
+pub(super) struct Rewriting {
+    /// Whether anything is.
+    pub(super) is_there: bool,
+    pub(super) engine: Option<bool>,
+    pub(super) base: Option<String>,
+    pub(super) inherits: Option<Inherits>,
+    pub(super) rules: Rules,
+    /// Conditions that wait for their rule.
+    pub(super) waiting: Vec<Cond>,
+}
+
+/// Which way the rules of the folder above go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Inherits {
+    After,
+    Before,
+}
+
+/// `SetEnvIf`.
+#[derive(Clone, Debug)]
+pub(super) struct SetEnv {
+    pub(super) span: Span,
+    pub(super) attribute: String,
+    pub(super) pattern: String,
+    pub(super) ignores_case: bool,
+    /// Names and values; no value takes the name away.
+    pub(super) pairs: Vec<(String, Option<String>)>,
+}
+
+/// A `RewriteMap`, and why it is not looked up.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Map(pub(super) &'static str);
+
+/// The rules of a folder with those it inherits, and whether they run.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Effective {
+    pub(super) rules: Vec<Rc<RewriteRule>>,
+    pub(super) is_on: bool,
+    pub(super) base: Option<String>,
+}
+
+impl Rewriting {
+    /// What holds here below a folder whose rules are those.
+    pub(super) fn below(&self, above: Option<&Effective>) -> Effective {
+        let parents = || above.map(|above| above.rules.clone()).unwrap_or_default();
+        let rules = match self.inherits {
+            None => self.rules.clone(),
+            Some(Inherits::After) => self.rules.iter().cloned().chain(parents()).collect(),
+            Some(Inherits::Before) => parents().into_iter().chain(self.rules.iter().cloned()).collect(),
+        };
+        let is_on = self.engine.unwrap_or_else(|| above.is_some_and(|above| above.is_on));
+        Effective { rules, is_on, base: self.base.clone() }
+    }
+}

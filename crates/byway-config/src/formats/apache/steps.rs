@@ -1,0 +1,506 @@
+//! One rule of mod_rewrite as rules of the core: its pattern, its conditions, and what it does in the state it is reached in.
+
+use std::collections::BTreeMap;
+
+use byway_core::condition::{Condition, Subject, Test};
+use byway_core::dialect::{APACHE_B, APACHE_B_NE, APACHE_NE, APACHE_REWRITE, Dialect, LetterCase, QueryPolicy};
+use byway_core::source::{PathPattern, Source};
+use byway_core::target::{Landing, Part, Piece, What};
+
+use super::cond::{self, Disk};
+use super::expand::{self, Escaping, Known, Placed, Token, Unplaced, tokens};
+use super::pattern::{Shape, pattern, shape};
+use super::rule::RewriteRule;
+use super::site::Map;
+
+/// The slot that keeps the path of a round's beginning.
+pub(super) const URI: u16 = 0;
+
+/// Where rules stand, and what is known there.
+#[derive(Clone, Debug)]
+pub(super) struct Around<'l> {
+    /// The folder whose part is taken off; none in a server.
+    pub(super) folder: Option<&'l str>,
+    /// `RewriteBase`.
+    pub(super) base: Option<&'l str>,
+    /// The document root, without a slash at its end.
+    pub(super) root: Option<&'l str>,
+    /// Host and port of `ServerName`.
+    pub(super) name: Option<(&'l str, Option<u16>)>,
+    pub(super) is_canonical: bool,
+    pub(super) names: &'l Names,
+    pub(super) disk: &'l Disk,
+    pub(super) maps: &'l BTreeMap<String, Map>,
+}
+
+/// Variables of the environment that the rules set.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Names {
+    slots: BTreeMap<String, u16>,
+    /// The values that a variable is given, where all are plain texts.
+    pub(super) values: BTreeMap<String, Option<Vec<String>>>,
+}
+
+impl Names {
+    pub(super) fn slot(&mut self, name: &str) -> u16 {
+        let next = self.slots.len() as u16 + 1;
+        *self.slots.entry(name.to_owned()).or_insert(next)
+    }
+
+    pub(super) fn known(&self, name: &str) -> Option<u16> {
+        self.slots.get(name).copied()
+    }
+
+    /// All, in the order of their names.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&str, u16)> {
+        self.slots.iter().map(|(name, slot)| (name.as_str(), *slot))
+    }
+
+    pub(super) fn note(&mut self, name: &str, value: &[Token]) {
+        self.slot(name);
+        let values = self.values.entry(name.to_owned()).or_insert_with(|| Some(Vec::new()));
+        match (value, values) {
+            (_, None) => {}
+            ([], Some(values)) => values.push(String::new()),
+            ([Token::Text(text)], Some(values)) => values.push(text.clone()),
+            (_, values) => *values = None,
+        }
+    }
+}
+
+/// A rule made ready: what it is for, and on what conditions.
+pub(super) struct Ready {
+    pub(super) source: Source<'static>,
+    pub(super) conditions: Vec<Condition>,
+    /// Why it is not quite what httpd does.
+    pub(super) approximates: Option<&'static str>,
+    groups: Groups,
+}
+
+/// How `$0` to `$9` are taken.
+#[derive(Clone, Debug)]
+enum Groups {
+    /// By number, the first `n` of them; shifted by one where the whole was made a group.
+    Captures { count: u8, shift: u8 },
+    /// The whole is this text and there are no others.
+    Fixed(String),
+    /// The whole is this text and the first capture of the source.
+    Begins(String, bool),
+}
+
+impl Groups {
+    fn take(&self, number: u8) -> Vec<Known> {
+        match self {
+            Groups::Captures { shift: 1, .. } if number == 0 => vec![Known::Insert(What::Capture(0))],
+            Groups::Captures { count, shift } if number > 0 && number <= *count => {
+                vec![Known::Insert(What::Capture(number - 1 + shift))]
+            }
+            Groups::Fixed(text) if number == 0 => vec![Known::Text(text.clone())],
+            Groups::Begins(text, _) if number == 0 => {
+                vec![Known::Text(text.clone()), Known::Insert(What::Capture(0))]
+            }
+            Groups::Begins(_, true) if number == 1 => vec![Known::Insert(What::Capture(0))],
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// The row that a rule lives by.
+pub(super) fn dialect(rule: &RewriteRule) -> &'static Dialect {
+    match (rule.flags.escape_captures, rule.flags.noescape) {
+        (true, true) => &APACHE_B_NE,
+        (true, false) => &APACHE_B,
+        (false, true) => &APACHE_NE,
+        (false, false) => &APACHE_REWRITE,
+    }
+}
+
+/// Whether a rule changes the path or sends away.
+pub(super) fn substitutes(rule: &RewriteRule) -> bool {
+    rule.substitution != "-" && rule.flags.status.is_none()
+}
+
+/// Makes a rule ready. `is_changed` says whether a rule before it has written the path.
+pub(super) fn ready(rule: &RewriteRule, around: &Around<'_>, is_changed: bool) -> Result<Ready, Unplaced> {
+    let case = if rule.flags.nocase { LetterCase::Ignored } else { LetterCase::Significant };
+    let mut approximates = None;
+    let found = shape(&rule.pattern);
+    let whole = uses_whole(rule);
+    let mut conditions = Vec::new();
+    let (path, groups) = if rule.is_negated {
+        // What is seen is all of the first capture; a pattern that must not fit is asked for it.
+        let denied = Condition::new(
+            Subject::Text(vec![Piece { place: Landing::Path, what: What::Capture(0) }]),
+            Test::Regex(pattern(&rule.pattern, case)),
+            true,
+        );
+        conditions.push(denied.map_err(|error| unread(&error.what))?);
+        (PathPattern::BytePrefix { prefix: b"".as_slice().into(), is_final: false }, Groups::Fixed(String::new()))
+    } else {
+        let has_group = rule.pattern.contains('(');
+        match (&found, found.path(&rule.pattern, case)) {
+            (Shape::Any, path) => {
+                let groups = if has_group || whole {
+                    Groups::Begins(String::new(), has_group)
+                } else {
+                    Groups::Fixed(String::new())
+                };
+                (path, groups)
+            }
+            (Shape::Exact(text), path @ PathPattern::Exact(_)) => (path, Groups::Fixed(text.clone())),
+            (Shape::Begins(text), path @ PathPattern::BytePrefix { .. }) => {
+                let takes_rest = rule.pattern.contains('*');
+                let groups =
+                    if takes_rest { Groups::Begins(text.clone(), has_group) } else { Groups::Fixed(text.clone()) };
+                (path, groups)
+            }
+            _ => {
+                let text = match whole {
+                    true if rule.pattern.contains("\\1") => return Err("`$0` beside a back-reference".into()),
+                    true => format!("({})", rule.pattern),
+                    false => rule.pattern.clone(),
+                };
+                let pattern = pattern(&text, case);
+                let count = pattern.group_names().map_err(|error| unread(&error.what))?.len();
+                let shift = u8::from(whole);
+                (PathPattern::Regex(pattern), Groups::Captures { count: (count as u8).saturating_sub(shift), shift })
+            }
+        }
+    };
+    if let Some(why) = possessive(&rule.pattern) {
+        approximates = Some(why);
+    }
+    let mut ready = Ready { source: Source::of_path(path), conditions, approximates, groups };
+    for cond in &rule.conds {
+        if cond.test.eq_ignore_ascii_case("expr") {
+            return Err("an expression (`expr`) is not read".into());
+        }
+        let mut parts = Vec::new();
+        known(&tokens(&cond.test), around, &ready.groups, is_changed, &mut parts, &mut ready.approximates)?;
+        if cond.pattern.starts_with('-') && cond.pattern.len() == 2 {
+            strip_root(&mut parts, around.root);
+        }
+        let made = cond::condition(cond, &parts, around.disk)?;
+        ready.approximates = ready.approximates.or(made.approximates);
+        ready.conditions.push(made.condition);
+    }
+    Ok(ready)
+}
+
+fn unread(what: &str) -> Unplaced {
+    format!("its pattern cannot be read here: {what}").into()
+}
+
+/// Repetitions that never give back are read as those that do.
+fn possessive(pattern: &str) -> Option<&'static str> {
+    let bytes = pattern.as_bytes();
+    let found = bytes
+        .windows(3)
+        .any(|three| three[0] != b'\\' && matches!(three[1], b'*' | b'+' | b'?' | b'}') && three[2] == b'+');
+    found.then_some("a possessive repetition is read as one that gives back")
+}
+
+fn uses_whole(rule: &RewriteRule) -> bool {
+    let texts = std::iter::once(&rule.substitution)
+        .chain(rule.conds.iter().map(|cond| &cond.test))
+        .chain(rule.flags.env.iter().filter_map(|(_, value)| value.as_ref()));
+    texts.into_iter().any(|text| text.contains("$0"))
+}
+
+/// A path of the disk as a path of the document root.
+fn strip_root(parts: &mut Vec<Known>, root: Option<&str>) {
+    if let (Some(Known::Text(text)), Some(root)) = (parts.first_mut(), root)
+        && let Some(rest) = text.strip_prefix(root)
+    {
+        *text = rest.to_owned();
+        if text.is_empty() {
+            parts.remove(0);
+        }
+    }
+}
+
+/// Replaces the parts of a text by what the core knows them as.
+fn known(
+    tokens: &[Token],
+    around: &Around<'_>,
+    groups: &Groups,
+    is_changed: bool,
+    out: &mut Vec<Known>,
+    approximates: &mut Option<&'static str>,
+) -> Result<(), Unplaced> {
+    for token in tokens {
+        match token {
+            Token::Text(text) => out.push(Known::Text(text.clone())),
+            Token::Group(number) => out.extend(groups.take(*number)),
+            Token::CondGroup(number) => out.push(Known::Insert(What::ConditionCapture(*number))),
+            Token::Variable(name) => variable(name, around, is_changed, out, approximates)?,
+            Token::Map { name, .. } => {
+                return Err(match around.maps.get(name) {
+                    Some(Map(why)) => (*why).into(),
+                    None => "a map that is not declared here".into(),
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+fn variable(
+    name: &str,
+    around: &Around<'_>,
+    is_changed: bool,
+    out: &mut Vec<Known>,
+    approximates: &mut Option<&'static str>,
+) -> Result<(), Unplaced> {
+    let upper = name.to_ascii_uppercase();
+    let field = |name: &str| What::Field(name.to_ascii_lowercase().into());
+    let uri = || if is_changed { What::Slot(URI) } else { What::Part(Part::WorkingPath) };
+    if let Some(name) = upper.strip_prefix("HTTP:") {
+        out.push(Known::Insert(field(name)));
+        return Ok(());
+    }
+    if upper.starts_with("ENV:") {
+        return environment(&name["ENV:".len()..], around, out, approximates);
+    }
+    let what = match upper.as_str() {
+        "HTTP_HOST" => What::Part(Part::HostField),
+        "HTTP_USER_AGENT" => field("user-agent"),
+        "HTTP_REFERER" => field("referer"),
+        "HTTP_COOKIE" => field("cookie"),
+        "HTTP_FORWARDED" => field("forwarded"),
+        "HTTP_ACCEPT" => field("accept"),
+        "HTTP_PROXY_CONNECTION" => field("proxy-connection"),
+        "REQUEST_METHOD" => What::Part(Part::Method),
+        "REQUEST_SCHEME" => What::Part(Part::Scheme),
+        "HTTPS" => What::Part(Part::Https),
+        "QUERY_STRING" => What::Part(Part::WorkingQuery),
+        "REQUEST_URI" => uri(),
+        "REMOTE_ADDR" | "REMOTE_HOST" | "CONN_REMOTE_ADDR" => What::Part(Part::Address),
+        "SERVER_NAME" => match (around.is_canonical, around.name) {
+            (true, Some((name, _))) => return text(out, name),
+            _ => What::Part(Part::Host),
+        },
+        "SERVER_PORT" => match around.name {
+            Some((_, Some(port))) if around.is_canonical => return text(out, &port.to_string()),
+            _ => What::Part(Part::Port),
+        },
+        "REQUEST_FILENAME" | "SCRIPT_FILENAME" => {
+            match (around.folder, around.root) {
+                (Some(_), Some(root)) => out.push(Known::Text(root.to_owned())),
+                (Some(_), None) => {
+                    *approximates = Some("no document root is known (`--root DIR`): file names begin at it");
+                }
+                (None, _) => {}
+            }
+            What::Part(Part::WorkingPath)
+        }
+        "DOCUMENT_ROOT" => match around.root {
+            Some(root) => return text(out, root),
+            None => {
+                *approximates = Some("no document root is known (`--root DIR`): file names begin at it");
+                return Ok(());
+            }
+        },
+        "THE_REQUEST" => {
+            out.push(Known::Insert(What::Part(Part::Method)));
+            out.push(Known::Text(" ".to_owned()));
+            out.push(Known::Insert(What::Part(Part::PathAndQuery)));
+            return text(out, " HTTP/1.1");
+        }
+        "SERVER_PROTOCOL" => {
+            *approximates = Some("the protocol is taken to be HTTP/1.1");
+            return text(out, "HTTP/1.1");
+        }
+        "IS_SUBREQ" => return text(out, "false"),
+        "REMOTE_USER" | "AUTH_TYPE" | "REMOTE_IDENT" | "PATH_INFO" | "CONTEXT_PREFIX" => {
+            *approximates = Some("nobody is asked for a password here: users and the like are empty");
+            return Ok(());
+        }
+        other if other.starts_with("LA-U:") || other.starts_with("LA-F:") => {
+            return Err("it looks ahead into the server (`LA-U`, `LA-F`)".into());
+        }
+        other if other.starts_with("SSL:") => return Err("it asks for certificates".into()),
+        other if other.starts_with("TIME") => return Err("it asks for the time".into()),
+        // httpd takes a name that it does not know for the empty text.
+        _ => return Ok(()),
+    };
+    out.push(Known::Insert(what));
+    Ok(())
+}
+
+fn text(out: &mut Vec<Known>, text: &str) -> Result<(), Unplaced> {
+    out.push(Known::Text(text.to_owned()));
+    Ok(())
+}
+
+fn environment(
+    name: &str,
+    around: &Around<'_>,
+    out: &mut Vec<Known>,
+    approximates: &mut Option<&'static str>,
+) -> Result<(), Unplaced> {
+    match around.names.known(name) {
+        Some(slot) => out.push(Known::Insert(What::Slot(slot))),
+        None => *approximates = Some("a variable that nothing here sets is taken for empty"),
+    }
+    Ok(())
+}
+
+/// What a rule writes: a Location or a path inside.
+pub(super) struct Written {
+    pub(super) placed: Placed,
+    pub(super) query: QueryPolicy,
+    /// Whether it sends the client away.
+    pub(super) is_redirect: bool,
+    /// Whether the path inside is one of the folder, not of the server.
+    pub(super) is_relative: bool,
+    /// The text of a variable on which it is written so, and that variable's slot.
+    pub(super) when: Option<(u16, String)>,
+    pub(super) approximates: Option<&'static str>,
+}
+
+/// What a rule that substitutes writes: once, or once for each value of the variable that it begins with.
+pub(super) fn written(
+    rule: &RewriteRule,
+    ready: &Ready,
+    around: &Around<'_>,
+    is_changed: bool,
+) -> Result<Vec<Written>, Unplaced> {
+    let tokens = tokens(&rule.substitution);
+    let Some(Token::Variable(name)) = tokens.first() else {
+        return Ok(vec![one(rule, &tokens, ready, around, is_changed)?]);
+    };
+    let env = name.get(..4).filter(|head| head.eq_ignore_ascii_case("ENV:")).map(|_| &name[4..]);
+    let Some((slot, values)) = env.and_then(|name| Some((around.names.known(name)?, around.names.values.get(name)?)))
+    else {
+        return Ok(vec![one(rule, &tokens, ready, around, is_changed)?]);
+    };
+    let Some(values) = values else { return Err("its target begins with a text that the request chooses".into()) };
+    let mut values = values.clone();
+    values.push(String::new());
+    values.sort();
+    values.dedup();
+    if values.len() > 64 {
+        return Err("its target begins with a variable of more than 64 values".into());
+    }
+    let mut out = Vec::new();
+    for value in values {
+        let mut tokens = tokens.clone();
+        tokens[0] = Token::Text(value.clone());
+        let written = one(rule, &tokens, ready, around, is_changed)?;
+        out.push(Written { when: Some((slot, value)), ..written });
+    }
+    Ok(out)
+}
+
+fn one(
+    rule: &RewriteRule,
+    tokens: &[Token],
+    ready: &Ready,
+    around: &Around<'_>,
+    is_changed: bool,
+) -> Result<Written, Unplaced> {
+    let flags = &rule.flags;
+    let mut parts = Vec::new();
+    let mut approximates = None;
+    known(tokens, around, &ready.groups, is_changed, &mut parts, &mut approximates)?;
+    merge_texts(&mut parts);
+    server_port(&mut parts, around);
+    let is_url = match expand::scheme_of(&parts) {
+        Some(Err(why)) => return Err(why),
+        found => found.is_some(),
+    };
+    let is_redirect = is_url || flags.redirect.is_some();
+    let is_absolute = is_url
+        || matches!(parts.first(), Some(Known::Text(text)) if text.starts_with('/'))
+        || matches!(parts.first(), Some(Known::Insert(What::Part(Part::WorkingPath) | What::Slot(URI))));
+    if !is_absolute {
+        if matches!(parts.first(), Some(Known::Insert(_))) && is_redirect {
+            approximates = Some("its target begins with a text of the request, which is taken for a path");
+        }
+        let prefix = match (around.folder, around.base, is_redirect) {
+            (None, _, _) => "/".to_owned(),
+            (Some(_), Some(base), _) => base.to_owned(),
+            (Some(folder), None, false) => folder.to_owned(),
+            (Some(folder), None, true) => match around.root {
+                Some(root) => format!("{root}{folder}"),
+                None => return Err("a redirect to a relative target shows the path of the folder, which is not known (`--root DIR`, or write RewriteBase)".into()),
+            },
+        };
+        parts.insert(0, Known::Text(prefix));
+    }
+    let escaping = match (is_redirect, flags.noescape) {
+        (false, _) => Escaping::Inside,
+        (true, true) => Escaping::None,
+        (true, false) => Escaping::All,
+    };
+    if is_redirect && !is_url {
+        prepend_server(&mut parts, around);
+    }
+    let mut placed = expand::place(&parts, escaping, flags.qsl)?;
+    let query = match (placed.has_query, flags.qsd, flags.qsa) {
+        (false, true, _) => QueryPolicy::Drop,
+        (false, false, _) => QueryPolicy::Replace,
+        (true, true, _) | (true, false, false) => QueryPolicy::Drop,
+        (true, false, true) => QueryPolicy::Keep,
+    };
+    // A bare `?` drops the query, and is not sent.
+    if placed.has_query && placed.query_is_empty {
+        placed.pieces.retain(|piece| piece.place != Landing::Query);
+    }
+    if flags.escapes_some || flags.blank_as_escape {
+        approximates = Some("some characters are escaped in another way than B alone does");
+    }
+    Ok(Written { placed, query, is_redirect, is_relative: !is_absolute, when: None, approximates })
+}
+
+/// A port behind a host is that of the Host field, else that of `ServerName`.
+fn server_port(parts: &mut [Known], around: &Around<'_>) {
+    let Some((_, port)) = around.name else { return };
+    for at in 1..parts.len() {
+        let is_port = parts[at] == Known::Insert(What::Part(Part::Port));
+        if is_port && matches!(&parts[at - 1], Known::Text(text) if text.ends_with(':')) {
+            parts[at] = Known::Insert(What::PortElse(port.unwrap_or(0)));
+        }
+    }
+}
+
+fn merge_texts(parts: &mut Vec<Known>) {
+    let mut out: Vec<Known> = Vec::with_capacity(parts.len());
+    for part in parts.drain(..) {
+        match (out.last_mut(), part) {
+            (Some(Known::Text(before)), Known::Text(text)) => before.push_str(&text),
+            (_, part) => out.push(part),
+        }
+    }
+    *parts = out;
+}
+
+/// A target of one's own host, where the configuration says which host and port that is.
+pub(super) fn prepend_server(parts: &mut Vec<Known>, around: &Around<'_>) {
+    let Some((name, port)) = around.name else { return };
+    let mut head = vec![Known::Insert(What::Part(Part::Scheme)), Known::Text("://".to_owned())];
+    if around.is_canonical {
+        head.push(Known::Text(match port {
+            Some(port) => format!("{name}:{port}"),
+            None => name.to_owned(),
+        }));
+    } else {
+        head.push(Known::Insert(What::Part(Part::Host)));
+        head.push(Known::Insert(What::PortElse(port.unwrap_or(0))));
+    }
+    parts.splice(0..0, head);
+    merge_texts(parts);
+}
+
+/// The text of a variable's value, as it is kept.
+pub(super) fn kept(
+    value: &str,
+    ready: &Ready,
+    around: &Around<'_>,
+    is_changed: bool,
+) -> Result<Vec<Piece<'static>>, Unplaced> {
+    let mut parts = Vec::new();
+    known(&tokens(value), around, &ready.groups, is_changed, &mut parts, &mut None)?;
+    Ok(cond::pieces(&parts))
+}

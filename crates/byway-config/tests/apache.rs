@@ -1,0 +1,222 @@
+//! Apache files read as text, against what the real server answered: the pages of measured cases, each built by the reader.
+//!
+//! Where byway answers more safely than the server, [`SAFER`] says in which way; what is not said stands in [`NOT_SAID`].
+
+#[path = "../../byway-core/tests/support/mod.rs"]
+mod support;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use byway_config::files::MemoryFiles;
+use byway_config::formats::Format;
+use byway_config::load::{LoadOptions, Loaded, load};
+use byway_core::Outcome;
+use byway_core::ruleset::{RuleRef, RuleSet, Watch};
+use byway_testkit::Document;
+use byway_testkit::Section;
+use support::{Asked, unescaped};
+
+/// What is not said: a case, or one request of a case behind ` / `, and why.
+const NOT_SAID: &[(&str, &str)] = &[
+    ("Redirect: statuses / /300", "300 and 305 are no redirects that clients follow: the reader refuses them"),
+    ("Redirect: statuses / /305", "300 and 305 are no redirects that clients follow: the reader refuses them"),
+    ("RewriteRule: statuses / /300", "300 and 305 are no redirects that clients follow: the reader refuses them"),
+    ("RewriteRule: statuses / /305", "300 and 305 are no redirects that clients follow: the reader refuses them"),
+    ("RedirectMatch / %3Fb", "Apache lets a capture open a query and a fragment: ours stay in their place, escaped"),
+    ("an absolute target without R / /capture.evil", "a capture that lengthens the host: ours begins the path"),
+    ("an absolute target without R / /ftp", "a scheme that no redirect of ours goes to: the reader refuses it"),
+    ("an absolute target without R / /mail", "a scheme that no redirect of ours goes to: the reader refuses it"),
+    ("an absolute target without R / /own", "a target of one's own host is sent, and not cut down to its path"),
+    ("R without L goes on", "the working path becomes a whole URL, and later rules may take the redirect back"),
+    ("captures in the query / /bnp", "a blank as `%20` (`BNP`) is approximated"),
+];
+
+type Mended = fn(&str) -> String;
+
+/// In which ways byway's Location is safer than the server's; each makes of theirs what ours is.
+const SAFER: &[(&str, Mended)] = &[
+    ("controls, blanks and bytes above 0x7E are escaped", escaped),
+    ("a query stands before the fragment", before_fragment),
+    ("no bare `?` is sent on", |text| text.strip_suffix('?').unwrap_or(text).to_owned()),
+    ("what no URI may hold is escaped where it is sent on as it came", |text| {
+        text.replace('"', "%22").replace('<', "%3C").replace('>', "%3E")
+    }),
+    ("hosts and schemes are in small letters", |text| {
+        text.replace("HTTPS://", "https://")
+            .replace("Example.TEST", "example.test")
+            .replace("Example.test", "example.test")
+    }),
+    ("a host is followed by a slash", |text| {
+        if text.matches('/').count() == 2 { format!("{text}/") } else { text.to_owned() }
+    }),
+];
+
+const EDGE: &str = "refused before any rule";
+
+fn escaped(text: &str) -> String {
+    let (status, location) = text.split_once(' ').unwrap_or((text, ""));
+    let mut out = format!("{status} ");
+    for byte in unescaped(location) {
+        match byte {
+            b'\\' | 0x21..=0x7E => out.push(char::from(byte)),
+            byte => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    out.trim_end().to_owned()
+}
+
+fn before_fragment(text: &str) -> String {
+    match text.split_once('#') {
+        Some((before, after)) => match after.split_once('?') {
+            Some((fragment, query)) if !before.contains('?') => format!("{before}?{query}#{fragment}"),
+            _ => text.to_owned(),
+        },
+        None => text.to_owned(),
+    }
+}
+
+#[test]
+fn the_measured_cases_are_read() {
+    check(include_str!("../../byway-core/tests/spike/apache.md"), 30);
+}
+
+#[test]
+fn what_stands_in_the_work_orders_is_read() {
+    check(include_str!("apache.md"), 4);
+}
+
+fn check(page: &str, least: usize) {
+    let page = Document::parse(page);
+    let (mut wrong, mut asked, mut cases) = (Vec::new(), 0, 0);
+    let mut used = BTreeSet::new();
+    for section in &page.sections {
+        let Some(requests) = section.block("requests") else { continue };
+        cases += 1;
+        let rules = read(section);
+        let names: BTreeSet<String> = files_named(section).collect();
+        for (line, text) in requests.lines() {
+            asked += 1;
+            let (request, expected) = text.rsplit_once("->").expect("a request has an answer");
+            let (request, expected) = (request.trim(), expected.trim().replace("{port}", "8080"));
+            let is_out = NOT_SAID.iter().any(|(case, _)| match case.split_once(" / ") {
+                Some((case, part)) => case == section.title && request.contains(part),
+                None => *case == section.title,
+            });
+            if is_out {
+                continue;
+            }
+            let found = answer(&rules, &request.replace("{port}", "8080"));
+            if !fits(request, &found, &expected, &names, &mut used) {
+                wrong.push(format!("{line} {}: {text}\n      found {found}", section.title));
+            }
+        }
+    }
+    println!("{cases} cases, {asked} requests; safer by: {used:?}");
+    assert!(wrong.is_empty(), "{} of {asked} differ:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(cases >= least, "only {cases} cases");
+}
+
+fn files_named(section: &Section) -> impl Iterator<Item = String> {
+    let lines = section.blocks.iter().flat_map(|block| block.text.lines());
+    let lines = lines.filter_map(|line| line.trim().strip_prefix("# files:"));
+    lines.flat_map(|names| names.split_whitespace()).map(|name| format!("/{name}")).collect::<Vec<_>>().into_iter()
+}
+
+/// The site of a case, laid out as for the real server.
+fn read(section: &Section) -> RuleSet {
+    let mut files = MemoryFiles::default();
+    let mut text = String::new();
+    for block in &section.blocks {
+        match block.kind() {
+            "apache" => text.push_str(&block.text),
+            "htaccess" => {
+                let folder = block.info.strip_prefix("htaccess").unwrap_or_default().trim();
+                files.insert(Path::new("/srv/www").join(folder).join(".htaccess"), &block.text);
+            }
+            _ => {}
+        }
+    }
+    if !text.contains("<VirtualHost") {
+        text = format!("<VirtualHost *:8080>\n{text}</VirtualHost>\n");
+    }
+    let text = text.replace("<VirtualHost *:8080>\n", "<VirtualHost *:8080>\nDocumentRoot /srv/www\n");
+    let text = format!("DocumentRoot /srv/www\n<Directory /srv/www>\nAllowOverride All\n</Directory>\n{text}");
+    files.insert("/srv/apache.conf", text);
+    files.insert("/srv/www/robots.txt", "");
+    for name in files_named(section) {
+        let name = if name.ends_with('/') { format!("{name}.keep") } else { name };
+        files.insert(format!("/srv/www{name}"), "");
+    }
+    let options = LoadOptions { format: Format::named("apache"), ..LoadOptions::default() };
+    let loaded = load(&files, &["/srv/apache.conf".as_ref()], &options);
+    rules_of(loaded, &section.title)
+}
+
+fn rules_of(loaded: Loaded, title: &str) -> RuleSet {
+    let said: Vec<&str> = loaded.diagnostics.iter().map(|diagnostic| diagnostic.message.as_str()).collect();
+    loaded.rules.unwrap_or_else(|| panic!("{title}: {said:?}"))
+}
+
+fn fits(
+    request: &str,
+    found: &str,
+    expected: &str,
+    files: &BTreeSet<String>,
+    used: &mut BTreeSet<&'static str>,
+) -> bool {
+    if let Some(path) = found.strip_prefix("pass ") {
+        return match expected.strip_prefix("200 file ") {
+            Some(file) => file == path,
+            None => expected == "404" && !files.contains(path),
+        };
+    }
+    if found == EDGE && request.contains(['"', '<', '>', '{', '`', '#', '\\']) {
+        used.insert("a target outside of RFC 3986 is refused with 400");
+        return true;
+    }
+    if found == expected || found == EDGE && expected == "400" {
+        return true;
+    }
+    let mut safe = expected.to_owned();
+    for (name, mend) in SAFER {
+        let mended = mend(&safe);
+        if mended != safe {
+            used.insert(name);
+            safe = mended;
+        }
+        if safe == found {
+            return true;
+        }
+    }
+    false
+}
+
+#[derive(Default)]
+struct Rewritten(Option<Vec<u8>>);
+
+impl Watch for Rewritten {
+    fn rewritten(&mut self, _rule: RuleRef, path: &[u8], _query: Option<&[u8]>) {
+        self.0 = Some(path.to_vec());
+    }
+}
+
+fn answer(rules: &RuleSet, text: &str) -> String {
+    let mut asked = Asked::parse(text);
+    asked.local_port = 8080;
+    let path = asked.url.splitn(4, '/').nth(3).unwrap_or_default().split('?').next().unwrap_or_default().to_owned();
+    let mut watch = Rewritten::default();
+    let found = asked.watched(rules, &mut watch, |decision| match decision {
+        Err(()) => EDGE.to_owned(),
+        Ok(decision) => match decision.outcome {
+            Outcome::Refuse(why) => why.status().to_string(),
+            Outcome::Pass => String::new(),
+            outcome => support::outcome(&outcome),
+        },
+    });
+    match (found.as_str(), watch.0) {
+        ("", Some(path)) => format!("pass {}", String::from_utf8_lossy(&path)),
+        ("", None) => format!("pass /{path}"),
+        _ => found,
+    }
+}
