@@ -67,8 +67,7 @@ pub(super) fn read(kind: Kind, line: &str, words: &[Word], span: Span, in_locati
         _ => {
             if !(1..=3).contains(&count) {
                 let what = format!(
-                    "{name} takes one, two or three arguments, an optional status, then {} and destination URL",
-                    if kind == Kind::Match { "document to be redirected" } else { "document to be redirected" }
+                    "{name} takes one, two or three arguments, an optional status, then document to be redirected and destination URL"
                 );
                 let help = match texts.iter().any(|word| word.text.starts_with('#')) {
                     true => "a comment has a line of its own",

@@ -291,20 +291,19 @@ impl Placing {
 
     /// Takes scheme, host and port from the front.
     fn authority(&mut self, parts: &mut Vec<Known>) -> Result<(), Unplaced> {
-        let (first, rest) = match parts.remove(0) {
+        let rest = match parts.remove(0) {
             Known::Insert(what) => {
                 self.push(Landing::Scheme, what);
                 let Known::Text(text) = parts.remove(0) else { return Err("its target has no host".into()) };
                 self.push(Landing::Scheme, What::Literal("://".into()));
-                ((), text["://".len()..].to_owned())
+                text["://".len()..].to_owned()
             }
             Known::Text(text) => {
                 let end = text.find("://").map_or(0, |at| at + 3);
                 self.push(Landing::Scheme, What::Literal(text[..end].to_ascii_lowercase().into()));
-                ((), text[end..].to_owned())
+                text[end..].to_owned()
             }
         };
-        let () = first;
         let mut rest = Some(rest);
         let mut has_host = false;
         let mut in_port = false;
@@ -328,7 +327,7 @@ impl Placing {
                             _ => true,
                         };
                         let is_port = matches!(what, What::Part(Part::Port | Part::LocalPort) | What::PortElse(_));
-                        if in_port && !is_port || !open && !is_port {
+                        if !is_port && (in_port || !open) {
                             // A text right behind a whole host begins the path.
                             break;
                         }
@@ -402,11 +401,7 @@ impl Placing {
             if sign == '?' {
                 self.at = Landing::Query;
                 self.placed.has_query = true;
-                if self.escaping != Escaping::Inside || !rest.is_empty() {
-                    self.push(Landing::Query, What::Literal("?".into()));
-                } else {
-                    self.push(Landing::Query, What::Literal("?".into()));
-                }
+                self.push(Landing::Query, What::Literal("?".into()));
             } else {
                 self.at = Landing::Fragment;
                 self.push(Landing::Fragment, What::Literal("#".into()));

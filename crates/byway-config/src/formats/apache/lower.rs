@@ -3,6 +3,7 @@
 //! A list of mod_rewrite is cut into segments where a rule jumps, changes the path, or writes captures in another form. Behind a
 //! rule that changed the path the same segments stand once more, since patterns then see another text and the end of the list
 //! begins a new round. A table is entered from one made before it, so all are made first, and filled then.
+// Long because the way of a request through a server's tables is read in one go.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -295,7 +296,7 @@ impl<'s> Lowering<'s, '_, '_> {
             if let Some(dispatch) = dispatch {
                 // A folder that is asked for without its slash is mod_dir's.
                 if path.len() > 1 {
-                    let bare = path[..path.len() - 1].as_bytes().to_vec();
+                    let bare = path.as_bytes()[..path.len() - 1].to_vec();
                     let source = Source::of_path(PathPattern::Exact(bare.into()));
                     self.push(dispatch, source, &[], Action::Enter(after_folder), &no_span());
                 }
@@ -374,7 +375,7 @@ impl<'s> Lowering<'s, '_, '_> {
             if is_off.is_some_and(|(_, is_on)| !is_on) || path.len() < 2 {
                 continue;
             }
-            let bare = path[..path.len() - 1].as_bytes().to_vec();
+            let bare = path.as_bytes()[..path.len() - 1].to_vec();
             let source = Source::of_path(PathPattern::Exact(bare.into()));
             let target = Target::of_pieces(vec![path_piece(What::Literal(expand::escape_uri(path).into()))]);
             let status = StatusByMethod::always(RedirectStatus::MovedPermanently);
@@ -609,9 +610,7 @@ impl<'s> Lowering<'s, '_, '_> {
             if flags.again {
                 approximates = approximates.or(Some("`N` begins again at most ten times"));
             }
-            let then = if flags.end {
-                to.for_good
-            } else if flags.passes_on && around.folder.is_none() {
+            let then = if flags.end || flags.passes_on && around.folder.is_none() {
                 to.for_good
             } else if stops {
                 to.changed
@@ -815,7 +814,7 @@ fn merged_folders<'s>(server: &'s Server, main: Option<&'s Server>) -> BTreeMap<
         let mut parents: Vec<&Folder<'_>> = ancestors(path).filter_map(|parent| out.get(parent)).collect();
         parents.sort_by_key(|folder| folder.path.len());
         let above = parents.iter().rev().find(|folder| folder.rewrites).map(|folder| &folder.effective);
-        let sets = parents.iter().rev().next().map(|folder| folder.sets.clone()).unwrap_or_default();
+        let sets = parents.last().map(|folder| folder.sets.clone()).unwrap_or_default();
         let sets = sets.into_iter().chain(&scope.sets).collect();
         let effective = scope.rewriting.below(above);
         let folder = Folder {

@@ -1,5 +1,6 @@
 //! From the lines of files to a [`Site`]: sections opened and closed, names defined, files included, directives put in their
 //! place. What httpd would refuse is said in its words; a `.htaccess` in a tree with such a mistake answers 500, as it does there.
+// Long because each directive is one arm of one table.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -146,8 +146,11 @@ pub(super) fn read_rule(line: &str, from: usize, span: Span, conds: Vec<Cond>) -
     })
 }
 
+/// A flag's name, its value, and where it stands.
+type FlagWord = (String, Option<String>, Range<usize>);
+
 /// `[a,b=c]` as names and values, each with its place.
-fn flag_words(word: &Word, directive: &str) -> Result<Vec<(String, Option<String>, Range<usize>)>, Wrong> {
+fn flag_words(word: &Word, directive: &str) -> Result<Vec<FlagWord>, Wrong> {
     let Some(inner) = word.text.strip_prefix('[').and_then(|text| text.strip_suffix(']')) else {
         let help = match (word.text.starts_with('['), word.text.starts_with('#')) {
             (true, _) => "flags stand in brackets without a blank between them: `[R=307,L]`",
