@@ -2,6 +2,7 @@
 //!
 //! mod_rewrite of the server, then mod_alias, then the folder's own rules are tables one after the other; rules whose captures
 //! are written out in another form (`[NE]`, `[B]`) stand in tables of their own. A folder's rules begin again after `[L]`.
+// Long because each measured case is built by hand.
 
 use byway_core::Action;
 use byway_core::condition::{Condition, Test};
