@@ -24,6 +24,7 @@ const TARGETS: &[(&str, fn(&[u8]))] = &[
     ("toml", |bytes| read_rules("byway.toml", "toml", bytes)),
     ("csv", |bytes| read_rules("moves.csv", "csv", bytes)),
     ("redirects", |bytes| read_rules("_redirects", "redirects", bytes)),
+    ("nginx", |bytes| read_foreign("nginx.conf", "nginx", bytes)),
     ("cases", cases),
     ("url", url_parts),
     ("location", location),
@@ -44,6 +45,17 @@ static SELECTED: LazyLock<fn(&[u8])> = LazyLock::new(|| {
 });
 
 fuzz_target!(|bytes: &[u8]| SELECTED(bytes));
+
+/// Another server's configuration: it ends, it is refused with an error or makes rules that open again and decide.
+fn read_foreign(name: &str, format: &str, bytes: &[u8]) {
+    let files = MemoryFiles::new([(name, bytes.to_vec())]);
+    let options = LoadOptions { format: Format::named(format), ..LoadOptions::default() };
+    let loaded = load(&files, &[name.as_ref()], &options);
+    match loaded.rules {
+        Some(rules) => drop(RuleSet::open(rules.as_bytes().to_vec()).expect("what was built opens")),
+        None => assert!(loaded.errors > 0, "no rules and no error"),
+    }
+}
 
 fn read_rules(name: &str, format: &str, bytes: &[u8]) {
     let status = StatusByMethod::always(RedirectStatus::PermanentRedirect);

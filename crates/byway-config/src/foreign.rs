@@ -63,6 +63,12 @@ pub struct Text {
 }
 
 impl Text {
+    /// The line of some bytes, for entries of which there are a million, perhaps all on one line: the column is not counted.
+    pub fn line(&self, range: Range<usize>) -> Span {
+        let (start, end) = (range.start, range.end);
+        Span { file: self.file, line: self.lines.line(start), column: 1, start, end }
+    }
+
     /// The place of some bytes.
     pub fn span(&self, range: Range<usize>) -> Span {
         self.lines.span_of_bytes(self.file, &self.bytes, range)

@@ -209,6 +209,16 @@ fn with_policy(policy: &QueryPolicy, with: &Expansion<'_>, own: Option<usize>, o
             }
             push_apache(query, out);
         }
+        // nginx joins with `&` whatever stands before it.
+        Some(query)
+            if *policy == QueryPolicy::Keep
+                && own.is_some_and(|own| own + 1 < out.len())
+                && !query.is_empty()
+                && with.dialect.captures == CaptureForm::NginxRewrite =>
+        {
+            out.push(b'&');
+            push_query(query, out);
+        }
         query => push_by_policy(policy, query, own, out),
     }
     // No bare `?` is left where the target's own query was empty.
@@ -279,7 +289,7 @@ impl Writer<'_, '_> {
                 self.query = Some(self.out.len());
             }
             if piece.place == Landing::Fragment && !is_over {
-                mark = with_policy(policy, self.with, self.query, self.out);
+                mark = self.with_policy(policy);
                 is_over = true;
             }
             before = piece.place;
@@ -307,9 +317,23 @@ impl Writer<'_, '_> {
             self.end_path();
         }
         if !is_over {
-            mark = with_policy(policy, self.with, self.query, self.out);
+            mark = self.with_policy(policy);
         }
         self.check_host().map(|()| mark)
+    }
+
+    fn with_policy(&mut self, policy: &QueryPolicy) -> Option<usize> {
+        if self.with.form == CaptureForm::NginxRewrite
+            && let Some(path) = self.path
+        {
+            let end = self.query.unwrap_or(self.out.len());
+            if self.out[path..end].contains(&b'%') {
+                let undone = undone_by_nginx(&self.out[path..end]);
+                self.query = self.query.map(|_| path + undone.len());
+                self.out.splice(path..end, undone);
+            }
+        }
+        with_policy(policy, self.with, self.query, self.out)
     }
 
     fn begin_path(&mut self) {
@@ -506,7 +530,7 @@ impl Writer<'_, '_> {
         let inside = self.with.form == CaptureForm::Verbatim && self.with.dialect.captures == CaptureForm::NginxRewrite;
         match (inside, place) {
             (true, Landing::Query) if self.with.request.path.iter().any(|&b| b == b'%' || b == b'+') => {
-                push_if(text, |b| (0x21..=0x7E).contains(&b) && !b"%#&+;?\"<>".contains(&b), push_escaped, self.out);
+                push_if(text, |b| (0x21..=0x7E).contains(&b) && !NGINX_ARGUMENT.contains(&b), push_escaped, self.out);
                 Ok(())
             }
             _ => self.text_of(text, place, self.with.form),
@@ -516,10 +540,6 @@ impl Writer<'_, '_> {
     /// A text that is no capture: nginx's `rewrite` escapes captures alone.
     fn variable(&mut self, text: &[u8], place: Landing) -> Result<(), Refusal> {
         match (self.with.form, place) {
-            (CaptureForm::NginxRewrite, Landing::Path) => {
-                push_redirected(text, self.out);
-                Ok(())
-            }
             (CaptureForm::NginxRewrite, place) => self.text_of(text, place, CaptureForm::Decoded),
             // Apache's `[B]` escapes captures alone.
             (CaptureForm::ApacheEscaped, place) => self.text_of(text, place, CaptureForm::Decoded),
@@ -573,19 +593,9 @@ impl Writer<'_, '_> {
             (_, CaptureForm::Raw) => push_raw(text, |b| is_query_byte(b) && !b"&=+".contains(&b), self.out),
             (_, CaptureForm::Decoded) => push_if(text, |b| (0x21..=0x7E).contains(&b), push_escaped, self.out),
             (_, CaptureForm::NginxRewrite) => {
-                // What nginx undoes of its escaping, it undoes up to the first `?`, even one that a capture brought.
-                let path = self.path.unwrap_or(self.out.len());
-                let mut is_query = place != Landing::Path || self.out[path..].contains(&b'?');
                 let quoted = self.with.request.path.iter().any(|&b| b == b'%' || b == b'+');
-                for &byte in text {
-                    let kept = match (0x21..=0x7E).contains(&byte) {
-                        true if is_query => !quoted || !b"%#&+;?\"<>".contains(&byte),
-                        true => !b"%#\"".contains(&byte),
-                        false => false,
-                    };
-                    is_query |= byte == b'?';
-                    if kept { self.out.push(byte) } else { push_escaped(byte, self.out) }
-                }
+                let kept = |b: u8| (0x21..=0x7E).contains(&b) && !(quoted && NGINX_ARGUMENT.contains(&b));
+                push_if(text, kept, push_escaped, self.out);
             }
             (_, CaptureForm::Apache) => push_apache(text, self.out),
             (_, CaptureForm::ApacheEscaped | CaptureForm::ApacheEscapedTwice) => {
@@ -655,30 +665,40 @@ fn push_raw(text: &[u8], fits: impl Fn(u8) -> bool, out: &mut Vec<u8>) {
     }
 }
 
-/// Appends a variable to the path of a redirect of nginx's `rewrite`: escapes of what needs none are undone up to the first
-/// `?`, which is where nginx stops (`NGX_UNESCAPE_REDIRECT`); what a Location must not hold is escaped.
-fn push_redirected(text: &[u8], out: &mut Vec<u8>) {
+/// What nginx escapes of a capture behind `?`, beside controls, blanks and bytes above 0x7E (`NGX_ESCAPE_ARGS`).
+const NGINX_ARGUMENT: &[u8] = b"%#&+;?\"<>\\^`{|}";
+
+/// What becomes of the path of a redirect of nginx's `rewrite`: escapes of what needs none are undone up to the first `?`, a
+/// broken one goes (`NGX_UNESCAPE_REDIRECT`).
+fn undone_by_nginx(text: &[u8]) -> Vec<u8> {
+    let hex = |at: usize| text.get(at).copied().filter(u8::is_ascii_hexdigit);
+    let mut out = Vec::with_capacity(text.len());
     let mut at = 0;
-    let mut is_path = true;
-    while at < text.len() {
-        let undone = match is_path && is_escape(text, at) {
-            true => std::str::from_utf8(&text[at + 1..at + 3]).ok().and_then(|hex| u8::from_str_radix(hex, 16).ok()),
-            false => None,
-        };
-        let byte = match undone {
-            Some(byte) if (b'&'..0x7F).contains(&byte) => {
-                at += 2;
-                byte
-            }
-            _ => text[at],
-        };
-        is_path &= byte != b'?';
-        match byte {
-            0x21..=0x7E => out.push(byte),
-            byte => push_escaped(byte, out),
-        }
+    while let Some(&byte) = text.get(at) {
         at += 1;
+        match byte {
+            b'%' => {
+                if hex(at).is_none() {
+                    continue;
+                }
+                if is_escape(text, at - 1) {
+                    let mut decoded = Vec::new();
+                    crate::path::push_decoded(&text[at - 1..at + 2], &mut decoded);
+                    match decoded.first() {
+                        Some(&byte @ b'&'..0x7F) => out.push(byte),
+                        _ => out.extend_from_slice(&text[at - 1..at + 2]),
+                    }
+                }
+                at += 2;
+            }
+            byte => out.push(byte),
+        }
+        if out.last() == Some(&b'?') {
+            out.extend_from_slice(text.get(at..).unwrap_or_default());
+            break;
+        }
     }
+    out
 }
 
 /// Appends bytes as Apache's `ap_escape_uri` does.

@@ -202,7 +202,8 @@ impl<'a> Pattern<'a> {
     fn build_stepping(&self) -> Result<Matcher, InvalidRegex> {
         let case = if self.case == LetterCase::Ignored { "(?i)" } else { "" };
         let dot = if self.flavour == Flavour::PcreDotAll { "(?s)" } else { "" };
-        fancy_regex::RegexBuilder::new(&format!("{case}{dot}{}", self.wrapped()))
+        let wrapped = self.wrapped();
+        fancy_regex::RegexBuilder::new(&format!("{case}{dot}{}", by_bytes(wrapped.as_bytes())))
             .backtrack_limit(STEP_LIMIT)
             .delegate_size_limit(SIZE_LIMIT)
             .build()
@@ -221,6 +222,14 @@ impl<'a> Pattern<'a> {
             literal.make_ascii_lowercase();
         }
         literal
+    }
+}
+
+/// A text in which every byte is a character; borrowed where it is that already.
+fn by_bytes(text: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(text) {
+        Ok(plain) if text.is_ascii() => Cow::Borrowed(plain),
+        _ => Cow::Owned(text.iter().map(|&byte| char::from(byte)).collect()),
     }
 }
 
@@ -301,14 +310,18 @@ impl Matcher {
                 Match::Yes
             }
             Matcher::Stepping(regex) => {
-                // Texts that are not UTF-8 are matched byte for byte as if each byte were a character of its own.
-                let Ok(text) = std::str::from_utf8(text) else { return Match::No };
-                match regex.captures(text) {
+                // Every byte is a character of its own, as for the servers whose patterns these are.
+                let text = by_bytes(text);
+                let place = |at: usize| match text {
+                    Cow::Borrowed(_) => at as u32,
+                    Cow::Owned(_) => text[..at].chars().count() as u32,
+                };
+                match regex.captures(&*text) {
                     Ok(None) => Match::No,
                     Err(_) => Match::TooCostly,
                     Ok(Some(groups)) => {
                         spans.extend(
-                            groups.iter().map(|group| group.map(|found| (found.start() as u32, found.end() as u32))),
+                            groups.iter().map(|group| group.map(|found| (place(found.start()), place(found.end())))),
                         );
                         Match::Yes
                     }

@@ -82,10 +82,16 @@ fn a_call_comes_back_unless_something_decides() {
 }
 
 #[test]
-fn tables_are_called_downwards_only() {
+fn calls_in_a_circle_end() {
     let mut builder = Builder::new(1);
     let root = table(&mut builder, &NGINX_RETURN, Order::Listed);
-    for table in [root, TableId(7)] {
-        assert!(builder.push(root, &Rule::new(any(), Action::Call { table, text: None })).is_err());
+    builder.root(root);
+    assert!(builder.push(root, &Rule::new(any(), Action::Call { table: TableId(7), text: None })).is_err());
+    for text in [None, Some(text("x"))] {
+        builder.push(root, &Rule::new(any(), Action::Call { table: root, text })).expect("a rule");
     }
+    let rules = builder.finish();
+    let got = Asked::parse("GET http://t.test/a")
+        .decided(&rules, |decision| support::outcome(&decision.expect("a target").outcome));
+    assert_eq!(got, "refuse 500");
 }

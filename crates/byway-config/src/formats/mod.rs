@@ -18,12 +18,21 @@ mod apache;
 mod cloudflare;
 mod compiled;
 pub(crate) mod csv;
+mod nginx;
 mod redirects;
 mod toml;
 
 /// Every format, in the order in which people look for them.
-pub const FORMATS: [&Format; 7] =
-    [&toml::ROW, &csv::ROW, &redirects::ROW, &cloudflare::ROW, &compiled::ROW, &apache::ROW, &apache::HTACCESS];
+pub const FORMATS: [&Format; 8] = [
+    &toml::ROW,
+    &csv::ROW,
+    &redirects::ROW,
+    &cloudflare::ROW,
+    &nginx::ROW,
+    &compiled::ROW,
+    &apache::ROW,
+    &apache::HTACCESS,
+];
 
 /// byway's own text.
 pub const OWN: &Format = &toml::ROW;

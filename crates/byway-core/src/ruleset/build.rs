@@ -274,9 +274,10 @@ impl Builder {
         self.named.check(rule)?;
         match &rule.action {
             // Tables are entered downwards only, so that a walk ends.
-            Action::Enter(next) | Action::Call { table: next, .. } if next.0 <= table.0 => {
+            Action::Enter(next) if next.0 <= table.0 => {
                 refused("a table is entered from one made before it only", None)
             }
+            // A call may go anywhere: how deep calls go, and how many tables a walk sees, is bounded.
             Action::Enter(next) | Action::Call { table: next, .. } if usize::from(next.0) >= self.tables.len() => {
                 refused("there is no such table", None)
             }

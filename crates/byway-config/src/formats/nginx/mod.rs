@@ -1,0 +1,72 @@
+//! nginx: a whole configuration or a part of one, read into nginx's dialect, and rules written as a good engineer would.
+//!
+//! Text becomes words ([`lex`]), words become directives with includes followed ([`tree`]), directives become servers, locations
+//! and statements ([`model`]), and those become tables and rules ([`lower`], [`script`], [`lists`]). Nothing is bound, run or
+//! fetched; files on the disk are only names below a document root.
+
+mod lex;
+mod lists;
+mod lower;
+mod model;
+mod names;
+mod pcre;
+mod script;
+mod text;
+mod tree;
+mod write;
+
+use std::path::Path;
+
+use super::{Folders, Format, Reader, Says, file_name, has_extension};
+use crate::foreign::Reading;
+
+/// The row.
+pub(super) static ROW: Format = Format {
+    name: "nginx",
+    title: "nginx",
+    files: &["nginx.conf", "*.nginx", "sites-enabled/*", "conf.d/*.conf"],
+    says: Says {
+        statuses: "301, 302, 303, 307, 308; 403, 404, 410, 451, 503",
+        default: "302 for `return URL` and `rewrite … redirect`",
+        sources: "hosts, exact paths, prefixes by bytes, regexes (PCRE), lists by `map`",
+        conditions: "`if` and `map` on any variable: method, fields, cookies, query, address, scheme",
+        query: "kept by `rewrite` and `$request_uri`, dropped by `return`",
+    },
+    is_named,
+    is_like,
+    folders: Folders::No,
+    reader: Reader::Foreign(read),
+    write: Some(write::write),
+};
+
+fn is_named(path: &Path) -> bool {
+    let name = file_name(path);
+    let is_site = path.parent().and_then(Path::file_name).is_some_and(|folder| {
+        matches!(&*folder.to_string_lossy(), "sites-enabled" | "sites-available" | "nginx" | "snippets")
+    });
+    name.starts_with("nginx") && (has_extension(path, &["conf"]) || name == "nginx")
+        || has_extension(path, &["nginx", "vhost"])
+        || is_site && (has_extension(path, &["conf"]) || path.extension().is_none())
+}
+
+/// Whether a text begins as only nginx does: a block or a line of it, ended as nginx ends it.
+fn is_like(head: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(head);
+    text.lines().map(str::trim).filter(|line| !line.starts_with('#')).take(2_000).any(|line| {
+        let name = line.split([' ', '\t', '{', ';']).next().unwrap_or_default();
+        let ends = line.ends_with([';', '{', '}']) || line.contains("; #") || line.contains("{ #");
+        match name {
+            "server" | "http" | "events" => line[name.len()..].trim_start().starts_with('{'),
+            "location" | "if" => line.contains('{'),
+            "map" | "geo" => line.ends_with('{') && line.contains('$'),
+            "listen" | "server_name" | "return" | "rewrite" | "try_files" | "error_page" | "worker_processes" => ends,
+            _ => false,
+        }
+    })
+}
+
+fn read(reading: &mut Reading<'_>) {
+    let Some(tree) = tree::read(reading) else { return };
+    let model = model::build(&tree, reading);
+    lower::lower(&tree, &model, reading);
+}

@@ -1,0 +1,647 @@
+//! A configuration as what nginx makes of it: servers, locations, and the statements that are run.
+//!
+//! Directives that decide nothing are passed over here, each with the words that it deserves; what is wrong is said as nginx
+//! would say it.
+//!
+//! Long because every directive that decides something is read here, side by side with what nginx says of its mistakes.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use byway_core::dialect::LetterCase;
+
+use super::lex::Word;
+use super::names;
+use super::pcre::Regex;
+use super::tree::{Body, Directive, Tree};
+use crate::diagnostic::Diagnostic;
+use crate::foreign::Reading;
+
+/// A statement of the rewrite module.
+#[derive(Clone, Debug)]
+pub(super) enum Statement {
+    Set { name: String, text: Word, word: Word },
+    If { test: IfTest, body: Vec<Statement>, word: Word },
+    Return { status: Option<u16>, text: Option<Word>, word: Word, rule: String },
+    Rewrite { regex: Regex, target: Word, flag: Flag, word: Word, rule: String },
+    Break { word: Word },
+}
+
+/// The flag of a `rewrite`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Flag {
+    None,
+    Last,
+    Break,
+    Redirect,
+    Permanent,
+}
+
+/// What an `if` asks.
+#[derive(Clone, Debug)]
+pub(super) enum IfTest {
+    /// The text of a variable is neither empty nor `0`.
+    True(Vec<u8>),
+    /// Two texts are the same.
+    Same { left: Vec<u8>, right: Vec<u8>, negate: bool },
+    /// A pattern is found.
+    Found { left: Vec<u8>, regex: Regex, negate: bool },
+    /// Something is on the disk.
+    File { what: u8, path: Vec<u8>, negate: bool },
+}
+
+/// What an error is answered with.
+#[derive(Clone, Debug)]
+pub(super) struct ErrorPage {
+    pub(super) codes: Vec<u16>,
+    /// `=307`, or `Some(0)` for `=`.
+    pub(super) overwrite: Option<u16>,
+    pub(super) target: Word,
+    pub(super) word: Word,
+    pub(super) rule: String,
+}
+
+/// What a level hands down to those inside it.
+#[derive(Clone, Debug)]
+pub(super) struct Scope {
+    pub(super) absolute: bool,
+    pub(super) port: bool,
+    pub(super) server_name: bool,
+    pub(super) merges: bool,
+    pub(super) root: Option<(Word, bool)>,
+    pub(super) error_pages: Rc<Vec<ErrorPage>>,
+}
+
+impl Default for Scope {
+    fn default() -> Scope {
+        Scope { absolute: true, port: true, server_name: false, merges: true, root: None, error_pages: Rc::default() }
+    }
+}
+
+/// How a location is found.
+#[derive(Clone, Debug)]
+pub(super) enum Found {
+    Exact(Vec<u8>),
+    Prefix { prefix: Vec<u8>, is_final: bool },
+    Regex(Regex),
+    Named(String),
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Location {
+    pub(super) found: Found,
+    pub(super) word: Word,
+    pub(super) scope: Scope,
+    pub(super) statements: Vec<Statement>,
+    pub(super) locations: Vec<Location>,
+    pub(super) try_files: Option<Vec<Word>>,
+    /// Whether requests are handed to another server.
+    pub(super) passes_on: bool,
+}
+
+/// Where a server listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct Port {
+    pub(super) number: u16,
+    pub(super) is_tls: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Server {
+    pub(super) ports: Vec<(Port, bool)>,
+    pub(super) names: Vec<Word>,
+    pub(super) scope: Scope,
+    pub(super) statements: Vec<Statement>,
+    pub(super) locations: Vec<Location>,
+    pub(super) try_files: Option<Vec<Word>>,
+}
+
+/// A `map`, `geo` or `split_clients`.
+#[derive(Clone, Debug)]
+pub(super) struct List {
+    pub(super) kind: ListKind,
+    pub(super) source: Option<Word>,
+    pub(super) word: Word,
+    pub(super) entries: Vec<(u16, std::ops::Range<usize>)>,
+    pub(super) rule: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ListKind {
+    Map,
+    Geo,
+    Split,
+}
+
+/// All of it.
+#[derive(Debug, Default)]
+pub(super) struct Model {
+    pub(super) servers: Vec<Server>,
+    pub(super) lists: HashMap<String, List>,
+    /// The names of the lists, as they stand.
+    pub(super) list_names: Vec<String>,
+}
+
+/// Makes a model of a tree.
+pub(super) fn build(tree: &Tree, reading: &mut Reading<'_>) -> Model {
+    let mut builder = Build { tree, reading, model: Model::default() };
+    builder.main();
+    builder.model
+}
+
+struct Build<'t, 'r, 'l> {
+    tree: &'t Tree,
+    reading: &'r mut Reading<'l>,
+    model: Model,
+}
+
+/// What stands in a block beside statements.
+#[derive(Default)]
+struct Inside {
+    statements: Vec<Statement>,
+    locations: Vec<Location>,
+    try_files: Option<Vec<Word>>,
+    passes_on: bool,
+}
+
+impl Build<'_, '_, '_> {
+    fn name(&self, directive: &Directive) -> String {
+        self.tree.str(directive.name).into_owned()
+    }
+
+    /// The top of a file: a whole configuration, what belongs into `http`, or what belongs into a server.
+    fn main(&mut self) {
+        let tree = self.tree;
+        let is = |names: &[&str]| tree.directives.iter().any(|one| names.contains(&&*tree.str(one.name)));
+        let has_http = is(&["http"]);
+        let of_server =
+            ["location", "rewrite", "return", "if", "set", "break", "error_page", "try_files", "server_name", "listen"];
+        let lone = !has_http && is(&of_server);
+        if lone {
+            let first = tree.directives.iter().find(|one| of_server.contains(&&*tree.str(one.name)));
+            if let Some(first) = first {
+                let name = tree.str(first.name);
+                self.reading.say(
+                    Diagnostic::note("fragment", format!("this is a part of a configuration: `{name}` stands alone"))
+                        .at(tree.span(first.name))
+                        .help("nginx takes these lines inside `server { … }`; here they answer for every host"),
+                );
+            }
+        }
+        let scope = Scope::default();
+        if lone {
+            let own: Vec<Directive> = tree.directives.iter().filter(|one| !self.is_of_http(one)).cloned().collect();
+            self.http(&tree.directives, &scope, false);
+            self.server(&own, &scope);
+        } else if has_http {
+            for directive in &tree.directives {
+                match (&*self.name(directive), &directive.body) {
+                    ("http", Body::Block(inside)) => self.http(inside, &scope, true),
+                    ("events" | "stream" | "mail", _) => {}
+                    _ => self.pass_over(directive, false),
+                }
+            }
+        } else {
+            if let Some(first) = tree.directives.iter().find(|one| &*tree.str(one.name) == "server") {
+                self.reading.say(
+                    Diagnostic::note("fragment", "this is a part of a configuration: `server` stands alone")
+                        .at(tree.span(first.name))
+                        .help("nginx takes it inside `http { … }`, as a file in `conf.d` or `sites-enabled`"),
+                );
+            }
+            self.http(&tree.directives, &scope, true);
+        }
+    }
+
+    fn is_of_http(&self, directive: &Directive) -> bool {
+        matches!(
+            &*self.name(directive),
+            "server" | "map" | "geo" | "upstream" | "split_clients" | "log_format" | "events" | "http"
+        )
+    }
+
+    fn http(&mut self, directives: &[Directive], outer: &Scope, says: bool) {
+        let mut scope = outer.clone();
+        for directive in directives {
+            self.setting(directive, &mut scope, outer);
+        }
+        for directive in directives {
+            match (&*self.name(directive), &directive.body) {
+                ("server", Body::Block(inside)) => self.server(inside, &scope),
+                ("map", Body::Entries(entries)) => self.list(ListKind::Map, directive, entries),
+                ("geo", Body::Entries(entries)) => self.list(ListKind::Geo, directive, entries),
+                ("split_clients", Body::Entries(entries)) => self.list(ListKind::Split, directive, entries),
+                (
+                    "location" | "rewrite" | "return" | "if" | "set" | "break" | "try_files" | "server_name" | "listen",
+                    _,
+                ) if says => {
+                    self.not_allowed(directive);
+                }
+                _ if says => self.pass_over(directive, true),
+                _ => {}
+            }
+        }
+    }
+
+    fn not_allowed(&mut self, directive: &Directive) {
+        let message = format!("\"{}\" directive is not allowed here", self.name(directive));
+        let span = self.tree.span(directive.name);
+        self.reading.say(Diagnostic::error("nginx-syntax", message).at(span).label("nginx would stop here"));
+    }
+
+    fn fault(&mut self, word: Word, message: impl Into<String>) {
+        let span = self.tree.span(word);
+        self.reading.say(Diagnostic::error("nginx-syntax", message).at(span).label("nginx would stop here"));
+    }
+
+    /// A directive that decides no redirect.
+    fn pass_over(&mut self, directive: &Directive, may_decide: bool) {
+        let name = self.name(directive);
+        let span = self.tree.span(directive.name);
+        if may_decide && names::is_program(&name) && names::beyond(&name).is_some() {
+            let why = match &*name {
+                "auth_request" => "another server decides who may ask, and is not asked here",
+                _ => "programs are not run here",
+            };
+            self.reading.refused(&span, &name, why);
+        }
+        if let Some(what) = names::beyond(&name) {
+            let words = format!("{}: {what}", self.tree.words(directive));
+            self.reading.beyond(&span, &words);
+        } else if !names::is_known(&name) {
+            self.reading.unknown(&span, &name);
+        }
+    }
+
+    fn list(&mut self, kind: ListKind, directive: &Directive, entries: &[(u16, std::ops::Range<usize>)]) {
+        let (source, variable) = match directive.args.as_slice() {
+            [variable] => (None, *variable),
+            [source, variable, ..] => (Some(*source), *variable),
+            [] => return,
+        };
+        let name = self.tree.str(variable).into_owned();
+        let Some(name) = name.strip_prefix('$').filter(|name| !name.is_empty()) else {
+            return self.fault(variable, format!("invalid variable name \"{name}\""));
+        };
+        let name = name.to_ascii_lowercase();
+        let rule = self.tree.words(directive);
+        let list = List { kind, source, word: directive.name, entries: entries.to_vec(), rule };
+        if self.model.lists.insert(name.clone(), list).is_none() {
+            self.model.list_names.push(name);
+        }
+    }
+
+    fn server(&mut self, directives: &[Directive], outer: &Scope) {
+        let mut scope = outer.clone();
+        let mut server = Server {
+            ports: Vec::new(),
+            names: Vec::new(),
+            scope: outer.clone(),
+            statements: Vec::new(),
+            locations: Vec::new(),
+            try_files: None,
+        };
+        for directive in directives {
+            self.setting(directive, &mut scope, outer);
+            match &*self.name(directive) {
+                "listen" => self.listen(directive, &mut server),
+                "server_name" => server.names.extend(&directive.args),
+                _ => {}
+            }
+        }
+        let inside = self.inside(directives, &scope, true);
+        self.model.servers.push(Server {
+            scope,
+            statements: inside.statements,
+            locations: inside.locations,
+            try_files: inside.try_files,
+            ..server
+        });
+    }
+
+    fn listen(&mut self, directive: &Directive, server: &mut Server) {
+        let Some(&address) = directive.args.first() else { return };
+        let text = self.tree.str(address).into_owned();
+        if text.starts_with("unix:") {
+            return;
+        }
+        let port = match text.rsplit_once(':') {
+            Some((_, port)) if !text.ends_with(']') => port,
+            _ if text.bytes().all(|b| b.is_ascii_digit()) => &text,
+            _ => "80",
+        };
+        let Some(number) = port.parse::<u16>().ok().filter(|&number| number > 0) else {
+            return self.fault(address, format!("invalid port in \"{text}\" of the \"listen\" directive"));
+        };
+        let option = |names: &[&str]| directive.args[1..].iter().any(|word| names.contains(&&*self.tree.str(*word)));
+        let port = Port { number, is_tls: option(&["ssl", "quic", "http3"]) || number == 443 };
+        let is_default = option(&["default_server", "default"]);
+        match server.ports.iter_mut().find(|(known, _)| known.number == number) {
+            Some((_, held)) => *held |= is_default,
+            None => server.ports.push((port, is_default)),
+        }
+    }
+
+    /// Settings that are handed down.
+    fn setting(&mut self, directive: &Directive, scope: &mut Scope, outer: &Scope) {
+        let name = self.name(directive);
+        let flag = |target: &mut bool, build: &mut Self| match &*build.tree.str(directive.args[0]) {
+            "on" => *target = true,
+            "off" => *target = false,
+            other => {
+                let message =
+                    format!("invalid value \"{other}\" in \"{name}\" directive, it must be \"on\" or \"off\"");
+                build.fault(directive.args[0], message);
+            }
+        };
+        match &*name {
+            "absolute_redirect" => flag(&mut scope.absolute, self),
+            "port_in_redirect" => flag(&mut scope.port, self),
+            "server_name_in_redirect" => flag(&mut scope.server_name, self),
+            "merge_slashes" => flag(&mut scope.merges, self),
+            "root" | "alias" => scope.root = Some((directive.args[0], name == "alias")),
+            "error_page" => {
+                if Rc::ptr_eq(&scope.error_pages, &outer.error_pages) {
+                    scope.error_pages = Rc::default();
+                }
+                if let Some(page) = self.error_page(directive) {
+                    Rc::make_mut(&mut scope.error_pages).push(page);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn error_page(&mut self, directive: &Directive) -> Option<ErrorPage> {
+        let (&target, mut words) = directive.args.split_last()?;
+        let mut overwrite = None;
+        if let Some((&last, rest)) = words.split_last()
+            && let Some(code) = self.tree.str(last).strip_prefix('=')
+        {
+            overwrite = Some(if code.is_empty() { 0 } else { code.parse().ok()? });
+            words = rest;
+        }
+        let mut codes = Vec::new();
+        for &word in words {
+            let text = self.tree.str(word).into_owned();
+            match text.parse::<u16>() {
+                Ok(code) if (300..=599).contains(&code) && code != 499 => codes.push(code),
+                Ok(code) if code == 499 || !(300..=599).contains(&code) => {
+                    self.fault(word, format!("value \"{text}\" must be between 300 and 599"));
+                }
+                _ => self.fault(word, format!("invalid value \"{text}\"")),
+            }
+        }
+        Some(ErrorPage { codes, overwrite, target, word: directive.name, rule: self.tree.words(directive) })
+    }
+
+    fn inside(&mut self, directives: &[Directive], scope: &Scope, is_server: bool) -> Inside {
+        let mut inside = Inside::default();
+        for directive in directives {
+            let name = self.name(directive);
+            match (&*name, &directive.body) {
+                ("location", Body::Block(block)) => {
+                    if let Some(location) = self.location(directive, block, scope) {
+                        inside.locations.push(location);
+                    }
+                }
+                ("try_files", _) => {
+                    inside.try_files = Some(directive.args.clone());
+                    self.pass_over(directive, true);
+                }
+                ("listen" | "server_name", _) if is_server => {}
+                ("server" | "http" | "map" | "geo" | "events" | "listen" | "server_name", _)
+                    if !is_server || !self.is_of_http(directive) =>
+                {
+                    self.not_allowed(directive);
+                }
+                ("server", _) => self.not_allowed(directive),
+                _ => match self.statement(directive) {
+                    Some(statement) => inside.statements.extend(statement),
+                    None => {
+                        inside.passes_on |= name.ends_with("_pass");
+                        self.pass_over(directive, true);
+                    }
+                },
+            }
+        }
+        inside
+    }
+
+    fn location(&mut self, directive: &Directive, block: &[Directive], outer: &Scope) -> Option<Location> {
+        let text = |word: Word| self.tree.word(word).into_owned();
+        let prefix = |bytes: Vec<u8>, is_final| Found::Prefix { prefix: bytes, is_final };
+        let mut regex = None;
+        let found = match directive.args.as_slice() {
+            [modifier, word] => match &*self.tree.word(*modifier) {
+                b"=" => Found::Exact(text(*word)),
+                b"^~" => prefix(text(*word), true),
+                b"~" => {
+                    regex = Some((*word, LetterCase::Significant, text(*word)));
+                    prefix(Vec::new(), false)
+                }
+                b"~*" => {
+                    regex = Some((*word, LetterCase::Ignored, text(*word)));
+                    prefix(Vec::new(), false)
+                }
+                other => {
+                    let message = format!("invalid location modifier \"{}\"", String::from_utf8_lossy(other));
+                    self.fault(*modifier, message);
+                    return None;
+                }
+            },
+            [word] => match &*text(*word) {
+                [b'=', rest @ ..] => Found::Exact(rest.to_vec()),
+                [b'^', b'~', rest @ ..] => prefix(rest.to_vec(), true),
+                [b'~', b'*', rest @ ..] => {
+                    regex = Some((*word, LetterCase::Ignored, rest.to_vec()));
+                    prefix(Vec::new(), false)
+                }
+                [b'~', rest @ ..] => {
+                    regex = Some((*word, LetterCase::Significant, rest.to_vec()));
+                    prefix(Vec::new(), false)
+                }
+                [b'@', rest @ ..] => Found::Named(String::from_utf8_lossy(rest).into_owned()),
+                other => prefix(other.to_vec(), false),
+            },
+            _ => return None,
+        };
+        let found = match regex {
+            Some((word, case, bytes)) => Found::Regex(self.regex(word, &bytes, case)?),
+            None => found,
+        };
+        let mut scope = outer.clone();
+        for directive in block {
+            self.setting(directive, &mut scope, outer);
+        }
+        let inside = self.inside(block, &scope, false);
+        Some(Location {
+            found,
+            word: directive.name,
+            scope,
+            statements: inside.statements,
+            locations: inside.locations,
+            try_files: inside.try_files,
+            passes_on: inside.passes_on,
+        })
+    }
+
+    pub(super) fn regex(&mut self, word: Word, bytes: &[u8], case: LetterCase) -> Option<Regex> {
+        let read = match std::str::from_utf8(bytes) {
+            Ok(text) => Regex::read(text, case),
+            Err(_) => Err("it is not UTF-8".to_owned()),
+        };
+        match read {
+            Ok(regex) => Some(regex),
+            Err(what) => {
+                let span = self.tree.span(word);
+                let message = format!("regular expression cannot be read: {what}");
+                self.reading.say(Diagnostic::error("bad-regex", message).at(span));
+                None
+            }
+        }
+    }
+
+    /// A statement of the rewrite module; the outer `None` is a directive of another, the inner one with a fault.
+    fn statement(&mut self, directive: &Directive) -> Option<Option<Statement>> {
+        let word = directive.name;
+        let args = directive.args.as_slice();
+        Some(match (&*self.name(directive), args) {
+            ("break", _) => Some(Statement::Break { word }),
+            ("set", [name, text]) => {
+                let name = self.tree.str(*name).into_owned();
+                match name.strip_prefix('$').filter(|name| !name.is_empty()) {
+                    Some(name) => Some(Statement::Set { name: name.to_ascii_lowercase(), text: *text, word }),
+                    None => {
+                        self.fault(args[0], format!("invalid variable name \"{name}\""));
+                        None
+                    }
+                }
+            }
+            ("return", _) => self.return_of(directive),
+            ("rewrite", _) => self.rewrite(directive),
+            ("if", _) => {
+                let Body::Block(block) = &directive.body else { return Some(None) };
+                let test = self.if_test(directive)?;
+                let mut body = Vec::new();
+                for inner in block {
+                    match &*self.name(inner) {
+                        "if" | "location" | "server" => self.not_allowed(inner),
+                        _ => match self.statement(inner) {
+                            Some(statement) => body.extend(statement),
+                            None => self.pass_over(inner, true),
+                        },
+                    }
+                }
+                Some(Statement::If { test, body, word })
+            }
+            _ => return None,
+        })
+    }
+
+    fn return_of(&mut self, directive: &Directive) -> Option<Statement> {
+        let (word, rule) = (directive.name, self.tree.words(directive));
+        let (status, text) = match directive.args.as_slice() {
+            [one] => {
+                let text = self.tree.str(*one).into_owned();
+                match text.parse::<u16>() {
+                    Ok(code) if code <= 999 => (Some(code), None),
+                    _ if ["http://", "https://", "$scheme"].iter().any(|begin| text.starts_with(begin)) => {
+                        (None, Some(*one))
+                    }
+                    _ => {
+                        self.fault(*one, format!("invalid return code \"{text}\""));
+                        return None;
+                    }
+                }
+            }
+            [code, text, ..] => match self.tree.str(*code).parse::<u16>() {
+                Ok(code) if code <= 999 => (Some(code), Some(*text)),
+                _ => {
+                    let shown = self.tree.str(*code).into_owned();
+                    self.fault(*code, format!("invalid return code \"{shown}\""));
+                    return None;
+                }
+            },
+            [] => return None,
+        };
+        Some(Statement::Return { status, text, word, rule })
+    }
+
+    fn rewrite(&mut self, directive: &Directive) -> Option<Statement> {
+        let (&pattern, &target) = (directive.args.first()?, directive.args.get(1)?);
+        let flag = match directive.args.get(2) {
+            None => Flag::None,
+            Some(word) => match &*self.tree.str(*word) {
+                "last" => Flag::Last,
+                "break" => Flag::Break,
+                "redirect" => Flag::Redirect,
+                "permanent" => Flag::Permanent,
+                other => {
+                    let message = format!("invalid parameter \"{other}\"");
+                    self.fault(*word, message);
+                    return None;
+                }
+            },
+        };
+        let bytes = self.tree.word(pattern).into_owned();
+        let regex = self.regex(pattern, &bytes, LetterCase::Significant)?;
+        Some(Statement::Rewrite { regex, target, flag, word: directive.name, rule: self.tree.words(directive) })
+    }
+
+    /// The condition of an `if`: outer `None` where it is refused by nginx.
+    fn if_test(&mut self, directive: &Directive) -> Option<IfTest> {
+        let mut words: Vec<(Word, Vec<u8>)> =
+            directive.args.iter().map(|word| (*word, self.tree.word(*word).into_owned())).collect();
+        let whole = words.iter().map(|(_, text)| String::from_utf8_lossy(text)).collect::<Vec<_>>().join(" ");
+        let invalid = |build: &mut Self, shown: &str| {
+            build.fault(directive.args[0], format!("invalid condition \"{shown}\""));
+            None
+        };
+        if words.first()?.1.first() != Some(&b'(') {
+            let first = String::from_utf8_lossy(&words[0].1).into_owned();
+            return invalid(self, &first);
+        }
+        words[0].1.remove(0);
+        if words[0].1.is_empty() {
+            words.remove(0);
+        }
+        let Some(last) = words.last_mut().filter(|(_, text)| text.last() == Some(&b')')) else {
+            return invalid(self, &whole);
+        };
+        last.1.pop();
+        if last.1.is_empty() {
+            words.pop();
+        }
+        let shown = |words: &[(Word, Vec<u8>)]| String::from_utf8_lossy(&words[0].1).into_owned();
+        match words.as_slice() {
+            [] => invalid(self, &whole),
+            [(_, text)] if text.first() == Some(&b'$') => Some(IfTest::True(text.clone())),
+            [(_, left), (_, operator), (word, right)] if left.first() == Some(&b'$') => match operator.as_slice() {
+                b"=" => Some(IfTest::Same { left: left.clone(), right: right.clone(), negate: false }),
+                b"!=" => Some(IfTest::Same { left: left.clone(), right: right.clone(), negate: true }),
+                b"~" | b"~*" | b"!~" | b"!~*" => {
+                    let case = if operator.ends_with(b"*") { LetterCase::Ignored } else { LetterCase::Significant };
+                    let negate = operator.starts_with(b"!");
+                    let regex = self.regex(*word, right, case)?;
+                    Some(IfTest::Found { left: left.clone(), regex, negate })
+                }
+                other => {
+                    let message = format!("unexpected \"{}\" in condition", String::from_utf8_lossy(other));
+                    self.fault(directive.args[0], message);
+                    None
+                }
+            },
+            [(_, operator), (_, path)] => match operator.as_slice() {
+                [b'-', what @ (b'f' | b'd' | b'e' | b'x')] => {
+                    Some(IfTest::File { what: *what, path: path.clone(), negate: false })
+                }
+                [b'!', b'-', what @ (b'f' | b'd' | b'e' | b'x')] => {
+                    Some(IfTest::File { what: *what, path: path.clone(), negate: true })
+                }
+                _ => invalid(self, &shown(&words)),
+            },
+            _ => invalid(self, &shown(&words)),
+        }
+    }
+}

@@ -1,0 +1,286 @@
+//! What is known of nginx's directives: how many words they take, what follows them, and which only serve content.
+//!
+//! A directive that decides redirects has a row in [`RULES`]. All others are passed over: those of nginx's own modules in
+//! silence or as something that byway does not do ([`beyond`]), the rest by name.
+
+use std::ops::RangeInclusive;
+
+/// What ends a directive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// `;`
+    Line,
+    /// `{ … }`
+    Block,
+}
+
+/// What stands in a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BodyKind {
+    /// Directives.
+    Block,
+    /// Entries of a list.
+    Entries,
+    /// Another language.
+    Foreign,
+}
+
+const MANY: usize = 2047;
+
+/// The directives that decide redirects: name, shape, number of words behind it.
+const RULES: &[(&str, Shape, RangeInclusive<usize>)] = &[
+    ("absolute_redirect", Shape::Line, 1..=1),
+    ("alias", Shape::Line, 1..=1),
+    ("break", Shape::Line, 0..=0),
+    ("error_page", Shape::Line, 2..=MANY),
+    ("events", Shape::Block, 0..=0),
+    ("geo", Shape::Block, 1..=2),
+    ("http", Shape::Block, 0..=0),
+    ("if", Shape::Block, 1..=MANY),
+    ("include", Shape::Line, 1..=1),
+    ("internal", Shape::Line, 0..=0),
+    ("listen", Shape::Line, 1..=MANY),
+    ("location", Shape::Block, 1..=2),
+    ("map", Shape::Block, 2..=2),
+    ("merge_slashes", Shape::Line, 1..=1),
+    ("port_in_redirect", Shape::Line, 1..=1),
+    ("return", Shape::Line, 1..=2),
+    ("rewrite", Shape::Line, 2..=3),
+    ("root", Shape::Line, 1..=1),
+    ("server", Shape::Block, 0..=0),
+    ("server_name", Shape::Line, 1..=MANY),
+    ("server_name_in_redirect", Shape::Line, 1..=1),
+    ("set", Shape::Line, 2..=2),
+    ("try_files", Shape::Line, 2..=MANY),
+];
+
+fn rule(name: &str) -> Option<&'static (&'static str, Shape, RangeInclusive<usize>)> {
+    RULES.binary_search_by(|(known, ..)| (*known).cmp(name)).ok().map(|at| &RULES[at])
+}
+
+/// What ends a directive, where it is one that decides redirects; `server` also stands in `upstream` with words.
+pub(super) fn shape_of(name: &str) -> Option<Shape> {
+    rule(name).map(|row| row.1).filter(|_| name != "server")
+}
+
+/// How many words a directive takes, where that is known.
+pub(super) fn arguments_of(name: &str) -> Option<&'static RangeInclusive<usize>> {
+    rule(name).filter(|_| name != "server").map(|row| &row.2)
+}
+
+/// Whether a directive decides redirects.
+pub(super) fn decides(name: &str) -> bool {
+    rule(name).is_some()
+}
+
+/// What stands in the block of a directive.
+pub(super) fn body_of(name: &str) -> BodyKind {
+    match name {
+        "map" | "geo" | "split_clients" | "types" | "charset_map" => BodyKind::Entries,
+        name if name.ends_with("_by_lua_block") || name == "perl_block" => BodyKind::Foreign,
+        _ => BodyKind::Block,
+    }
+}
+
+/// Files that every installation includes and that hold no redirects.
+pub(super) const HARMLESS_INCLUDES: &[&str] = &[
+    "mime.types",
+    "fastcgi_params",
+    "fastcgi.conf",
+    "fastcgi-php.conf",
+    "uwsgi_params",
+    "scgi_params",
+    "proxy_params",
+    "koi-win",
+    "koi-utf",
+    "win-utf",
+    "options-ssl-nginx.conf",
+];
+
+/// Beginnings of the names of directives of nginx's own modules, and of those that people build in most often.
+const KNOWN: &[&str] = &[
+    "access_log",
+    "add_after_body",
+    "add_before_body",
+    "add_header",
+    "add_trailer",
+    "addition_types",
+    "aio",
+    "allow",
+    "ancient_browser",
+    "auth_",
+    "autoindex",
+    "brotli",
+    "charset",
+    "chunked_transfer_encoding",
+    "client_",
+    "connection_pool_size",
+    "create_full_put_path",
+    "daemon",
+    "dav_",
+    "debug_",
+    "default_type",
+    "deny",
+    "directio",
+    "disable_symlinks",
+    "empty_gif",
+    "env",
+    "error_log",
+    "etag",
+    "eval_",
+    "events",
+    "expires",
+    "f4f",
+    "fastcgi_",
+    "flv",
+    "geoip",
+    "grpc_",
+    "gunzip",
+    "gzip",
+    "hash",
+    "health_check",
+    "hls",
+    "http2",
+    "http3",
+    "if_modified_since",
+    "ignore_invalid_headers",
+    "image_filter",
+    "index",
+    "internal",
+    "ip_hash",
+    "jwt_",
+    "js_",
+    "keepalive",
+    "large_client_header_buffers",
+    "least_",
+    "limit_",
+    "lingering_",
+    "load_module",
+    "lock_file",
+    "log_",
+    "lua_",
+    "mail",
+    "master_process",
+    "match",
+    "max_ranges",
+    "memcached_",
+    "min_delete_depth",
+    "mirror",
+    "modern_browser",
+    "modsecurity",
+    "more_",
+    "mp4",
+    "msie_",
+    "multi_accept",
+    "ntlm",
+    "open_file_cache",
+    "open_log_file_cache",
+    "output_buffers",
+    "override_charset",
+    "pagespeed",
+    "pcre_jit",
+    "perl",
+    "pid",
+    "post_action",
+    "postpone_output",
+    "proxy_",
+    "queue",
+    "quic",
+    "random",
+    "random_index",
+    "read_ahead",
+    "real_ip",
+    "recursive_error_pages",
+    "referer_hash",
+    "request_pool_size",
+    "reset_timedout_connection",
+    "resolver",
+    "rewrite_log",
+    "satisfy",
+    "scgi_",
+    "secure_link",
+    "send_",
+    "sendfile",
+    "server_names_hash",
+    "server_tokens",
+    "set_real_ip_from",
+    "slice",
+    "smtp",
+    "source_charset",
+    "spdy",
+    "split_clients",
+    "ssi",
+    "ssl",
+    "state",
+    "status",
+    "sticky",
+    "stream",
+    "stub_status",
+    "sub_filter",
+    "subrequest_output",
+    "tcp_",
+    "thread_pool",
+    "timer_resolution",
+    "types",
+    "underscores_in_headers",
+    "uninitialized_variable_warn",
+    "upstream",
+    "use",
+    "user",
+    "userid",
+    "uwsgi_",
+    "valid_referers",
+    "variables_hash",
+    "vhost_traffic",
+    "worker_",
+    "working_directory",
+    "xclient",
+    "xml_entities",
+    "xslt",
+    "zone",
+];
+
+/// Whether a directive is known, though it decides no redirects.
+pub(super) fn is_known(name: &str) -> bool {
+    decides(name)
+        || KNOWN.iter().any(|known| name.strip_prefix(known).is_some_and(|rest| known.ends_with('_') || is_rest(rest)))
+        || name.contains("_by_lua")
+}
+
+fn is_rest(rest: &str) -> bool {
+    rest.is_empty() || rest.starts_with('_')
+}
+
+/// What a directive does that is not redirecting, if it answers requests or decides who may ask.
+pub(super) fn beyond(name: &str) -> Option<&'static str> {
+    match name {
+        "proxy_pass" | "fastcgi_pass" | "uwsgi_pass" | "scgi_pass" | "grpc_pass" | "memcached_pass" => {
+            Some("hands requests to another server")
+        }
+        "auth_basic" | "auth_request" | "auth_jwt" | "allow" | "deny" | "satisfy" | "secure_link" | "limit_req"
+        | "limit_conn" | "limit_except" | "valid_referers" => Some("decides who may ask"),
+        "root" | "alias" | "index" | "autoindex" | "try_files" | "random_index" | "empty_gif" | "stub_status"
+        | "flv" | "mp4" | "dav_methods" => Some("serves files"),
+        "js_content" | "perl" => Some("runs a program"),
+        name if name.contains("_by_lua") => Some("runs a program"),
+        _ => None,
+    }
+}
+
+/// Directives that may answer or redirect by a program that is not run here.
+pub(super) fn is_program(name: &str) -> bool {
+    matches!(name, "js_content" | "perl" | "auth_request") || name.starts_with("js_") || name.contains("_by_lua")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_sorted_and_found() {
+        assert!(RULES.is_sorted_by_key(|row| row.0));
+        assert!(decides("rewrite") && is_known("proxy_set_header") && is_known("gzip") && is_known("http2"));
+        assert!(!is_known("retrun") && !is_known("gzipped") && !is_known("locations"));
+        assert_eq!(body_of("content_by_lua_block"), BodyKind::Foreign);
+    }
+}

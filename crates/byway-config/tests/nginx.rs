@@ -1,0 +1,325 @@
+//! Configurations of nginx, read as text, against what the real nginx answered.
+//!
+//! The cases and their measured answers are those of the core's `spike/nginx.md`; there rules were built by hand, here the reader
+//! builds them. Where byway answers more safely than nginx, [`SAFER`] says in which way; what is left out on purpose stands in
+//! [`NOT_SAID`], by name.
+
+#[path = "../../byway-core/tests/support/mod.rs"]
+mod support;
+
+use std::collections::BTreeSet;
+
+use byway_config::diagnostic::Severity;
+use byway_config::files::MemoryFiles;
+use byway_config::formats::Format;
+use byway_config::load::{LoadOptions, Loaded, load};
+use byway_core::ruleset::{RuleRef, Watch};
+use byway_core::{Outcome, RuleSet};
+use byway_testkit::Document;
+use support::{Asked, unescaped};
+
+/// What is not said: a case, or one request of a case behind ` / `, and why.
+const NOT_SAID: &[(&str, &str)] = &[
+    ("exact location / TRACE", "nginx refuses TRACE with 405 before any rule: the server's, not the rules'"),
+    ("status codes of `return` / /300", "a 3xx without a Location is no redirect: refused"),
+    ("status codes of `return` / /304", "a 3xx without a Location is no redirect: refused"),
+    ("status codes of `return` / /305", "a 3xx without a Location is no redirect: refused"),
+    ("status codes of `return` / /200", "a page: refused"),
+    ("status codes of `return` / /empty", "an empty Location: refused"),
+    ("a relative Location is made absolute / /bare", "a Location relative to the page that was asked: refused"),
+    ("a relative Location is made absolute / /query", "a Location relative to the page that was asked: refused"),
+    ("a relative Location is made absolute / /dots", "a Location relative to the page that was asked: refused"),
+    ("`redirect` and `permanent` / /bare", "a Location relative to the page that was asked: refused"),
+    ("`if` on the method / post", "nginx refuses a method in small letters with 400: the server's, not the rules'"),
+    (
+        "`if` on header fields / [X-Beta: no] [X-Beta: yes]",
+        "nginx 1.22 sees the first of several fields, 1.23 joins them",
+    ),
+    (
+        "`if` on header fields / [X-Beta: yes] [X-Beta: no]",
+        "nginx 1.22 sees the first of several fields, 1.23 joins them",
+    ),
+    ("`rewrite` to an absolute URL / /glued.evil", "a capture that lengthens the host: ours begins the path"),
+    (
+        "escaped and non-ASCII text in the configuration / /end%0A",
+        "PCRE's `$` fits before a last line feed, ours at the end alone",
+    ),
+];
+
+/// In which ways a Location of ours is safer than nginx's; each makes of theirs what ours is.
+type Mended = fn(&str) -> String;
+
+const SAFER: &[(&str, Mended)] = &[
+    ("controls, blanks and bytes above 0x7E are escaped", escaped),
+    ("a query stands before the fragment", before_fragment),
+    ("no bare `?` is sent on", |text| text.strip_suffix('?').unwrap_or(text).to_owned()),
+    ("what no URI may hold is escaped where it is sent on as it came", |text| {
+        text.replace('"', "%22").replace('<', "%3C").replace('>', "%3E")
+    }),
+    ("hosts are in small letters", |text| text.replace("Example.TEST", "example.test")),
+    ("a path begins with one slash", |text| text.replacen(" //", " /", 1)),
+];
+
+fn escaped(text: &str) -> String {
+    let (status, location) = text.split_once(' ').unwrap_or((text, ""));
+    let mut out = format!("{status} ");
+    for byte in unescaped(location) {
+        match byte {
+            0x21..=0x7E => out.push(char::from(byte)),
+            byte => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    out.trim_end().to_owned()
+}
+
+fn before_fragment(text: &str) -> String {
+    match text.split_once('#') {
+        Some((before, after)) => match after.split_once('?') {
+            Some((fragment, query)) if !before.contains('?') => format!("{before}?{query}#{fragment}"),
+            _ => text.to_owned(),
+        },
+        None => text.to_owned(),
+    }
+}
+
+#[derive(Default)]
+struct Rewritten(Option<Vec<u8>>);
+
+impl Watch for Rewritten {
+    fn rewritten(&mut self, _rule: RuleRef, path: &[u8], _query: Option<&[u8]>) {
+        self.0 = Some(path.to_vec());
+    }
+}
+
+fn read(text: &str) -> Loaded {
+    let files = MemoryFiles::new([("nginx.conf", text)]);
+    load(&files, &["nginx.conf".as_ref()], &LoadOptions { format: Format::named("nginx"), ..LoadOptions::default() })
+}
+
+/// What came of a request; a pass is told with the path that the file would be looked for under.
+fn answer(rules: &RuleSet, text: &str) -> String {
+    let mut asked = Asked::parse(text);
+    asked.local_port = 8080;
+    let path = asked.url.splitn(4, '/').nth(3).unwrap_or_default().split('?').next().unwrap_or_default().to_owned();
+    let mut watch = Rewritten::default();
+    let found = asked.watched(rules, &mut watch, |decision| match decision {
+        Err(()) => "refused before any rule".to_owned(),
+        Ok(decision) => match decision.outcome {
+            Outcome::Refuse(why) => why.status().to_string(),
+            Outcome::Pass => String::new(),
+            outcome => support::outcome(&outcome),
+        },
+    });
+    match found.is_empty() {
+        true => {
+            let path = watch.0.map_or_else(|| format!("/{path}"), |path| String::from_utf8_lossy(&path).into_owned());
+            format!("pass {path}")
+        }
+        false => found,
+    }
+}
+
+fn fits(request: &str, found: &str, expected: &str, config: &str, used: &mut BTreeSet<&'static str>) -> bool {
+    if let Some(path) = found.strip_prefix("pass ") {
+        let files =
+            config.lines().filter_map(|line| line.split_once("# files:")).flat_map(|(_, names)| names.split(' '));
+        return match expected.strip_prefix("200 file ") {
+            Some(file) => file == path,
+            None => expected == "404" && !files.into_iter().any(|name| format!("/{name}") == path),
+        };
+    }
+    if found == "refused before any rule" {
+        return expected == "400" || request.contains(['"', '<', '>', '{', '`', '#', '\\']);
+    }
+    let mut safe = expected.to_owned();
+    if safe == found {
+        return true;
+    }
+    for (name, mend) in SAFER {
+        let mended = mend(&safe);
+        if mended != safe {
+            used.insert(name);
+            safe = mended;
+        }
+        if safe == found {
+            return true;
+        }
+    }
+    false
+}
+
+#[test]
+fn every_measured_case_is_answered_as_nginx_does() {
+    let page = byway_testkit::workspace_root().join("crates/byway-core/tests/spike/nginx.md");
+    let page = Document::parse(&std::fs::read_to_string(page).expect("the measured cases"));
+    let (mut wrong, mut used, mut asked, mut cases) = (Vec::new(), BTreeSet::new(), 0, 0);
+    for section in &page.sections {
+        let (Some(config), Some(requests)) = (section.block("nginx"), section.block("requests")) else { continue };
+        cases += 1;
+        let loaded = read(&config.text);
+        let Some(rules) = &loaded.rules else {
+            wrong.push(format!("{}: {:#?}", section.title, loaded.diagnostics));
+            continue;
+        };
+        for (line, text) in requests.lines() {
+            let (request, expected) = text.rsplit_once(" -> ").expect("a request has an answer");
+            let is_left_out = NOT_SAID.iter().any(|(case, _)| {
+                case.split_once(" / ").is_some_and(|(case, part)| case == section.title && request.contains(part))
+            });
+            if is_left_out {
+                continue;
+            }
+            asked += 1;
+            let expected = expected.trim().replace("{port}", "8080");
+            let found = answer(rules, &request.replace("{port}", "8080"));
+            if !fits(request, &found, &expected, &config.text, &mut used) {
+                wrong.push(format!("{line} {}: {text}\n      found {found}", section.title));
+            }
+        }
+    }
+    println!("{cases} cases, {asked} requests; safer by: {used:?}");
+    assert!(wrong.is_empty(), "{} of {asked} differ:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(cases >= 33, "only {cases} cases");
+}
+
+#[test]
+fn hostile_text_ends_and_is_refused() {
+    let garbage: String =
+        (0..300_000u32).map(|at| char::from(33 + (at.wrapping_mul(2_654_435_761) >> 25) as u8 % 90)).collect();
+    for text in [
+        "server {".repeat(100_000),
+        "a{".repeat(100_000),
+        "}".repeat(100_000),
+        format!("rewrite \"({})\" /x;", "(a{1,999}){1,999}".repeat(100)),
+        format!("location ~ {} {{ return 307 /x; }}", "(".repeat(3_000)),
+        garbage,
+        format!("map $uri $x {{ {}", "a b; ".repeat(100_000)),
+        "return 307 \"".to_owned(),
+        format!("if ({}) {{ return 307 /x; }}", "$a ".repeat(1000)),
+    ] {
+        let loaded = read(&text);
+        assert!(loaded.rules.is_none(), "{}", &text[..40]);
+        assert!(loaded.errors > 0);
+    }
+}
+
+#[test]
+fn nginx_would_say_the_same() {
+    for (text, what) in [
+        ("server { return 307 /x }", "unexpected \"}\""),
+        ("server { return 307 /x; }}", "unexpected \"}\""),
+        ("server { return 307 /x; ", "unexpected end of file, expecting \"}\""),
+        ("server { return 307 /x", "unexpected end of file, expecting \";\" or \"}\""),
+        ("server { return 307 /x /y /z; }", "invalid number of arguments in \"return\" directive"),
+        ("server { return abc; }", "invalid return code \"abc\""),
+        ("server { return 307 /x {} }", "directive \"return\" is not terminated by \";\""),
+        ("server { location /x; }", "directive \"location\" has no opening \"{\""),
+        ("server { server { } }", "\"server\" directive is not allowed here"),
+        ("http { location / { } }", "\"location\" directive is not allowed here"),
+        ("server { rewrite ^/a /b lst; }", "invalid parameter \"lst\""),
+        ("server { location ~~ /a { } }", "invalid location modifier \"~~\""),
+        ("server { if $a { return 307 /x; } }", "invalid condition \"$a\""),
+        ("server { return 307 /$nope; }", "unknown \"nope\" variable"),
+        ("server { return 307 /$; }", "invalid variable name"),
+        ("map $uri $x { /a b; /A c; }\nserver { return 307 $x; }", "conflicting parameter \"/A\""),
+        (
+            "server { absolute_redirect yes; }",
+            "invalid value \"yes\" in \"absolute_redirect\" directive, it must be \"on\" or \"off\"",
+        ),
+    ] {
+        let loaded = read(text);
+        let said: Vec<&str> = loaded
+            .diagnostics
+            .iter()
+            .filter(|one| one.severity == Severity::Error)
+            .map(|one| one.message.as_str())
+            .collect();
+        assert_eq!(said, [what], "{text}");
+    }
+}
+
+const OWN: &str = r#"
+[[redirect]]
+from = "/old"
+to = "/new"
+status = 308
+
+[[redirect]]
+id = "docs"
+note = "until the guide is written"
+from = "/docs/*"
+to = "https://docs.example.com/guide/*"
+
+[[redirect]]
+from = "/:year/posts/:slug"
+to = "/blog/:slug?y=1"
+status = 301
+
+[[redirect]]
+from = "/form"
+to = "/form2?a=1"
+status = { get = 301, other = 307 }
+
+[[redirect]]
+from = "//shop.example.com/*"
+to = "https://www.example.com/shop"
+status = 302
+query = "drop"
+
+[[reply]]
+from = "/gone"
+status = 410
+
+[[redirect]]
+from = "/until"
+to = "/x"
+until = "2030-01-01T00:00Z"
+"#;
+
+fn written() -> String {
+    let files = MemoryFiles::new([("byway.toml", OWN)]);
+    let loaded = load(&files, &["byway.toml".as_ref()], &LoadOptions::default());
+    assert!(loaded.rules.is_some(), "{:#?}", loaded.diagnostics);
+    let written = byway_config::writing::write(&loaded, Format::named("nginx").expect("a format")).expect("a writer");
+    assert_eq!((written.remarks.total(), written.remarks.refused), (7, 1), "{:#?}", written.remarks);
+    written.text
+}
+
+#[test]
+fn what_is_written_decides_the_same() {
+    let text = written();
+    let rules = read(&text).rules.unwrap_or_else(|| panic!("{text}"));
+    for (asked, answer) in [
+        ("GET http://a.test/old?x=1", "308 /new?x=1"),
+        ("GET http://a.test/docs/a%2Fb?x", "307 https://docs.example.com/guide/a%2Fb?x"),
+        ("POST http://a.test/docs", "307 https://docs.example.com/guide"),
+        ("GET http://a.test/2024/posts/a%20b?x=1", "301 /blog/a%20b?y=1&x=1"),
+        ("GET http://a.test/form", "301 /form2?a=1"),
+        ("POST http://a.test/form?b", "307 /form2?a=1&b"),
+        ("GET http://shop.example.com/a/b?x", "302 https://www.example.com/shop"),
+        ("GET http://a.test/gone", "410"),
+        ("GET http://a.test/until", "pass"),
+        ("GET http://a.test/docsx", "pass"),
+    ] {
+        let found =
+            Asked::parse(asked).decided(&rules, |decision| support::outcome(&decision.expect("a target").outcome));
+        assert_eq!(found, answer, "{asked}\n{text}");
+    }
+}
+
+#[test]
+fn nginx_takes_what_is_written() {
+    let Some(nginx) = byway_testkit::testbed::find("nginx") else { return };
+    let folder = std::env::temp_dir().join(format!("byway-nginx-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder for this test");
+    let config = folder.join("nginx.conf");
+    let frame = format!(
+        "events {{}}\npid {0}/pid;\nerror_log {0}/error.log;\nhttp {{\naccess_log off;\n{1}}}\n",
+        folder.display(),
+        written()
+    );
+    std::fs::write(&config, &frame).expect("a file of this test");
+    let output = std::process::Command::new(nginx).arg("-t").arg("-c").arg(&config).output().expect("nginx runs");
+    std::fs::remove_dir_all(&folder).expect("the folder of this test");
+    assert!(output.status.success(), "{}\n{frame}", String::from_utf8_lossy(&output.stderr));
+}
