@@ -46,6 +46,8 @@ pub struct Times {
     pub resolve: Duration,
     /// Opening the connection.
     pub connect: Duration,
+    /// Agreeing on TLS; nothing for a plain connection.
+    pub tls: Duration,
     /// From the first byte sent to the end of the head of the answer.
     pub first_byte: Duration,
     /// Reading the body.
@@ -61,6 +63,6 @@ impl Times {
     /// assert_eq!(times.total(), Duration::from_millis(3));
     /// ```
     pub fn total(&self) -> Duration {
-        self.resolve + self.connect + self.first_byte + self.body
+        self.resolve + self.connect + self.tls + self.first_byte + self.body
     }
 }

@@ -28,6 +28,8 @@ pub enum Phase {
     Resolve,
     /// Opening a connection.
     Connect,
+    /// Agreeing on TLS, and on who is there.
+    Tls,
     /// Sending the request and waiting for the head of the answer.
     FirstByte,
     /// Reading the body of the answer.
@@ -52,6 +54,7 @@ impl Phase {
             Phase::Prepare => "preparing",
             Phase::Resolve => "resolving",
             Phase::Connect => "connecting",
+            Phase::Tls => "agreeing on TLS",
             Phase::FirstByte => "waiting for the answer",
             Phase::Body => "reading the answer's body",
         }

@@ -6,8 +6,11 @@
 
 mod answer;
 mod fault;
+mod health;
+mod tls;
 mod transport;
 
 pub use answer::{Answer, Extent, Times};
 pub use fault::{Blame, Fault, Phase};
+pub use health::{Asked, Monitor, Report, Tally, ask};
 pub use transport::{Ask, Limits, Transport};

@@ -1,4 +1,4 @@
-//! Sending one request over HTTP/1.1 and plain TCP, each phase within its limit.
+//! Sending one request over HTTP/1.1, plain or in TLS, each phase within its limit.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -15,6 +15,7 @@ use tokio::time::timeout;
 
 use crate::answer::{Answer, Extent, Times};
 use crate::fault::{Blame, Fault, Phase};
+use crate::tls::{Stream, Trust};
 
 /// What may be used up by one request.
 #[derive(Clone, Copy, Debug)]
@@ -56,7 +57,7 @@ impl Default for Limits {
 pub struct Ask {
     /// The method.
     pub method: Method,
-    /// Where to: absolute, `http`.
+    /// Where to: absolute, `http` or `https`.
     pub uri: Uri,
     /// Further fields.
     pub fields: HeaderMap,
@@ -76,13 +77,21 @@ impl Ask {
 pub struct Transport {
     limits: Limits,
     agent: HeaderValue,
+    trust: Trust,
 }
 
 impl Transport {
     /// A transport that names itself so in User-Agent; a name that no field can hold becomes `byway`.
     pub fn new(agent: &str, limits: Limits) -> Transport {
         let agent = HeaderValue::from_str(agent).unwrap_or(HeaderValue::from_static("byway"));
-        Transport { limits, agent }
+        Transport { limits, agent, trust: Trust::default() }
+    }
+
+    /// The same transport, which trusts these certificates (PEM) as well as those of the system.
+    #[must_use]
+    pub fn trusting(mut self, pem: Vec<u8>) -> Transport {
+        self.trust = Trust::with(pem);
+        self
     }
 
     /// Sends one request and reads one answer; a redirect is an answer like any other.
@@ -93,6 +102,10 @@ impl Transport {
         let (host, port) = place(&ask.uri)?;
         let addresses = timed(&mut times.resolve, self.resolve(host, port)).await?;
         let (stream, address) = timed(&mut times.connect, self.connect(&addresses)).await?;
+        let stream = match ask.uri.scheme_str() {
+            Some("https") => timed(&mut times.tls, self.trust.wrap(stream, host, self.limits.connect)).await?,
+            _ => Box::new(stream) as Stream,
+        };
         let request = self.request(ask)?;
         let (head, mut body) = timed(&mut times.first_byte, self.exchange(stream, request)).await?;
         let (body, extent) = timed(&mut times.body, self.read(&mut body)).await?;
@@ -140,7 +153,7 @@ impl Transport {
 
     async fn exchange(
         &self,
-        stream: TcpStream,
+        stream: Stream,
         request: Request<Full<Bytes>>,
     ) -> Result<(http::response::Parts, Incoming), Fault> {
         let limit = self.limits.first_byte;
@@ -182,15 +195,14 @@ impl Transport {
 fn place(uri: &Uri) -> Result<(&str, u16), Fault> {
     let us = |what: &str| Fault::new(Phase::Prepare, Blame::Us, what);
     match uri.scheme_str() {
-        Some("http") => {}
-        Some("https") => return Err(us("https is not spoken yet")),
-        _ => return Err(us("the URL does not begin with http://")),
+        Some("http" | "https") => {}
+        _ => return Err(us("the URL begins with neither http:// nor https://")),
     }
     let authority = uri.authority().ok_or_else(|| us("the URL has no host"))?;
     if authority.as_str().contains('@') {
         return Err(us("the URL has a user name; send it as a field"));
     }
-    Ok((authority.host(), authority.port_u16().unwrap_or(80)))
+    Ok((authority.host(), authority.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 })))
 }
 
 /// Refusing is an answer of sorts: somebody is there.

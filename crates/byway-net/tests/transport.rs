@@ -92,7 +92,7 @@ fn faults_are_sorted_by_blame() {
     let gone =
         TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port that is free again");
     assert_eq!(fault(get(gone)), Err((Phase::Connect, Blame::Peer)));
-    for url in ["https://t.test/", "/relative", "http://u@t.test/"] {
+    for url in ["ftp://t.test/", "/relative", "http://u@t.test/"] {
         assert_eq!(fault(send(Ask::get(url.parse().expect("a URL")))), Err((Phase::Prepare, Blame::Us)), "{url}");
     }
     let nowhere = send(Ask::get("http://nowhere.invalid/".parse().expect("a URL"))).expect_err("no such host");

@@ -42,6 +42,7 @@ pub(crate) struct Core {
     pub(crate) write_buffer: RefCell<Vec<u8>>,
     pub(crate) log: Option<RefCell<LogBuffer>>,
     number: usize,
+    turn: Cell<u32>,
     live: RefCell<LiveCache>,
     places: Arc<ArcSwapOption<SharedPlaces>>,
     dice: Dice,
@@ -106,6 +107,8 @@ impl Core {
             write_buffer: RefCell::default(),
             log: shared.log.map(RefCell::new),
             number,
+            // Threads begin apart, so that few requests are spread as well.
+            turn: Cell::new(number as u32),
             live: RefCell::new(live.cache()),
             places: live.places(),
             dice: Dice::default(),
@@ -137,9 +140,14 @@ impl Core {
             local_port: incoming.peer.local_port,
         };
         let places = if generation.rules.needs_places() { self.places.load_full() } else { None };
-        let around = Surroundings::at(self.clock.second())
+        let mut around = Surroundings::at(self.clock.second())
             .with_places(places.as_deref().map(|places| &**places as &dyn Places))
             .with_draws(Some(&self.dice));
+        let outlook = generation.outlook();
+        if let Some(outlook) = outlook.as_ref().and_then(|outlook| outlook.as_deref()) {
+            around = around.with(outlook);
+            around.turn = self.turn.replace(self.turn.get().wrapping_add(1));
+        }
         let decision = generation.rules.decide(&request, &around, &mut scratch);
         let mut answer = Answer::of(&decision, &self.settings.unmatched, incoming.method, || incoming.asked());
         let is_imported = |rule| generation.rules.rule(rule).dialect().name != BYWAY.name;

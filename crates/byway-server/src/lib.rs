@@ -42,7 +42,7 @@ pub use counters::{Answers, Counts, Decided, Lingered, TIMES};
 pub use fuzzing::read_head_for_fuzzing;
 pub use hits::Hits;
 pub use listen::{ListenAddr, ListenError, Listener};
-pub use live::{Generation, Live, Loss, ReloadReport, SharedPlaces, TooMuchLost, Which};
+pub use live::{Generation, Live, Lookout, Loss, ReloadReport, SharedPlaces, TooMuchLost, Which};
 pub use method::MethodClass;
 pub use server::{Handle, Server};
 pub use settings::{Linger, Settings, Unmatched};

@@ -10,10 +10,11 @@ use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use arc_swap::{ArcSwap, ArcSwapOption};
+use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 use byway_core::RuleSet;
 use byway_core::place::Places;
 use byway_core::ruleset::{IdentityNumbers, RuleRef};
+use byway_core::surroundings::Outlook;
 
 use crate::hits::{BLOCK, Hits, RuleHits};
 use crate::method::MethodClass;
@@ -31,18 +32,35 @@ pub struct Generation {
     carried: Mutex<HashMap<u32, Hits>>,
     /// Made when hits are first kept.
     identities: OnceLock<IdentityNumbers>,
+    /// Whether any rule may ask for a pool or a window.
+    looks: bool,
+    outlook: ArcSwapOption<Outlook>,
 }
 
 impl Generation {
     fn new(rules: RuleSet, number: u64, threads: usize) -> Generation {
         let hits = (0..threads.max(1)).map(|_| RuleHits::new(rules.len())).collect();
+        let looks = !rules.pools().is_empty() || !rules.windows().is_empty();
         Generation {
+            looks,
+            outlook: ArcSwapOption::empty(),
             rules,
             number,
             loaded_at: SystemTime::now(),
             hits,
             carried: Mutex::default(),
             identities: OnceLock::new(),
+        }
+    }
+
+    /// What is known of its windows and pools; nothing where it has none, and then it costs nothing.
+    pub(crate) fn outlook(&self) -> Option<Guard<Option<Arc<Outlook>>>> {
+        self.looks.then(|| self.outlook.load())
+    }
+
+    fn look(&self, lookout: Option<&Lookout>) {
+        if let (true, Some(lookout)) = (self.looks, lookout) {
+            self.outlook.store(Some(Arc::new(lookout(&self.rules))));
         }
     }
 
@@ -231,6 +249,7 @@ pub struct Live {
     retired: Arc<OnceLock<Retired>>,
     /// Generations that are out of service and not dropped yet.
     retiring: Arc<(Mutex<usize>, Condvar)>,
+    lookout: Arc<OnceLock<Box<Lookout>>>,
 }
 
 type Retired = Box<dyn Fn(&Generation) + Send + Sync>;
@@ -240,6 +259,9 @@ impl fmt::Debug for Live {
         self.current.load().fmt(f)
     }
 }
+
+/// Says what is known of the windows and pools of a rule set now.
+pub type Lookout = dyn Fn(&RuleSet) -> Outlook + Send + Sync;
 
 impl Live {
     /// Puts a first rule set in service, counted by so many threads ([`crate::Settings::threads`]).
@@ -251,7 +273,21 @@ impl Live {
             replacing: Arc::default(),
             retired: Arc::default(),
             retiring: Arc::default(),
+            lookout: Arc::default(),
         }
+    }
+
+    /// Has somebody say what is known of windows and pools, now, before every new rule set is put in service, and whenever
+    /// [`Live::look`] is called. The first who offers is asked.
+    pub fn when_looking(&self, lookout: impl Fn(&RuleSet) -> Outlook + Send + Sync + 'static) {
+        // Whoever offered before goes on.
+        let _ = self.lookout.set(Box::new(lookout));
+        self.look();
+    }
+
+    /// Asks anew what is known of windows and pools; requests that come after it see the answer.
+    pub fn look(&self) {
+        self.current().look(self.lookout.get().map(|lookout| &**lookout));
     }
 
     /// Has somebody told of every generation that no request uses any more, before it is dropped: its hits are final then.
@@ -292,6 +328,7 @@ impl Live {
             return Err(TooMuchLost { report });
         }
         let new = Arc::new(Generation::new(rules, old.number + 1, old.hits.len()));
+        new.look(self.lookout.get().map(|lookout| &**lookout));
         report.generation = new.number;
         self.current.store(new.clone());
         report.took = began.elapsed();

@@ -75,6 +75,10 @@ pub(crate) fn read(
         geo: of_root(&mut page, &root, "geo", standing).and_then(|value| geo::read(&mut page, value)),
         splits: Vec::new(),
     };
+    // Folders begin at the file that names them.
+    if let Some(state) = said.server.as_mut().and_then(|(server, _)| server.state.as_mut()) {
+        *state = intake.folder.join(&state).to_string_lossy().into_owned();
+    }
     if let Some(value) = of_root(&mut page, &root, "policy", standing) {
         policy::read(&mut page, value);
     }
