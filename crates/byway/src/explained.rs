@@ -11,6 +11,7 @@ use byway_config::span::FileTable;
 use byway_core::client::{Becomes, FETCH, Then};
 use byway_core::decision::Storing;
 use byway_core::place::Place;
+use byway_core::pool::{Balance, By, PoolId};
 use byway_core::ruleset::{Aside, RuleRef, RuleView, TableId, Watch};
 use byway_core::status::RedirectStatus;
 use byway_core::{Action, Decision, Outcome, Request, RuleSet, Scheme};
@@ -25,11 +26,16 @@ pub(crate) struct Watched {
     captures: Vec<Vec<u8>>,
     rewritten: Vec<(RuleRef, String)>,
     preflight: bool,
+    pooled: Option<(PoolId, Option<String>)>,
 }
 
 impl Watch for Watched {
     fn preflight(&mut self, _table: TableId) {
         self.preflight = true;
+    }
+
+    fn pooled(&mut self, pool: PoolId, origin: Option<&str>) {
+        self.pooled = Some((pool, origin.map(str::to_owned)));
     }
 
     fn aside(&mut self, rule: RuleRef, why: Aside) {
@@ -135,6 +141,9 @@ impl Explained<'_> {
             "preflight": self.watched.preflight,
             "place": self.place_json(),
             "variants": self.variants_json(),
+            "pool": self.watched.pooled.as_ref().map(|(pool, origin)| {
+                json!({ "pool": self.pool_name(*pool), "member": origin })
+            }),
             "served": !is_never_asked(self.request.method),
         })
     }
@@ -250,12 +259,41 @@ impl Explained<'_> {
                 _ = writeln!(text, "  {name}: {}", shown(value.as_bytes()));
             }
         }
+        if let Some(window) = view.window() {
+            _ = writeln!(text, "  window: {}", window.name);
+        }
+        if let Some(said) = self.pool() {
+            _ = writeln!(text, "  {said}");
+        }
         if let Some(until) = view.until() {
             _ = writeln!(text, "  until: {}", instant(until));
         }
         for (rule, to) in &self.watched.rewritten {
             _ = writeln!(text, "  rewritten to {to} by {}", place(self.rules.rule(*rule)));
         }
+    }
+
+    fn pool_name(&self, pool: PoolId) -> String {
+        self.rules.pools().into_iter().nth(usize::from(pool.0)).map(|pool| pool.name).unwrap_or_default()
+    }
+
+    /// Which member the pool chose, and how.
+    fn pool(&self) -> Option<String> {
+        let (id, origin) = self.watched.pooled.as_ref()?;
+        let pool = self.rules.pools().into_iter().nth(usize::from(id.0))?;
+        let how = match &pool.balance {
+            Balance::First => "the first that is up".to_owned(),
+            Balance::RoundRobin => "each in turn".to_owned(),
+            Balance::Hash(By::Cookie(name)) => format!("by the cookie `{name}`, else by address"),
+            Balance::Hash(By::Header(name)) => format!("by the field `{name}`, else by address"),
+            Balance::Hash(By::Query(name)) => format!("by the parameter `{name}`, else by address"),
+            Balance::Hash(By::Address) => "by address".to_owned(),
+            Balance::Hash(By::Path) => "by path".to_owned(),
+        };
+        Some(match origin {
+            Some(origin) => format!("pool {}: {origin}, {how}", pool.name),
+            None => format!("pool {}: nobody is up", pool.name),
+        })
     }
 
     fn stood_aside(&self, text: &mut String) {

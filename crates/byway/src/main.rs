@@ -29,6 +29,7 @@ mod rules;
 mod served;
 mod server;
 mod sources;
+mod standing;
 mod systemd;
 mod targets;
 mod terminal;

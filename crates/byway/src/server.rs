@@ -30,6 +30,7 @@ use crate::prober::Prober;
 use crate::reloader::Reloader;
 use crate::rules::count;
 use crate::served::{Fresh, Served};
+use crate::standing;
 use crate::systemd::{self, Now};
 use crate::terminal::{Terminal, say};
 
@@ -44,6 +45,7 @@ pub(crate) struct Wishes {
     pub(crate) control: Option<PathBuf>,
     pub(crate) metrics: Option<String>,
     pub(crate) hits: Option<PathBuf>,
+    pub(crate) state: Option<PathBuf>,
     pub(crate) probe: Option<Duration>,
     pub(crate) damaged_hits: IfDamaged,
     pub(crate) log: Option<Log>,
@@ -94,6 +96,8 @@ pub(crate) fn run(served: Served, wishes: &Wishes, terminal: &Terminal) -> Ended
     let is_demo = matches!(served, Served::Demo);
     let loads = Arc::new(Loads::first(began));
     let written_probe = written.probe;
+    let folder = wishes.state.clone().or(written.state.as_ref().map(PathBuf::from));
+    let keeping = standing::start(&live, folder.as_deref())?;
     let reloader =
         Reloader::start(served, written, live.clone(), place_keeper.clone(), loads.clone(), tls.clone(), colour);
     let _watch = watch(wishes, read.files, began, &reloader)?;
@@ -101,14 +105,14 @@ pub(crate) fn run(served: Served, wishes: &Wishes, terminal: &Terminal) -> Ended
     let handle = Server::start(settings, live, listeners);
     let handle = Arc::new(handle.map_err(|error| Failure::no_verdict(format!("the server cannot start: {error}")))?);
     let keeper = kept.map(|store| Keeper::start(store, handle.live())).transpose()?;
-    let mut figures: Vec<Arc<dyn Figures>> = vec![loads, Arc::new(place_keeper)];
+    let mut figures: Vec<Arc<dyn Figures>> = vec![loads, Arc::new(place_keeper), keeping.standing.clone()];
     figures.extend(keeper.as_ref().map(Keeper::figures));
     let admin = Admin {
         handle: handle.clone(),
         reloader: reloader.clone(),
         usual: wishes.loss(),
         hits: hits_file.clone(),
-        levers: Vec::new(),
+        levers: vec![Box::new(keeping.standing.clone())],
     };
     let administered = administer(doors, admin)?;
     let prober = prober(wishes.probe.or(written_probe), handle.live(), hits_file.as_deref())?;

@@ -9,6 +9,8 @@ mod paths;
 
 use std::sync::Arc;
 
+use byway_core::RuleSet;
+use byway_core::surroundings::Outlook;
 use byway_server::operators::{Asked, Desk, Reply};
 use byway_server::{Handle, Loss};
 use serde_json::{Value, json};
@@ -41,6 +43,11 @@ pub(crate) struct Admin {
 pub(crate) trait Levers: Send + Sync {
     /// The answer, where this path is one of its own.
     fn answer(&self, call: &Call<'_>) -> Option<Result<Value, Problem>>;
+
+    /// What it knows of the windows and pools of a rule set at a moment.
+    fn outlook(&self, _rules: &RuleSet, _at: i64) -> Option<Outlook> {
+        None
+    }
 }
 
 /// A request, taken apart.

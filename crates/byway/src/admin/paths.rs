@@ -153,7 +153,9 @@ pub(super) fn explain(admin: &Admin, call: &Call<'_>) -> Answered {
         visitor: text("visitor")?,
     };
     let generation = admin.handle.live().current();
-    let explained = wanted.explain(&generation.rules, &FileTable::default(), |explained| explained.json());
+    let at = wanted.at.unwrap_or_else(now);
+    let outlook = admin.levers.iter().find_map(|levers| levers.outlook(&generation.rules, at)).unwrap_or_default();
+    let explained = wanted.explain(&generation.rules, &outlook, &FileTable::default(), |explained| explained.json());
     explained.map(|value| (200, value)).map_err(|failure| Problem::bad(failure.message))
 }
 

@@ -13,12 +13,14 @@ use byway_core::host::{normalise, split_authority};
 use byway_core::path::{BadTarget, PathQuery, TargetForm, request_target};
 use byway_core::place::{Code, Place, Places};
 use byway_core::ruleset::Scratch;
+use byway_core::surroundings::Outlook;
 use byway_core::{Outcome, Request, RuleSet, Scheme, Surroundings};
 
 use super::Run;
 use crate::exit::{Ended, Exit, Failure};
 use crate::explained::{Explained, Watched};
 use crate::rules::{self, Reading};
+use crate::standing;
 use crate::terminal::Terminal;
 
 /// The arguments.
@@ -55,6 +57,12 @@ pub(crate) struct Explain {
     /// The key by which splits know the visitor, or the variant that its cookie holds; consent is taken as given
     #[arg(long, value_name = "KEY")]
     visitor: Option<String>,
+    /// Suppose that this member of a pool is down, repeatable: `https://eu1.example.com`
+    #[arg(long, value_name = "URL")]
+    down: Vec<String>,
+    /// The folder of `serve --state`; that of `[server] state` by default
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -83,7 +91,10 @@ impl Run for Explain {
         let roots = rules::roots(&self.config, "name one with -c FILE")?;
         let (rules, loaded) = self.reading.rules(&roots, terminal.message_colour)?;
         let wanted = Wanted { places: loaded.places(), databases: loaded.place_databases.as_deref(), ..wanted };
-        let (text, passes) = wanted.explain(&rules, &loaded.files, |explained| {
+        let folder = self.state.clone().or(loaded.settings.state.as_ref().map(PathBuf::from));
+        let state = folder.as_deref().map(standing::read_state).transpose()?.unwrap_or_default();
+        let outlook = standing::supposed(&rules, &state, self.at.unwrap_or_else(rules::now), &self.down);
+        let (text, passes) = wanted.explain(&rules, &outlook, &loaded.files, |explained| {
             let text = if self.json { format!("{:#}\n", explained.json()) } else { explained.text() };
             (text, explained.decision.outcome == Outcome::Pass)
         })?;
@@ -132,6 +143,7 @@ impl Wanted<'_> {
     pub(crate) fn explain<T>(
         &self,
         rules: &RuleSet,
+        outlook: &Outlook,
         files: &FileTable,
         show: impl FnOnce(&Explained<'_>) -> T,
     ) -> Result<T, Failure> {
@@ -150,8 +162,8 @@ impl Wanted<'_> {
             local_port: port,
         };
         let places = self.place.as_ref().map(|place| place as &dyn Places).or(self.places);
-        let around =
-            Surroundings::at(self.at.unwrap_or_else(rules::now)).with_places(places).with_visitor(self.visitor);
+        let around = Surroundings::at(self.at.unwrap_or_else(rules::now)).with(outlook);
+        let around = around.with_places(places).with_visitor(self.visitor);
         let (mut scratch, mut watched) = (Scratch::new(), Watched::default());
         let decision = rules.decide_watched(&request, &around, &mut scratch, &mut watched);
         let place = places.filter(|_| rules.needs_places()).map(|places| places.place(request.address).completed());

@@ -16,7 +16,9 @@ mod completions;
 mod convert;
 mod explain;
 mod formats;
+mod maintenance;
 mod man;
+mod pool;
 mod promote;
 mod reload;
 mod replay;
@@ -38,6 +40,12 @@ pub(crate) static COMMANDS: &[Row] = &[
     row::<rules::Rules>("rules", Shown::Always, "List rules with age, hits and ends; the unused, and where they lead"),
     row::<compile::Compile>("compile", Shown::UnderAll, "Write rule files as one file that opens at once"),
     row::<promote::Promote>("promote", Shown::UnderAll, "Turn a temporary redirect into a permanent one, after checks"),
+    row::<pool::Pool>("pool", Shown::UnderAll, "Show the pools of a running server, and take members out and in"),
+    row::<maintenance::Maintenance>(
+        "maintenance",
+        Shown::UnderAll,
+        "Show windows, and open or close them by hand up to an end",
+    ),
     row::<reload::Reload>(
         "reload",
         Shown::UnderAll,

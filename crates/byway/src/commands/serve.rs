@@ -65,7 +65,7 @@ pub(crate) struct Serve {
     /// Let reloads take away more than a tenth of the rules
     #[arg(long)]
     allow_loss: bool,
-    /// A socket for `byway reload`
+    /// A socket for `byway reload`, `byway pool` and `byway maintenance`
     #[arg(long, value_name = "PATH")]
     control: Option<PathBuf>,
     /// Where Prometheus may ask for /metrics, with /healthz and /readyz: `127.0.0.1:9307`; `:9307` is this machine alone
@@ -80,6 +80,9 @@ pub(crate) struct Serve {
     /// Ask every target that stands fast whether it is there, so often: 6h
     #[arg(long, value_name = "EVERY", value_parser = parse_every)]
     probe: Option<Duration>,
+    /// A folder for what must survive restarts: windows opened and closed by hand, members taken out
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
     /// Write a line for each request to this file
     #[arg(long, value_name = "FILE")]
     access_log: Option<PathBuf>,
@@ -154,6 +157,7 @@ impl Serve {
             watch: self.watch,
             allow_loss: self.allow_loss,
             added: if self.pure_dialect { Added::LeftOut } else { Added::Sent },
+            state: self.state.clone(),
             control: self.control.clone(),
             metrics: self.metrics.clone(),
             hits: self.hits.clone(),
