@@ -26,6 +26,8 @@ pub struct Asked {
     pub origin: String,
     /// How it is asked.
     pub health: Health,
+    /// The certificates (PEM) of the file that its health names, or why they cannot be read.
+    pub trusted: Option<Result<Vec<u8>, String>>,
 }
 
 /// What came of a question.
@@ -116,19 +118,19 @@ impl Monitor {
 type Tell = Arc<dyn Fn(Report) + Send + Sync>;
 
 async fn run(agent: String, tell: Tell, mut wanted: UnboundedReceiver<Vec<Asked>>) {
-    let mut tasks: HashMap<(String, String), (Health, JoinHandle<()>)> = HashMap::new();
+    let mut tasks: HashMap<(String, String), (Asked, JoinHandle<()>)> = HashMap::new();
     while let Some(members) = wanted.recv().await {
         let mut kept = HashMap::new();
         for asked in members {
             let key = (asked.pool.clone(), asked.origin.clone());
             let task = match tasks.remove(&key) {
-                Some((health, task)) if health == asked.health => task,
+                Some((before, task)) if before == asked => task,
                 old => {
                     old.inspect(|(_, task)| task.abort());
                     tokio::spawn(watch(agent.clone(), asked.clone(), tell.clone()))
                 }
             };
-            kept.insert(key, (asked.health, task));
+            kept.insert(key, (asked, task));
         }
         tasks.values().for_each(|(_, task)| task.abort());
         tasks = kept;
@@ -170,9 +172,8 @@ pub async fn ask(agent: &str, asked: &Asked) -> Result<(), String> {
         ..Limits::default()
     };
     let mut transport = Transport::new(agent, limits);
-    if let Some(file) = &health.ca {
-        let pem = std::fs::read(file).map_err(|error| format!("{file} cannot be read: {error}"))?;
-        transport = transport.trusting(pem);
+    if let Some(trusted) = &asked.trusted {
+        transport = transport.trusting(trusted.clone()?);
     }
     let uri = format!("{}{}", asked.origin, health.path).parse().map_err(|error| format!("no URL: {error}"))?;
     match tokio::time::timeout(time, transport.send(Ask::get(uri))).await {

@@ -23,6 +23,7 @@ use serde_json::{Value, json};
 
 use crate::admin::{Call, Levers, Problem};
 use crate::commands::parse_instant;
+use crate::disk::in_words;
 use crate::exit::Failure;
 use crate::rules::now;
 use crate::terminal::say;
@@ -124,8 +125,16 @@ impl Standing {
         let asked = pools.iter().flat_map(|pool| {
             let health = pool.health.clone().into_iter();
             health.flat_map(|health| {
-                let asked =
-                    |origin: &str| Asked { pool: pool.name.clone(), origin: origin.to_owned(), health: health.clone() };
+                let read = |file: &String| {
+                    std::fs::read(file).map_err(|error| format!("{file} cannot be read: {}", in_words(&error)))
+                };
+                let trusted = health.ca.as_ref().map(read);
+                let asked = |origin: &str| Asked {
+                    pool: pool.name.clone(),
+                    origin: origin.to_owned(),
+                    health: health.clone(),
+                    trusted: trusted.clone(),
+                };
                 pool.members().map(|(_, member)| asked(&member.origin)).collect::<Vec<_>>()
             })
         });
