@@ -41,6 +41,10 @@ pub(super) struct RedirectToItself;
 impl Watcher for RedirectToItself {
     fn see(&mut self, seen: &Seen<'_>, scene: &mut Scene<'_, '_>) {
         let Action::Redirect { target, query, .. } = &seen.action else { return };
+        // A pool supplies another host.
+        if seen.rule.pool().is_some() {
+            return;
+        }
         // Who joins spellings sends all of them to one, and that one stands aside.
         if seen.source.slash == TrailingSlash::Either || seen.source.case == LetterCase::Ignored {
             return;
