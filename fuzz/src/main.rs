@@ -24,6 +24,8 @@ const TARGETS: &[(&str, fn(&[u8]))] = &[
     ("toml", |bytes| read_rules("byway.toml", "toml", bytes)),
     ("csv", |bytes| read_rules("moves.csv", "csv", bytes)),
     ("redirects", |bytes| read_rules("_redirects", "redirects", bytes)),
+    ("apache", |bytes| read_foreign("httpd.conf", "apache", bytes)),
+    ("htaccess", |bytes| read_foreign(".htaccess", "htaccess", bytes)),
     ("nginx", |bytes| read_foreign("nginx.conf", "nginx", bytes)),
     ("cases", cases),
     ("url", url_parts),

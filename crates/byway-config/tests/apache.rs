@@ -220,3 +220,47 @@ fn answer(rules: &RuleSet, text: &str) -> String {
         _ => found,
     }
 }
+
+/// What is said of a text that stands alone.
+fn said(name: &str, text: &str) -> Vec<&'static str> {
+    let files = MemoryFiles::new([(name, text)]);
+    let loaded = load(&files, &[name.as_ref()], &LoadOptions::default());
+    assert!(loaded.rules.is_some(), "{:?}", loaded.diagnostics);
+    loaded.diagnostics.iter().map(|diagnostic| diagnostic.code).collect()
+}
+
+#[test]
+fn what_people_trip_over_is_said() {
+    let redirect = "Redirect 307 /old-endpoint https://example.com/new-endpoint\n";
+    assert_eq!(said("httpd.conf", redirect), ["prefix-for-one"]);
+    let rule = "RewriteEngine On\nRewriteRule ^api/v1/(.*)$ https://example.com/api/v2/$1 [R=307,L]\n";
+    assert!(said(".htaccess", rule).is_empty());
+    assert_eq!(said("httpd.conf", &format!("<VirtualHost *:80>\n{rule}</VirtualHost>\n")), ["dead-pattern"]);
+    assert_eq!(said(".htaccess", &rule.replace("^api", "^/api")), ["dead-pattern"]);
+    assert_eq!(said(".htaccess", &rule.replace("307,L", "307")), ["redirect-without-last"]);
+    assert_eq!(said("httpd.conf", "Redirect /a/ https://example.com/\n"), ["default-status"]);
+}
+
+#[test]
+fn mistakes_have_their_place_and_the_servers_words() {
+    let files = MemoryFiles::new([("httpd.conf", "RewriteEngine On\nRewriteRule ^a$ /b [R=999]\n")]);
+    let loaded = load(&files, &["httpd.conf".as_ref()], &LoadOptions::default());
+    assert!(loaded.rules.is_none());
+    let found = &loaded.diagnostics[0];
+    assert_eq!(found.message, "RewriteRule: invalid HTTP response code '999' for flag 'R'");
+    let place = found.primary.as_ref().expect("a place");
+    assert_eq!((place.line, place.column), (2, 21));
+}
+
+#[test]
+fn hostile_files_end() {
+    let nested = format!("{}Redirect /a /b\n", "<IfModule mod_alias.c>\n".repeat(100_000));
+    let garbage = "<\\\n".repeat(200_000);
+    let regex = "RewriteEngine On\nRewriteRule ^(a{1,1000}){1,1000}$ /b [R=307,L]\n".to_owned();
+    for text in [nested, garbage, regex] {
+        let files = MemoryFiles::new([("httpd.conf", text)]);
+        let options = LoadOptions { format: Format::named("apache"), ..LoadOptions::default() };
+        let loaded = load(&files, &["httpd.conf".as_ref()], &options);
+        assert!(loaded.errors + loaded.remarks.total() > 0);
+    }
+}

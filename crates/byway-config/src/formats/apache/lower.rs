@@ -26,6 +26,7 @@ use super::pattern::{pattern, shape};
 use super::rule::RewriteRule;
 use super::site::{Effective, Place, Scope, Server, SetEnv, Site};
 use super::steps::{self, Around, Names, URI};
+use super::words;
 use crate::foreign::Reading;
 use crate::span::Span;
 
@@ -477,6 +478,9 @@ impl<'s> Lowering<'s, '_, '_> {
                 let to = Exits { end: exit, changed, for_good };
                 let verdict = self.rewrite_rule(plan, at, state, table, &around, to);
                 let rule = &plan.rules[at];
+                if state == State::Same && !self.said.contains(&(rule.span.file.0, rule.span.start)) {
+                    words::of_rule(rule, plan.folder.is_some(), self.reading);
+                }
                 self.say(&rule.span, &rule.text, verdict);
             }
         }
@@ -677,6 +681,7 @@ impl<'s> Lowering<'s, '_, '_> {
 
     fn alias(&mut self, table: TableId, alias: &Alias, place: Option<&Place>, facts: &Facts<'_>) {
         let verdict = self.alias_rule(table, alias, place, facts);
+        words::of_alias(alias, self.reading);
         self.say(&alias.span, &alias.text, verdict);
     }
 

@@ -15,6 +15,7 @@ mod read;
 mod rule;
 mod site;
 mod steps;
+mod words;
 
 use std::path::Path;
 
@@ -52,7 +53,7 @@ pub(super) const HTACCESS: Format = Format {
     files: &[".htaccess", "a document root"],
     says: SAYS,
     is_named: |path| file_name(path).contains("htaccess") || has_extension(path, &["htaccess"]),
-    is_like: |_| false,
+    is_like: |head| is_like(head) && !begins(head, SERVER_MARKS),
     folders: Folders::DocumentRoot,
     reader: Reader::Foreign(read_file),
     write: None,
@@ -75,10 +76,19 @@ const MARKS: &[&str] = &[
     "redirect",
 ];
 
+/// What stands in a server alone.
+const SERVER_MARKS: &[&str] =
+    &["<virtualhost", "<directory", "documentroot", "serveralias", "servername", "<location", "listen", "loadmodule"];
+
 fn is_like(head: &[u8]) -> bool {
+    begins(head, MARKS)
+}
+
+/// Whether a line of a text begins with one of these.
+fn begins(head: &[u8], marks: &[&str]) -> bool {
     lines::Lines::new(head).take(2_000).any(|line| {
         let first = line.text.split_ascii_whitespace().next().unwrap_or_default();
-        MARKS.iter().any(|mark| first.eq_ignore_ascii_case(mark)) && !line.text.ends_with([';', '{'])
+        marks.iter().any(|mark| first.eq_ignore_ascii_case(mark)) && !line.text.ends_with([';', '{'])
     })
 }
 

@@ -693,8 +693,7 @@ impl<'a, 'r> Reader<'a, 'r> {
             return wrong(status.at.clone(), format!("Unsupported HTTP response code {}", status.text), None);
         }
         if alias::is_url(&target.text) {
-            let entry = (target.text.clone(), span.clone());
-            self.scope().errors.insert(number, entry);
+            self.reading.refused(span, line, "an error that sends people to a URL is answered as the error itself");
         } else {
             self.reading.beyond(span, line);
         }

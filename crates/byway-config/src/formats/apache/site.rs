@@ -53,8 +53,6 @@ pub(super) struct Scope {
     pub(super) rewriting: Rewriting,
     pub(super) aliases: Vec<Alias>,
     pub(super) sets: Vec<SetEnv>,
-    /// `ErrorDocument` with a URL, by status.
-    pub(super) errors: BTreeMap<u16, (String, Span)>,
     pub(super) directory_slash: Option<bool>,
     /// Whether `.htaccess` files below may redirect (`AllowOverride`).
     pub(super) allows_files: Option<bool>,
