@@ -13,4 +13,5 @@ mod operating;
 mod reloads;
 mod running;
 mod serving;
+mod standing;
 mod uses;
