@@ -430,11 +430,12 @@ impl<'t> Lower<'t, '_, '_> {
             return;
         }
         let prelude = self.prelude();
-        let chooser = (groups.len() > 1).then(|| self.table(&dialect::NGINX_RETURN, Order::Listed));
+        // Tables that look at no path refuse none: that is for the server that is chosen.
+        let chooser = (groups.len() > 1).then(|| self.table(&dialect::NGINX_MAP, Order::Listed));
         let mut hosts: Vec<(Vec<usize>, usize, TableId)> = Vec::new();
         for (_, servers, default) in &groups {
             if !hosts.iter().any(|(known, other, _)| known == servers && other == default) {
-                let table = self.table(&dialect::NGINX_RETURN, Order::Specific);
+                let table = self.table(&dialect::NGINX_MAP, Order::Specific);
                 hosts.push((servers.clone(), *default, table));
             }
         }
@@ -466,7 +467,7 @@ impl<'t> Lower<'t, '_, '_> {
                 || memchr::memmem::find(&text.bytes, b"${https").is_some()
         });
         is_used.then(|| {
-            let table = self.table(&dialect::NGINX_RETURN, Order::Listed);
+            let table = self.table(&dialect::NGINX_MAP, Order::Listed);
             let https = asks(What::Part(Part::Scheme), Test::Is("https".to_owned()), false);
             let action = Action::Set { slot: HTTPS, text: piece(What::Literal("on".into())), then: Then::Next };
             let span = self.whole();
@@ -548,7 +549,7 @@ impl<'t> Lower<'t, '_, '_> {
         let rest = match patterns.is_empty() && ends.is_empty() {
             true => table,
             false => {
-                let rest = self.table(&dialect::NGINX_RETURN, Order::Listed);
+                let rest = self.table(&dialect::NGINX_MAP, Order::Listed);
                 self.reading.set_after(table, After::Table(rest));
                 rest
             }

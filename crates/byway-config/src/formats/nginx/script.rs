@@ -480,24 +480,52 @@ impl Run<'_, '_, '_, '_, '_> {
             }
         };
         self.look_up(&resolved.lists, &source, conditions, &span);
-        match text::location(&self.with_server_name(resolved.parts), Form::Return) {
+        self.redirect(resolved.parts, Form::Return, redirect, QueryPolicy::Drop, &source, conditions, &span, rule);
+    }
+
+    /// Pushes a redirect.
+    #[allow(clippy::too_many_arguments, reason = "the words of the statement and the rule that it becomes")]
+    fn redirect(
+        &mut self,
+        parts: Vec<Known>,
+        form: Form,
+        status: RedirectStatus,
+        query: QueryPolicy,
+        source: &Source<'static>,
+        conditions: &[Condition],
+        span: &Span,
+        rule: &str,
+    ) {
+        let status = StatusByMethod::always(status);
+        // Whether a variable begins with a slash is known when it is there: both are written.
+        if let Some(Known::What(first)) = parts.first()
+            && self.scope.server_name
+            && self.scope.absolute
+            && *first != What::Part(Part::Scheme)
+            && let Ok(target) = text::location(&self.with_server_name(parts.clone()), form)
+        {
+            let mut of_path = conditions.to_vec();
+            of_path.push(asks(first.clone(), Test::Glob("/*".to_owned()), false));
+            let action = Action::Redirect { status, target, query: query.clone() };
+            self.push(source, &of_path, action, span);
+        }
+        let begins = matches!(parts.first(), Some(Known::Text(text)) if text.first() == Some(&b'/'));
+        let parts = if begins { self.with_server_name(parts) } else { parts };
+        match text::location(&parts, form) {
             Ok(target) => {
-                let status = StatusByMethod::always(redirect);
-                let action = Action::Redirect { status, target, query: QueryPolicy::Drop };
-                self.push(&source, conditions, action, &span);
-                self.lower.reading.exact(&span, rule);
+                self.push(source, conditions, Action::Redirect { status, target, query }, span);
+                self.lower.reading.exact(span, rule);
             }
             Err(why) => {
-                self.left_out(Why::Refused(why.into()), &span, rule);
-                self.push(&source, conditions, stop(), &span);
+                self.left_out(Why::Refused(why.into()), span, rule);
+                self.push(source, conditions, stop(), span);
             }
         }
     }
 
     /// `server_name_in_redirect on`: a path is made absolute with the server's own name.
     fn with_server_name(&mut self, parts: Vec<Known>) -> Vec<Known> {
-        let begins = matches!(parts.first(), Some(Known::Text(text)) if text.first() == Some(&b'/'));
-        if !begins || !self.scope.server_name || !self.scope.absolute {
+        if !self.scope.server_name || !self.scope.absolute {
             return parts;
         }
         let Ok(name) = self.lower.resolve(b"$scheme://$server_name", Some(self.of), self.scope, &nothing) else {
@@ -648,17 +676,7 @@ impl Run<'_, '_, '_, '_, '_> {
                 Flag::Permanent => RedirectStatus::MovedPermanently,
                 _ => RedirectStatus::Found,
             };
-            match text::location(&self.with_server_name(resolved.parts), Form::Rewrite) {
-                Ok(target) => {
-                    let status = StatusByMethod::always(status);
-                    self.push(&source, conditions, Action::Redirect { status, target, query }, &span);
-                    self.lower.reading.exact(&span, rule);
-                }
-                Err(why) => {
-                    self.left_out(Why::Refused(why.into()), &span, rule);
-                    self.push(&source, conditions, stop(), &span);
-                }
-            }
+            self.redirect(resolved.parts, Form::Rewrite, status, query, &source, conditions, &span, rule);
             return;
         }
         let Some(target) = inside(&resolved.parts) else {
