@@ -1,6 +1,6 @@
 //! TLS: what is spoken, with which certificates, and how a connection gets there.
 //!
-//! rustls speaks 1.2 and 1.3 and offers `h2` and `http/1.1`; which certificate is shown is asked of [`Certificates`], which are
+//! rustls speaks 1.2 and 1.3 and offers `h2` and `http/1.1`; which certificate is shown is asked of `Certificates`, which are
 //! swapped whole when their files change. A set that cannot be used changes nothing, is counted, and is the caller's to report.
 //! After the handshake a connection is read like any other.
 

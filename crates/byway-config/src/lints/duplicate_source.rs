@@ -48,6 +48,9 @@ pub(super) struct DuplicateSource {
 
 impl Watcher for DuplicateSource {
     fn see(&mut self, seen: &Seen<'_>, scene: &mut Scene<'_, '_>) {
+        if !seen.is_own() {
+            return;
+        }
         // A rule that holds for a while leaves the rest of the time to the next.
         if seen.rule.since().is_some() || seen.rule.until().is_some() {
             return;

@@ -45,6 +45,9 @@ pub(super) struct MissingTwin {
 
 impl Watcher for MissingTwin {
     fn see(&mut self, seen: &Seen<'_>, scene: &mut Scene<'_, '_>) {
+        if !seen.is_own() {
+            return;
+        }
         let (PathPattern::Exact(path), TrailingSlash::Significant, true) =
             (&seen.source.path, seen.source.slash, seen.is_unconditional)
         else {

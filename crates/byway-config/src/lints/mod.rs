@@ -106,6 +106,12 @@ impl<'s> Seen<'s> {
         Seen { source: rule.source(), action: rule.action(), rule, is_unconditional }
     }
 
+    /// Whether the rule is of our own dialect. The tables of other servers are entered under conditions that a comparison of two
+    /// rules does not see.
+    pub(crate) fn is_own(&self) -> bool {
+        *self.rule.dialect() == byway_core::dialect::BYWAY
+    }
+
     /// Whether everything below a path is meant.
     pub(crate) fn has_tail(&self) -> bool {
         matches!(self.source.path, PathPattern::Prefix(_) | PathPattern::Segments { tail: true, .. })

@@ -62,6 +62,9 @@ const COMPARED: usize = 8;
 
 impl Watcher for Unreachable {
     fn see(&mut self, seen: &Seen<'_>, _scene: &mut Scene<'_, '_>) {
+        if !seen.is_own() {
+            return;
+        }
         if let (PathPattern::Prefix(prefix), true) = (&seen.source.path, seen.is_unconditional) {
             let hash = self.hash(&seen.source.host, prefix);
             let hiders = self.hiders.entry(hash).or_default();

@@ -48,7 +48,7 @@ pub(crate) struct Promote {
     /// An access log with user agents, repeatable; `[server.access_log]` by default
     #[arg(long, value_name = "FILE")]
     log: Vec<PathBuf>,
-    /// What stands before a target that begins with /: https://www.example.com
+    /// What stands before a target that begins with /: `https://www.example.com`
     #[arg(long, value_name = "ORIGIN")]
     origin: Option<String>,
     #[command(flatten)]

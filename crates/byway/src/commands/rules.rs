@@ -39,7 +39,7 @@ pub(crate) struct Rules {
     /// Ask every target that stands fast whether it is there: one request a second to each host
     #[arg(long)]
     probe: bool,
-    /// What stands before targets that begin with /, for --probe: https://www.example.com
+    /// What stands before targets that begin with /, for --probe: `https://www.example.com`
     #[arg(long, value_name = "ORIGIN", requires = "probe")]
     origin: Option<String>,
     /// Print JSON
