@@ -2,8 +2,8 @@
 //!
 //! Only this file makes a [`Location`]. Whatever the request held, it has no control byte, no blank and nothing above 0x7E, begins
 //! with one `/` or with `http://` or `https://` and a host, and carries no user name. Text of the request lands escaped for its
-//! place and cannot end that place: in our own rules a capture in the path opens no query, one in the query opens no second pair, and only a
-//! piece that the target puts into the host can touch the host.
+//! place and cannot end that place: in our own rules a capture in the path opens no query, one in the query opens no second pair,
+//! and only a piece that the target puts into the host can touch the host.
 //!
 //! Long because how every kind of text is escaped for every place stands side by side, so that no pair is forgotten.
 
