@@ -24,6 +24,26 @@ cat >"$scratch/byway.toml" <<RULES
 listen = "127.0.0.1:0"
 token_file = "$scratch/token"
 
+[pool.checkout]
+members = ["http://127.0.0.1:1", "http://127.0.0.1:2"]
+
+[window.sunday]
+weekdays = ["sun"]
+at = "03:00"
+for = "1h"
+zone = "Europe/Berlin"
+
+[[redirect]]
+from = "/checkout/*"
+to = "/*"
+pool = "checkout"
+
+[[reply]]
+from = "/closed"
+status = 503
+retry_after = "window"
+window = "sunday"
+
 [[redirect]]
 id = "moved"
 from = "/api/v1/*"
@@ -34,9 +54,12 @@ from = "/gone"
 status = 410
 RULES
 
+# Names that nobody guesses; those that are not there are asked for by the tests.
+printf '[parameters]\n"path.pool" = "checkout"\n"path.window" = "sunday"\n' >"$scratch/schemathesis.toml"
+
 mkfifo "$scratch/said"
 exec 3<>"$scratch/said"
-"$bin" serve --listen 127.0.0.1:0 --hits "$scratch/byway.db" "$scratch/byway.toml" 2>&3 &
+"$bin" serve --listen 127.0.0.1:0 --hits "$scratch/byway.db" --state "$scratch" "$scratch/byway.toml" 2>&3 &
 server=$!
 base=
 while [[ -z "$base" ]]; do

@@ -38,6 +38,8 @@ pub struct Rule<'a> {
     pub review: Option<Review>,
     /// The findings of checks that somebody has accepted, by their names, with commas between them.
     pub allow: Option<&'a str>,
+    /// Whether its target may be asked whether it is there.
+    pub probing: Probing,
     /// The `Cache-Control` of its answer; `None` is the default of its status.
     pub cache_control: Option<&'a str>,
     /// What its answer says beside status, location and `Cache-Control`.
@@ -69,6 +71,7 @@ impl<'a> Rule<'a> {
             pool: None,
             review: None,
             allow: None,
+            probing: Probing::Allowed,
             cache_control: None,
             extras: None,
             id: None,
@@ -100,6 +103,16 @@ pub enum Review {
     After(i64),
     /// From this second on, since 1970 UTC.
     On(i64),
+}
+
+/// Whether the target of a rule may be asked whether it is there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Probing {
+    /// It may, by whoever does such things.
+    #[default]
+    Allowed,
+    /// It is left alone: asking costs something there, or counts as a visit.
+    Refused,
 }
 
 /// What `Retry-After` says.

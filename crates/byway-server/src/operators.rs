@@ -1,7 +1,7 @@
 //! Listeners for operators: metrics and the admin API, apart from what the world may ask.
 //!
 //! A small HTTP/1.1 server on a thread of its own, so that a slow operator costs no request and a flood of requests no
-//! operator. Everything is bounded: connections, the time of a head, the size and time of a body. What is answered is the
+//! operator. Everything is bounded: connections, the time of a handshake and of a head, the size and time of a body. What is answered is the
 //! business of a [`Desk`]; it may block.
 
 use std::convert::Infallible;
@@ -20,11 +20,12 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use socket2::{Domain, Socket, Type};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::net::{TcpListener, TcpStream, UnixListener};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::timeout;
 
 use crate::listen::{ListenAddr, ListenError, Listener, blame, remove_if_dead};
+use crate::tls::Tls;
 
 /// Connections at a time; the next waits.
 const CONNECTIONS: usize = 32;
@@ -105,6 +106,7 @@ pub trait Desk: Send + Sync + 'static {
 pub struct Door {
     address: ListenAddr,
     socket: Socket,
+    tls: Option<Tls>,
 }
 
 impl Door {
@@ -112,14 +114,29 @@ impl Door {
     pub fn open(address: &ListenAddr) -> Result<Door, ListenError> {
         if let ListenAddr::Unix(path) = address {
             let socket = private_socket(path).map_err(|error| blame(address, error))?;
-            return Ok(Door { address: address.clone(), socket });
+            return Ok(Door { address: address.clone(), socket, tls: None });
         }
         let listener = Listener::open(address, 1)?;
         let address = listener.address().clone();
         match listener.into_sockets().pop() {
-            Some(socket) => Ok(Door { address, socket }),
+            Some(socket) => Ok(Door { address, socket, tls: None }),
             None => Err(blame(&address, io::ErrorKind::NotFound.into())),
         }
+    }
+
+    /// The same, speaking TLS; a Unix socket never does.
+    #[must_use]
+    pub fn with_tls(self, tls: &Tls) -> Door {
+        match self.address {
+            ListenAddr::Unix(_) => self,
+            ListenAddr::Tcp(_) => Door { tls: Some(tls.for_http1()), ..self },
+        }
+    }
+
+    /// Where it is as a URL, with the real port.
+    pub fn url(&self) -> String {
+        let url = self.address.to_string();
+        if self.tls.is_some() { url.replacen("http://", "https://", 1) } else { url }
     }
 
     /// Where it is, with the real port.
@@ -143,6 +160,7 @@ fn private_socket(path: &Path) -> io::Result<Socket> {
 #[derive(Debug)]
 pub struct Operators {
     address: ListenAddr,
+    url: String,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -164,7 +182,7 @@ impl Operators {
     pub fn start(name: &str, door: Door, desk: Arc<dyn Desk>) -> io::Result<Operators> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(4).build()?;
         let (stop, stopped) = oneshot::channel();
-        let address = door.address.clone();
+        let (address, url) = (door.address.clone(), door.url());
         let thread = std::thread::Builder::new().name(format!("byway-{name}"));
         let thread = thread.spawn(move || {
             runtime.block_on(async {
@@ -176,7 +194,12 @@ impl Operators {
             // A desk that is still at work, as on a reload, is not waited for.
             runtime.shutdown_background();
         })?;
-        Ok(Operators { address, stop: Some(stop), thread: Some(thread) })
+        Ok(Operators { address, url, stop: Some(stop), thread: Some(thread) })
+    }
+
+    /// Where it listens, as a URL.
+    pub fn url(&self) -> &str {
+        &self.url
     }
 
     /// Where it listens.
@@ -222,7 +245,12 @@ async fn accept(door: Door, desk: Arc<dyn Desk>) {
                     pause().await;
                     continue;
                 };
-                drop(tokio::spawn(connection(stream, Who::Address(from), desk.clone(), permit)));
+                let desk = desk.clone();
+                let who = Who::Address(from);
+                drop(match door.tls.clone() {
+                    Some(tls) => tokio::spawn(in_tls(tls, stream, who, desk, permit)),
+                    None => tokio::spawn(connection(stream, who, desk, permit)),
+                });
             }
         }
     }
@@ -233,7 +261,14 @@ async fn pause() {
     tokio::time::sleep(Duration::from_millis(50)).await;
 }
 
-async fn connection<S>(stream: S, who: Who, desk: Arc<dyn Desk>, permit: tokio::sync::OwnedSemaphorePermit)
+async fn in_tls(tls: Tls, stream: TcpStream, who: Who, desk: Arc<dyn Desk>, permit: OwnedSemaphorePermit) {
+    // Whoever does not come through the handshake is no operator.
+    if let Ok(Ok(stream)) = timeout(PATIENCE, tls.accept(Vec::new(), stream)).await {
+        connection(stream, who, desk, permit).await;
+    }
+}
+
+async fn connection<S>(stream: S, who: Who, desk: Arc<dyn Desk>, permit: OwnedSemaphorePermit)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {

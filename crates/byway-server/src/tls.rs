@@ -94,6 +94,14 @@ impl Tls {
         }
     }
 
+    /// The same certificates, for listeners that speak HTTP/1.1 alone.
+    #[must_use]
+    pub(crate) fn for_http1(&self) -> Tls {
+        let mut config = ServerConfig::clone(&self.config);
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Tls { config: Arc::new(config), shared: self.shared.clone() }
+    }
+
     /// The files that are read.
     pub fn files(&self) -> Vec<PathBuf> {
         self.shared.files.iter().flat_map(|pair| [pair.cert.clone(), pair.key.clone()]).collect()

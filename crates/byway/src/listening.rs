@@ -148,6 +148,14 @@ fn certificates(written: &ServerSettings, wishes: &Listening, addresses: &[Liste
     Ok(tls)
 }
 
+/// One certificate and its key, for a listener of operators.
+pub(crate) fn certificate(cert: &str, key: &str) -> Result<Tls, Failure> {
+    let files = CertificateFiles { cert: PathBuf::from(cert), key: PathBuf::from(key) };
+    let tls = Tls::of_files(vec![files], SystemTime::now()).map_err(|error| refused(&error))?;
+    warn_of_ends(&tls);
+    Ok(tls)
+}
+
 fn refused(error: &CertificateError) -> Failure {
     let failure = Failure::no_verdict(error.to_string());
     match error.help() {

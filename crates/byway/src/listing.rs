@@ -1,11 +1,15 @@
 //! The list that `byway rules` prints, as text and as JSON.
 
+use std::collections::BTreeSet;
+
+use byway_core::rule::Probing;
 use byway_core::ruleset::RuleView;
 use byway_core::{Action, RuleSet};
 use byway_server::MethodClass;
 use serde_json::{Map, Value, json};
 
 use crate::hits::store::{Kept, TargetState};
+use crate::probe;
 use crate::sources::Known;
 
 const DAY: i64 = 86_400;
@@ -56,7 +60,10 @@ impl<'r> Listing<'r> {
                 Some(time) if kept.observed_since.is_some_and(|since| since <= now - time) => Some(Verdict::Unused),
                 Some(_) => Some(Verdict::Unknown),
             };
-            let target = if known.targets.is_empty() { None } else { known.targets.get(&asked_of(rule)) };
+            // Of several the dead one is what counts.
+            let asked = if known.targets.is_empty() { BTreeSet::new() } else { probe::urls(rule, None) };
+            let target = asked.iter().filter_map(|url| known.targets.get(url)).max_by_key(|state| state.is_dead);
+            let target = target.filter(|_| rule.probing() == Probing::Allowed);
             Some(Row { rule, kept, verdict, target })
         };
         Listing { rows: rules.rules().filter_map(row).collect(), has_hits: known.sources > 0, now }
@@ -126,11 +133,6 @@ impl<'r> Listing<'r> {
         };
         self.rows.iter().map(row).collect()
     }
-}
-
-/// What is asked for a rule whose target stands fast: without its fragment.
-fn asked_of(rule: RuleView<'_>) -> String {
-    rule.target_text().split('#').next().unwrap_or_default().to_owned()
 }
 
 fn dead(state: &TargetState) -> String {

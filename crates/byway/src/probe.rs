@@ -5,9 +5,11 @@
 //! attempts; a target counts as dead after bad rounds in a row, and as alive after good ones. Only targets that stand fast are
 //! asked: what a request fills in, nobody can guess.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use byway_core::rule::Probing;
+use byway_core::ruleset::RuleView;
 use byway_core::{Action, RuleSet};
 use byway_net::{Ask, Blame, Fault, Limits, Transport};
 use serde_json::{Value, json};
@@ -79,6 +81,8 @@ pub(crate) struct Plan {
     pub(crate) targets: Vec<Target>,
     /// Rules that lead to no place that stands fast.
     pub(crate) open: Vec<u32>,
+    /// Rules that say `probe = false`.
+    pub(crate) alone: Vec<u32>,
 }
 
 /// What there is to ask; an origin stands before targets that begin with `/`.
@@ -88,23 +92,37 @@ pub(crate) fn plan(rules: &RuleSet, origin: Option<&str>) -> Result<Plan, Failur
     {
         return Err(Failure::usage(format!("`{origin}` is no origin")).help("write https://www.example.com"));
     }
-    let (mut found, mut open): (BTreeMap<String, Vec<u32>>, Vec<u32>) = Default::default();
+    let (mut found, mut open, mut alone) = (BTreeMap::<String, Vec<u32>>::new(), Vec::new(), Vec::new());
     for rule in rules.rules() {
-        let Action::Redirect { target, .. } = rule.action() else { continue };
-        let url = target.constant().and_then(|text| match (text.starts_with('/'), origin) {
-            (true, Some(origin)) => Some(format!("{}{text}", origin.trim_end_matches('/'))),
-            (true, None) => None,
-            (false, _) => Some(text.to_owned()),
-        });
-        match url {
-            // A fragment stays at home.
-            Some(url) => {
-                found.entry(url.split('#').next().unwrap_or_default().to_owned()).or_default().push(rule.number())
-            }
-            None => open.push(rule.number()),
+        if !matches!(rule.action(), Action::Redirect { .. }) {
+            continue;
+        }
+        if rule.probing() == Probing::Refused {
+            alone.push(rule.number());
+            continue;
+        }
+        let urls = urls(rule, origin);
+        if urls.is_empty() {
+            open.push(rule.number());
+        }
+        for url in urls {
+            found.entry(url).or_default().push(rule.number());
         }
     }
-    Ok(Plan { targets: found.into_iter().map(|(url, rules)| Target { url, rules }).collect(), open })
+    Ok(Plan { targets: found.into_iter().map(|(url, rules)| Target { url, rules }).collect(), open, alone })
+}
+
+/// Where a rule leads, if that stands fast: one place, or with a pool one for each member. A fragment stays at home.
+pub(crate) fn urls(rule: RuleView<'_>, origin: Option<&str>) -> BTreeSet<String> {
+    let Action::Redirect { target, .. } = rule.action() else { return BTreeSet::new() };
+    let Some(text) = target.constant() else { return BTreeSet::new() };
+    let text = text.split('#').next().unwrap_or_default();
+    match (rule.pool(), text.starts_with('/'), origin) {
+        (Some(pool), ..) => pool.members().map(|(_, member)| format!("{}{text}", member.origin)).collect(),
+        (None, true, Some(origin)) => BTreeSet::from([format!("{}{text}", origin.trim_end_matches('/'))]),
+        (None, true, None) => BTreeSet::new(),
+        (None, false, _) => BTreeSet::from([text.to_owned()]),
+    }
 }
 
 fn is_origin(text: &str) -> bool {
@@ -119,6 +137,8 @@ pub(crate) struct Asked {
     pub(crate) targets: Vec<(Target, Said)>,
     /// As in the plan.
     pub(crate) open: Vec<u32>,
+    /// As in the plan.
+    pub(crate) alone: Vec<u32>,
 }
 
 /// Asks them all; hosts beside each other, the targets of one host one after the other.
@@ -145,7 +165,7 @@ pub(crate) fn ask_all(plan: Plan) -> Result<Asked, Failure> {
         done.into_iter().flatten().collect::<Vec<_>>()
     });
     targets.sort_by(|(one, _), (other, _)| one.url.cmp(&other.url));
-    Ok(Asked { targets, open: plan.open })
+    Ok(Asked { targets, open: plan.open, alone: plan.alone })
 }
 
 async fn ask_host(transport: Transport, targets: Vec<Target>) -> Vec<(Target, Said)> {
@@ -227,6 +247,9 @@ pub(crate) fn text(rules: &RuleSet, asked: &Asked) -> String {
     if !asked.open.is_empty() {
         text.push_str(&format!("; {} not asked: a request decides where they lead", count(asked.open.len(), "rule")));
     }
+    if !asked.alone.is_empty() {
+        text.push_str(&format!("; {} left alone: `probe = false`", count(asked.alone.len(), "rule")));
+    }
     text.push('\n');
     text
 }
@@ -247,10 +270,11 @@ pub(crate) fn json(rules: &RuleSet, asked: &Asked) -> Value {
         "at": instant(now()),
         "targets": asked.targets.iter().map(target).collect::<Value>(),
         "not_asked": named(&asked.open),
+        "left_alone": named(&asked.alone),
     })
 }
 
-fn views(rules: &RuleSet) -> BTreeMap<u32, byway_core::ruleset::RuleView<'_>> {
+fn views(rules: &RuleSet) -> BTreeMap<u32, RuleView<'_>> {
     rules.rules().map(|rule| (rule.number(), rule)).collect()
 }
 

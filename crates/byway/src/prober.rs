@@ -107,7 +107,7 @@ fn tell(live: &Live, target: &Target, state: &TargetState) {
     say(&format!("byway: the target {url} is dead: {}", state.said));
     let generation = live.current();
     let rules = generation.rules.rules().filter(|rule| target.rules.contains(&rule.number()));
-    for rule in rules.filter(|rule| rule.target_text().starts_with(url.as_str())).take(5) {
+    for rule in rules.filter(|rule| probe::urls(*rule, None).contains(url)).take(5) {
         say(&format!("  from {}", listing::named(rule)));
     }
 }

@@ -40,7 +40,7 @@ impl Reloader {
         live: Live,
         places: PlaceKeeper,
         loads: Arc<Loads>,
-        tls: Option<Tls>,
+        tls: Vec<Tls>,
         colour: Colour,
     ) -> Reloader {
         let (jobs, wanted) = channel();
@@ -77,7 +77,7 @@ struct Worker {
     live: Live,
     places: PlaceKeeper,
     loads: Arc<Loads>,
-    tls: Option<Tls>,
+    tls: Vec<Tls>,
     colour: Colour,
     files: Arc<Mutex<Vec<PathBuf>>>,
 }
@@ -117,7 +117,10 @@ impl Worker {
 
     /// Rules and certificates are two things: one may be new while the other stays.
     fn reload_certificates(&self, answer: Answer) -> Answer {
-        let Some(said) = self.tls.as_ref().and_then(listening::reload) else { return answer };
+        let said: String = self.tls.iter().filter_map(listening::reload).collect();
+        if said.is_empty() {
+            return answer;
+        }
         let exit = if answer.exit == Exit::Done { Exit::Something } else { answer.exit };
         Answer { exit, text: answer.text + &said }
     }

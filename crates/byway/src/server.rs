@@ -15,10 +15,11 @@ use byway_server::metrics::Figures;
 use byway_server::operators::{Door, Operators};
 use byway_server::settings::{Added, Hsts, Log, LogFormat, Queries, Timing};
 use byway_server::signals::{self, Event, Then};
+use byway_server::tls::Tls;
 use byway_server::watch::{self, Patience};
 use byway_server::{Handle, ListenAddr, ListenError, Listener, Live, Loss, Server, Settings, Unmatched};
 
-use crate::admin::{self, Admin, AdminDesk, Guard};
+use crate::admin::{self, Admin, AdminDesk, Entrance, Guard};
 use crate::demo::{self, Demo};
 use crate::disk::not_made;
 use crate::exit::{Ended, Exit, Failure};
@@ -98,10 +99,19 @@ pub(crate) fn run(served: Served, wishes: &Wishes, terminal: &Terminal) -> Ended
     let written_probe = written.probe;
     let folder = wishes.state.clone().or(written.state.as_ref().map(PathBuf::from));
     let keeping = standing::start(&live, folder.as_deref())?;
-    let reloader =
-        Reloader::start(served, written, live.clone(), place_keeper.clone(), loads.clone(), tls.clone(), colour);
+    let certificates: Vec<Tls> =
+        tls.iter().chain(doors.iter().filter_map(|(_, _, tls)| tls.as_ref())).cloned().collect();
+    let reloader = Reloader::start(
+        served,
+        written,
+        live.clone(),
+        place_keeper.clone(),
+        loads.clone(),
+        certificates.clone(),
+        colour,
+    );
     let _watch = watch(wishes, read.files, began, &reloader)?;
-    let _certificates = tls.as_ref().map(listening::watch).transpose()?;
+    let _certificates = certificates.iter().map(listening::watch).collect::<Result<Vec<_>, _>>()?;
     let handle = Server::start(settings, live, listeners);
     let handle = Arc::new(handle.map_err(|error| Failure::no_verdict(format!("the server cannot start: {error}")))?);
     let keeper = kept.map(|store| Keeper::start(store, handle.live())).transpose()?;
@@ -124,7 +134,7 @@ pub(crate) fn run(served: Served, wishes: &Wishes, terminal: &Terminal) -> Ended
     }
     // The socket was named by the one who started the server.
     for admin in administered.iter().filter(|admin| matches!(admin.address(), ListenAddr::Tcp(_))) {
-        say(&format!("admin on {}", admin.address()));
+        say(&format!("admin on {}", admin.url()));
     }
     match is_demo {
         true => greet(addresses.first().map(String::as_str)),
@@ -201,7 +211,7 @@ fn stop(handle: Arc<Handle>, happens: Sender<Happened>) {
 }
 
 /// The places of the admin API that are wanted: the socket, and what `[admin]` names.
-fn admin_doors(wishes: &Wishes, written: &AdminSettings) -> Result<Vec<(Door, Guard)>, Failure> {
+fn admin_doors(wishes: &Wishes, written: &AdminSettings) -> Result<Vec<Entrance>, Failure> {
     let mut doors = Vec::new();
     if let Some(path) = &wishes.control {
         let opened = Door::open(&ListenAddr::Unix(path.clone()));
@@ -209,15 +219,15 @@ fn admin_doors(wishes: &Wishes, written: &AdminSettings) -> Result<Vec<(Door, Gu
             let why = not_made(path, &error.error);
             Failure::no_verdict(format!("the control socket {} cannot be opened: {why}", path.display()))
         };
-        doors.push((opened.map_err(refused)?, Guard::Socket));
+        doors.push((opened.map_err(refused)?, Guard::Socket, None));
     }
     doors.extend(admin::door(written)?);
     Ok(doors)
 }
 
-fn administer(doors: Vec<(Door, Guard)>, admin: Admin) -> Result<Vec<Operators>, Failure> {
+fn administer(doors: Vec<Entrance>, admin: Admin) -> Result<Vec<Operators>, Failure> {
     let admin = Arc::new(admin);
-    let start = |(door, guard)| {
+    let start = |(door, guard, _)| {
         let started = Operators::start("admin", door, Arc::new(AdminDesk { admin: admin.clone(), guard }));
         started.map_err(|error| Failure::no_verdict(format!("the admin API cannot start: {error}")))
     };

@@ -1,6 +1,6 @@
 //! The origins that rules can send to: how many rules lead there, whether bodies may go, whether the name resolves.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::ToSocketAddrs;
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const AT_ONCE: usize = 16;
 
 /// One origin.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Origin {
     /// `https://www.example.com`, or words for one that a request chooses.
     pub(crate) origin: String,
@@ -22,6 +22,8 @@ pub(crate) struct Origin {
     pub(crate) rules: u64,
     /// How many of them keep method and body.
     pub(crate) with_bodies: u64,
+    /// The pools of which it is a member.
+    pub(crate) pools: BTreeSet<String>,
     /// Whether its name has an address; nothing where there is no name, or no answer in time.
     pub(crate) resolves: Option<bool>,
 }
@@ -34,11 +36,20 @@ pub(crate) fn origins(rules: &RuleSet) -> Vec<Origin> {
     let mut found: BTreeMap<String, Origin> = BTreeMap::new();
     for rule in rules.rules() {
         let Action::Redirect { status, .. } = rule.action() else { continue };
-        let origin = origin_of(&rule.target_text());
-        let entry = found.entry(origin.clone()).or_insert(Origin { origin, rules: 0, with_bodies: 0, resolves: None });
-        entry.rules += 1;
-        entry.with_bodies += u64::from(status.other.preserves_method());
+        let pool = rule.pool();
+        let leads_to = match &pool {
+            // A member may stand in two tiers.
+            Some(pool) => pool.members().map(|(_, member)| member.origin.clone()).collect::<BTreeSet<_>>(),
+            None => BTreeSet::from([origin_of(&rule.target_text())]),
+        };
+        for origin in leads_to {
+            let entry = found.entry(origin).or_default();
+            entry.rules += 1;
+            entry.with_bodies += u64::from(status.other.preserves_method());
+            entry.pools.extend(pool.as_ref().map(|pool| pool.name.clone()));
+        }
     }
+    found.iter_mut().for_each(|(name, origin)| origin.origin.clone_from(name));
     let mut origins: Vec<Origin> = found.into_values().collect();
     resolve(&mut origins);
     origins
@@ -99,7 +110,7 @@ fn host_and_port(origin: &str) -> Option<String> {
 /// For people.
 pub(crate) fn text(origins: &[Origin]) -> String {
     let mut text = format!("{:>7}  {:<20}  {:<8}  {}\n", "rules", "bodies may go there", "resolves", "origin");
-    for Origin { origin, rules, with_bodies, resolves } in origins {
+    for Origin { origin, rules, with_bodies, pools, resolves } in origins {
         let bodies = match with_bodies {
             0 => "no".to_owned(),
             all if all == rules => "yes".to_owned(),
@@ -110,7 +121,9 @@ pub(crate) fn text(origins: &[Origin]) -> String {
             Some(false) => "no",
             None => "-",
         };
-        text.push_str(&format!("{rules:>7}  {bodies:<20}  {resolves:<8}  {origin}\n"));
+        let pools: Vec<&str> = pools.iter().map(String::as_str).collect();
+        let pools = if pools.is_empty() { String::new() } else { format!("  (pool {})", pools.join(", ")) };
+        text.push_str(&format!("{rules:>7}  {bodies:<20}  {resolves:<8}  {origin}{pools}\n"));
     }
     text
 }
@@ -124,6 +137,7 @@ pub(crate) fn json(origins: &[Origin]) -> Value {
             "bodies": origin.with_bodies > 0,
             "rules_with_bodies": origin.with_bodies,
             "resolves": origin.resolves,
+            "pools": origin.pools,
         })
     };
     origins.iter().map(row).collect()

@@ -154,6 +154,8 @@ const REVIEW: Key =
     may("review", Kind::Review, "When somebody wants to look at it again: so long after `since`, as `90d`, or a date.");
 const ALLOW: Key =
     may("allow", Kind::Texts, "Findings of `byway check` that are accepted for this rule, as `host-echo`.");
+const PROBE: Key =
+    may("probe", Kind::Flag, "`false` leaves its target alone where targets are asked whether they are there.");
 const WINDOW_KEY: Key = may("window", Kind::Text, "It holds only while this window is open.");
 const UNLESS_WINDOW: Key = may("unless_window", Kind::Text, "It holds only while this window is closed.");
 const QUERY: Key = may("query", Kind::Query, "What becomes of the request's query; `keep` by default.");
@@ -259,6 +261,7 @@ pub static REDIRECT: Section = Section {
         UNLESS_WINDOW,
         REVIEW,
         ALLOW,
+        PROBE,
         SLASH,
         CASE,
         CACHE,
@@ -627,9 +630,9 @@ pub static LISTEN: Section = Section {
     ],
 };
 
-/// `[server.tls]`
+/// `[server.tls]`, `[admin.tls]`
 pub static TLS: Section = Section {
-    title: "[server.tls]",
+    title: "`tls`",
     help: "A certificate and its key; the names in the certificate say for which hosts it is shown.",
     keys: &[
         must(
@@ -644,11 +647,16 @@ pub static TLS: Section = Section {
 /// `[admin]`
 pub static ADMIN: Section = Section {
     title: "[admin]",
-    help: "The admin API on an address of this machine, beside the Unix socket of `serve --control PATH`.",
+    help: "The admin API over TCP, beside the Unix socket of `serve --control PATH`.",
     keys: &[
-        may("listen", Kind::Text, "Where, as `127.0.0.1:9308`; other machines are refused. Off by default."),
+        may(
+            "listen",
+            Kind::Text,
+            "Where, as `127.0.0.1:9308`; an address that other machines reach only with `tls`. Off by default.",
+        ),
         may("token_file", Kind::Text, "The file with the token that every request must hold: 128 bits at least."),
         may("hosts", Kind::Texts, "Hosts that requests may name, beside `localhost`, `127.0.0.1` and `[::1]`."),
+        may("tls", Kind::Table(&TLS), "The certificate with which TLS is spoken there."),
     ],
 };
 

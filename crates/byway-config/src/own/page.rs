@@ -244,6 +244,10 @@ impl<'t, 'p> Record<'t, 'p> {
         integer(self.get(name)?.get_ref())
     }
 
+    pub(crate) fn flag(&self, name: &str) -> Option<bool> {
+        self.get(name)?.get_ref().as_bool()
+    }
+
     /// The table under a key, and its place.
     pub(crate) fn table(&self, name: &str) -> Option<(&'t DeTable<'p>, Range<usize>)> {
         let value = self.get(name)?;

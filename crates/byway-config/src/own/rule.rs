@@ -5,7 +5,7 @@ use std::ops::Range;
 use byway_core::condition::Condition;
 use byway_core::dialect::{LetterCase, MergeWinner, QueryPolicy, TrailingSlash};
 use byway_core::extras::{Cors, Extras};
-use byway_core::rule::{Action, Place, RetryAfter, Rule};
+use byway_core::rule::{Action, Place, Probing, RetryAfter, Rule};
 use byway_core::ruleset::TableId;
 use byway_core::source::Source;
 use byway_core::status::{RedirectStatus, ReplyStatus, StatusByMethod};
@@ -340,6 +340,7 @@ fn finish<'p>(
         pool: named(page, record, "pool", Thing::Pool, intake).map(|name| intake.builder.pool(name)),
         review: record.get("review").and_then(|value| review::read(page, value, setting.zone)),
         allow: allow.as_deref(),
+        probing: if record.flag("probe") == Some(false) { Probing::Refused } else { Probing::Allowed },
         cache_control: parts.cache.as_deref().or(setting.defaults.cache.as_deref()),
         extras: Some(&parts.extras),
         id: record.text("id"),

@@ -124,6 +124,8 @@ pub struct AdminSettings {
     pub token_file: Option<String>,
     /// Hosts that requests may name.
     pub hosts: Vec<String>,
+    /// The certificate that is shown there.
+    pub tls: Option<TlsSetting>,
 }
 
 /// What `[server.limits]` says.
@@ -233,6 +235,7 @@ pub(crate) fn admin<'p>(page: &mut Page<'p>, value: &Value<'p>) -> Option<AdminS
         listen: record.text("listen").map(str::to_owned),
         token_file: record.text("token_file").map(str::to_owned),
         hosts: hosts.into_iter().map(|(text, _)| text.to_owned()).collect(),
+        tls: record.get("tls").and_then(|value| certificate(page, value)),
     })
 }
 
@@ -308,7 +311,7 @@ fn listen<'p>(page: &mut Page<'p>, item: &Value<'p>) -> Option<ListenSetting> {
     };
     let record = page.open(table, item.span(), &LISTEN);
     let setting = ListenSetting::of(record.text("address")?);
-    let flag = |name| record.get(name).and_then(|value| value.get_ref().as_bool());
+    let flag = |name| record.flag(name);
     if let (true, Some(false), Some(value)) = (setting.tls, flag("tls"), record.get("tls")) {
         let diagnostic = Diagnostic::error("bad-value", "`https://` and `tls = false` say two things")
             .at(page.span(value.span()))

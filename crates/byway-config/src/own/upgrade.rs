@@ -324,7 +324,7 @@ const PRELOAD_LEAST: u64 = 365 * 86_400;
 fn hsts<'p>(page: &mut Page<'p>, value: &Value<'p>) -> Option<String> {
     let record = page.open(value.get_ref().as_table()?, value.span(), &HSTS);
     let seconds = duration(page, &record, "max_age")?.as_secs();
-    let flag = |name| record.get(name).and_then(|value| value.get_ref().as_bool()).unwrap_or(false);
+    let flag = |name| record.flag(name).unwrap_or(false);
     let (subdomains, preload) = (flag("include_subdomains"), flag("preload"));
     if preload && (!subdomains || seconds < PRELOAD_LEAST) {
         let diagnostic = Diagnostic::error("bad-value", "`preload` asks for more than is promised here")

@@ -8,7 +8,7 @@ use crate::condition::{Condition, Subject, Test};
 use crate::dialect::{LetterCase, MergeWinner, QueryPolicy, TrailingSlash};
 use crate::extras::{Extras, RawExtras};
 use crate::request::Scheme;
-use crate::rule::{Action, FileId, RetryAfter, Review, Rule, Then};
+use crate::rule::{Action, FileId, Probing, RetryAfter, Review, Rule, Then};
 use crate::ruleset::TableId;
 use crate::source::{PathPattern, QueryPair};
 use crate::status::{RedirectStatus, ReplyStatus, StatusByMethod};
@@ -25,6 +25,8 @@ const EITHER_SLASH: u8 = 16;
 const CACHES: u8 = 32;
 const KEY_HOLDS_PAIRS: u8 = 64;
 const EXTRAS: u8 = 128;
+/// Beside the kind of a review: the target is not to be asked whether it is there.
+const UNPROBED: u8 = 128;
 /// The argument of a reply whose `Retry-After` is what is left of its window.
 const AT_WINDOW_END: u32 = u32::MAX;
 
@@ -140,7 +142,7 @@ pub(crate) fn encode(rule: &Rule<'_>, table: TableId, out: &mut Vec<u8>) -> u16 
         Some(Review::After(seconds)) => (1, seconds),
         Some(Review::On(seconds)) => (2, seconds),
     };
-    out.put_u8(kind);
+    out.put_u8(kind | if rule.probing == Probing::Refused { UNPROBED } else { 0 });
     out.put_i64(seconds);
     if let Some(extras) = extras {
         extras.encode(out);
@@ -297,6 +299,7 @@ pub(crate) struct Cold<'s> {
     pub(crate) note: &'s str,
     pub(crate) allow: &'s str,
     pub(crate) review: Option<Review>,
+    pub(crate) probing: Probing,
     pub(crate) extras: Option<RawExtras<'s>>,
     pub(crate) is_sound: bool,
 }
@@ -500,14 +503,16 @@ impl<'s> Shape<'s> {
         let names = cursor.u16();
         let only = (0..names).map_while(|_| cursor.is_sound().then(|| cursor.str())).collect();
         let [id, group, owner, note, allow] = std::array::from_fn(|_| cursor.str());
-        let review = match (cursor.u8(), cursor.i64()) {
+        let kind = cursor.u8();
+        let probing = if kind & UNPROBED == 0 { Probing::Allowed } else { Probing::Refused };
+        let review = match (kind & !UNPROBED, cursor.i64()) {
             (1, seconds) => Some(Review::After(seconds)),
             (2, seconds) => Some(Review::On(seconds)),
             _ => None,
         };
         let extras = self.has_extras().then(|| RawExtras::read(&mut cursor));
         let is_sound = cursor.is_sound() && is_field_value(cache_control);
-        Cold { cache_control, only, id, group, owner, note, allow, review, extras, is_sound }
+        Cold { cache_control, only, id, group, owner, note, allow, review, probing, extras, is_sound }
     }
 }
 

@@ -12,7 +12,7 @@ use crate::host::HostPattern;
 use crate::identity::Identity;
 use crate::pool::Pool;
 use crate::regex::Pattern;
-use crate::rule::{Action, Place, Review};
+use crate::rule::{Action, Place, Probing, Review};
 use crate::source::{PathPattern, QueryPair, Segment, Source};
 use crate::window::Window;
 use crate::wire::Cursor;
@@ -192,6 +192,11 @@ impl<'s> RuleView<'s> {
     /// Whether somebody has accepted a finding of this name for it.
     pub fn allows(&self, finding: &str) -> bool {
         self.shape().cold().allow.split(',').any(|name| name == finding)
+    }
+
+    /// Whether its target may be asked whether it is there.
+    pub fn probing(&self) -> Probing {
+        self.shape().cold().probing
     }
 
     /// The `Cache-Control` it was given.

@@ -1,19 +1,21 @@
 //! Who may use the admin API: the owner of the Unix socket, or whoever holds the token, from this machine.
 //!
-//! On TCP a request must name a host of the list (a page of the web that had its name resolved to 127.0.0.1 does not), must
+//! On TCP, which other machines reach with TLS alone, a request must name a host of the list (a page of the web that had its name resolved to 127.0.0.1 does not), must
 //! not come from a page at all, and must hold the token, compared in a time that does not depend on where it differs.
 
 use std::hint::black_box;
+use std::net::IpAddr;
 use std::path::Path;
 
-use byway_config::own::server::AdminSettings;
+use byway_config::own::server::{AdminSettings, ListenSetting};
 use byway_server::ListenAddr;
 use byway_server::operators::{Asked, Door};
+use byway_server::tls::Tls;
 
 use super::Problem;
 use crate::disk::in_words;
 use crate::exit::Failure;
-use crate::listening::blame;
+use crate::listening::{self, blame};
 
 /// What stands before an API.
 pub(crate) enum Guard {
@@ -59,34 +61,55 @@ fn same(one: &str, other: &str) -> bool {
     one.len() == other.len() && differing == 0
 }
 
+/// A place of the API: its door, what stands before it, and the certificates that it shows.
+pub(crate) type Entrance = (Door, Guard, Option<Tls>);
+
 /// Opens what `[admin]` asks for.
-pub(crate) fn door(written: &AdminSettings) -> Result<Option<(Door, Guard)>, Failure> {
+pub(crate) fn door(written: &AdminSettings) -> Result<Option<Entrance>, Failure> {
     let Some(listen) = &written.listen else { return Ok(None) };
-    let text = if listen.starts_with(':') { format!("127.0.0.1{listen}") } else { listen.clone() };
+    let ListenSetting { address: text, tls: wants_tls, .. } = ListenSetting::of(listen);
+    let text = if text.starts_with(':') { format!("127.0.0.1{text}") } else { text };
     let address: ListenAddr = text.parse().map_err(|_| {
         Failure::usage(format!("`{listen}` is no address for the admin API"))
             .help("write `127.0.0.1:9308`, or `unix:/path.sock`")
     })?;
     let guard = match &address {
+        ListenAddr::Unix(_) if written.tls.is_some() || wants_tls => {
+            return Err(Failure::usage(format!("{listen} is a socket of this machine, and TLS is not spoken there"))
+                .help("take `tls` out of `[admin]`, or listen on a port"));
+        }
         ListenAddr::Unix(_) => Guard::Socket,
-        ListenAddr::Tcp(place) if !place.ip().is_loopback() => {
+        ListenAddr::Tcp(place) if written.tls.is_none() && (wants_tls || !place.ip().is_loopback()) => {
             return Err(Failure::usage(format!(
                 "the admin API is not served at {place}: it would be without TLS there"
             ))
-            .help("listen on 127.0.0.1 and reach it through ssh -L, or use the Unix socket of `--control`"));
+            .help(
+                "name a certificate, `tls = { cert = \"admin.pem\", key = \"admin.key\" }` in `[admin]`; or listen on \
+                 127.0.0.1 and reach it through ssh -L, or use the Unix socket of `--control`",
+            ));
         }
-        _ => {
+        ListenAddr::Tcp(place) => {
             let Some(file) = &written.token_file else {
                 return Err(Failure::usage("`[admin] listen` wants a token")
                     .help("write one: openssl rand -hex 32 > admin.token, and name it: token_file = \"admin.token\""));
             };
             let hosts = HERE.iter().map(|host| (*host).to_owned());
-            let hosts = hosts.chain(written.hosts.iter().map(|host| host.to_ascii_lowercase())).collect();
-            Guard::Token { token: token(Path::new(file))?, hosts }
+            let hosts = hosts.chain(written.hosts.iter().map(|host| host.to_ascii_lowercase()));
+            // A page that had a name resolved to this address names the name.
+            let here = Some(place.ip()).filter(|ip| !ip.is_unspecified()).map(|ip| match ip {
+                IpAddr::V4(ip) => ip.to_string(),
+                IpAddr::V6(ip) => format!("[{ip}]"),
+            });
+            Guard::Token { token: token(Path::new(file))?, hosts: hosts.chain(here).collect() }
         }
     };
+    let tls = written.tls.as_ref().map(|pair| listening::certificate(&pair.cert, &pair.key)).transpose()?;
     let door = Door::open(&address).map_err(|error| blame(&error))?;
-    Ok(Some((door, guard)))
+    let door = match &tls {
+        Some(tls) => door.with_tls(tls),
+        None => door,
+    };
+    Ok(Some((door, guard, tls)))
 }
 
 fn token(path: &Path) -> Result<String, Failure> {

@@ -15,7 +15,7 @@ use byway_server::operators::{Asked, Desk, Reply};
 use byway_server::{Handle, Loss};
 use serde_json::{Value, json};
 
-pub(crate) use guard::{Guard, door};
+pub(crate) use guard::{Entrance, Guard, door};
 
 use crate::listing::instant;
 use crate::reloader::Reloader;
@@ -41,8 +41,11 @@ pub(crate) struct Admin {
 
 /// Something of a server that operators move by hand, as pools and maintenance: paths of its own below `/v1/`.
 pub(crate) trait Levers: Send + Sync {
-    /// The answer, where this path is one of its own.
-    fn answer(&self, call: &Call<'_>) -> Option<Result<Value, Problem>>;
+    /// Its paths.
+    fn paths(&self) -> &'static [Path];
+
+    /// The answer to one of them.
+    fn answer(&self, path: &Path, call: &Call<'_>) -> Result<Value, Problem>;
 
     /// What it knows of the windows and pools of a rule set at a moment.
     fn outlook(&self, _rules: &RuleSet, _at: i64) -> Option<Outlook> {
@@ -84,6 +87,11 @@ impl Problem {
         Problem { status: 404, detail: detail.into(), allow: None }
     }
 
+    /// It cannot be done now, and that is nobody's fault who asks.
+    pub(crate) fn unable(detail: impl Into<String>) -> Problem {
+        Problem { status: 503, detail: detail.into(), allow: None }
+    }
+
     fn reply(&self) -> Reply {
         let title = match self.status {
             400 => "not a request of this API",
@@ -105,20 +113,23 @@ impl Problem {
     }
 }
 
-/// A path: its method, what it is called, and what answers.
-type Row = (&'static str, &'static [&'static str], fn(&Admin, &Call<'_>) -> Result<(u16, Value), Problem>);
+/// A path below `/v1/`: its method, and its parts.
+pub(crate) type Path = (&'static str, &'static [&'static str]);
+
+/// A path, and what answers.
+type Row = (Path, fn(&Admin, &Call<'_>) -> Result<(u16, Value), Problem>);
 
 /// A part that stands for any text.
-const ANY: &str = "{}";
+pub(crate) const ANY: &str = "{}";
 
-/// Every path below `/v1/`.
+/// Every path that is no lever's.
 const ROWS: &[Row] = &[
-    ("GET", &["status"], paths::status),
-    ("GET", &["rules"], paths::rules),
-    ("GET", &["rules", ANY], paths::rule),
-    ("GET", &["hits"], paths::hits),
-    ("POST", &["explain"], paths::explain),
-    ("POST", &["reload"], paths::reload),
+    (("GET", &["status"]), paths::status),
+    (("GET", &["rules"]), paths::rules),
+    (("GET", &["rules", ANY]), paths::rule),
+    (("GET", &["hits"]), paths::hits),
+    (("POST", &["explain"]), paths::explain),
+    (("POST", &["reload"]), paths::reload),
 ];
 
 /// The paths that ask and change nothing, though they are POST.
@@ -138,11 +149,18 @@ impl Desk for AdminDesk {
         };
         let is_reading = asked.method == "GET" || asked.method == "HEAD" || asked.method == "OPTIONS";
         if !is_reading && !ASKING.iter().any(|name| asked.path == format!("/v1/{name}")) {
-            let path: String = asked.path.chars().filter(|sign| !sign.is_control()).take(200).collect();
-            say(&format!("admin: {} {path} by {} at {}: {}", asked.method, asked.who, instant(now()), reply.status));
+            let (path, body) = (shown(&asked.path), shown(&String::from_utf8_lossy(&asked.body)));
+            let body = if body.is_empty() { body } else { format!(" {body}") };
+            let (who, at) = (asked.who, instant(now()));
+            say(&format!("admin: {} {path}{body} by {who} at {at}: {}", asked.method, reply.status));
         }
         reply
     }
+}
+
+/// What somebody sent, as far as it is worth a line.
+fn shown(text: &str) -> String {
+    text.chars().filter(|sign| !sign.is_control()).take(200).collect()
 }
 
 impl Admin {
@@ -165,21 +183,29 @@ impl Admin {
         let below = asked.path.strip_prefix("/v1/").ok_or_else(unknown)?;
         let parts: Vec<String> = below.split('/').map(decoded).collect::<Option<_>>().ok_or_else(unknown)?;
         let mut call = Call { method, parts, query: pairs(asked.query.as_deref())?, body: Value::Null };
-        let fitting: Vec<&Row> = ROWS.iter().filter(|(_, row, _)| fits(row, &call.parts)).collect();
-        let row = fitting.iter().find(|(of, ..)| *of == call.method);
-        if row.is_none() && !fitting.is_empty() {
-            let is_get = fitting.iter().any(|(of, ..)| *of == "GET");
-            return Err(not_this_method(if is_get { "GET, HEAD" } else { "POST" }));
-        }
+        let of_levers = self.levers.iter().flat_map(|levers| levers.paths().iter().map(move |path| (path, levers)));
+        let rows = ROWS.iter().map(|(path, answer)| (path, Answers::Row(*answer)));
+        let all = rows.chain(of_levers.map(|(path, levers)| (path, Answers::Lever(levers.as_ref()))));
+        let fitting: Vec<(&Path, Answers<'_>)> = all.filter(|((_, parts), _)| fits(parts, &call.parts)).collect();
+        let Some((path, answers)) = fitting.iter().find(|((of, _), _)| *of == call.method) else {
+            let is_get = fitting.iter().any(|((of, _), _)| *of == "GET");
+            return Err(match fitting.is_empty() {
+                true => unknown(),
+                false => not_this_method(if is_get { "GET, HEAD" } else { "POST" }),
+            });
+        };
         call.body = body(asked)?;
-        match row {
-            Some((.., answer)) => answer(self, &call),
-            None => {
-                let answered = self.levers.iter().find_map(|levers| levers.answer(&call));
-                answered.unwrap_or_else(|| Err(unknown())).map(|value| (200, value))
-            }
+        match answers {
+            Answers::Row(answer) => answer(self, &call),
+            Answers::Lever(levers) => levers.answer(path, &call).map(|value| (200, value)),
         }
     }
+}
+
+/// Who answers on a path.
+enum Answers<'a> {
+    Row(fn(&Admin, &Call<'_>) -> Result<(u16, Value), Problem>),
+    Lever(&'a dyn Levers),
 }
 
 fn not_this_method(allow: &'static str) -> Problem {
@@ -245,9 +271,10 @@ mod tests {
             }
         }
         let mut served = vec!["GET /openapi.json".to_owned()];
-        served.extend(
-            ROWS.iter().map(|(method, parts, _)| format!("{method} /v1/{}", parts.join("/").replace(ANY, "{rule}"))),
-        );
+        let name = |parts: &[&str]| format!("{{{}}}", parts[0].trim_end_matches('s').replace("maintenance", "window"));
+        let all = ROWS.iter().map(|(path, _)| path).chain(crate::standing::PATHS);
+        served
+            .extend(all.map(|(method, parts)| format!("{method} /v1/{}", parts.join("/").replace(ANY, &name(parts)))));
         written.sort();
         served.sort();
         assert_eq!(written, served);

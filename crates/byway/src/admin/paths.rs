@@ -225,7 +225,7 @@ impl Call<'_> {
     }
 
     /// The body as an object with no other keys than these; nothing at all is an empty one.
-    fn object(&self, known: &[&str]) -> Result<serde_json::Map<String, Value>, Problem> {
+    pub(crate) fn object(&self, known: &[&str]) -> Result<serde_json::Map<String, Value>, Problem> {
         let object = match &self.body {
             Value::Null => serde_json::Map::new(),
             Value::Object(object) => object.clone(),

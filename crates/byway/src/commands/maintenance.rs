@@ -157,7 +157,7 @@ impl Named {
         let now = rules::now();
         let mut state = standing::read_state(&folder)?;
         let moved = moved(&rules, &state, now).map_err(|refused| {
-            let (Refused::Missing(why) | Refused::Cannot(why)) = refused;
+            let (Refused::Missing(why) | Refused::Cannot(why) | Refused::Unkept(why)) = refused;
             Failure::usage(why)
         })?;
         state.move_window(moved, now);

@@ -70,6 +70,7 @@ pub(super) fn told(path: &Path, method: &str, target: &str, body: &Value) -> Res
     let (status, value) = control::call(path, method, target, body)?;
     match status {
         200..=299 => Ok(value),
+        503 => Err(control::refused(path, status, &value)),
         _ => {
             let detail = value["detail"].as_str().unwrap_or("the server refused, and does not say why");
             Err(Failure::usage(detail.to_owned()))

@@ -150,7 +150,7 @@ impl Promote {
                 return Ok(Checked::Failed(format!("{text} cannot be asked: a request decides where it leads")));
             }
         };
-        let plan = Plan { targets: vec![probe::Target { url: url.clone(), rules: Vec::new() }], open: Vec::new() };
+        let plan = Plan { targets: vec![probe::Target { url: url.clone(), rules: Vec::new() }], ..Plan::default() };
         let asked = probe::ask_all(plan)?;
         Ok(match asked.targets.first() {
             Some((_, Said::Alive(status))) => Checked::Passed(format!("{url} answers {status}")),

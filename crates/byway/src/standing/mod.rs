@@ -7,7 +7,7 @@
 mod state;
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::{Path as FilePath, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -21,7 +21,7 @@ use byway_server::Live;
 use byway_server::metrics::{Figures, Kind, Page};
 use serde_json::{Value, json};
 
-use crate::admin::{Call, Levers, Problem};
+use crate::admin::{ANY, Call, Levers, Path, Problem};
 use crate::commands::parse_instant;
 use crate::disk::in_words;
 use crate::exit::Failure;
@@ -65,10 +65,10 @@ const BEAT: Duration = Duration::from_secs(1);
 const BEATS: u32 = 30;
 
 /// Starts asking members, and answers the server's questions.
-pub(crate) fn start(live: &Live, folder: Option<&Path>) -> Result<Keeping, Failure> {
+pub(crate) fn start(live: &Live, folder: Option<&FilePath>) -> Result<Keeping, Failure> {
     let state = folder.map(read_state).transpose()?.unwrap_or_default();
     let known = Known { state, read: folder.and_then(changed_at), ..Known::default() };
-    let standing = Standing { known: Mutex::new(known), folder: folder.map(Path::to_owned), live: live.clone() };
+    let standing = Standing { known: Mutex::new(known), folder: folder.map(FilePath::to_owned), live: live.clone() };
     let standing = Arc::new(standing);
     let told = standing.clone();
     let agent = concat!("byway/", env!("CARGO_PKG_VERSION"), " (health)");
@@ -93,7 +93,7 @@ pub(crate) fn start(live: &Live, folder: Option<&Path>) -> Result<Keeping, Failu
 }
 
 /// What was done by hand, from the folder that the rules name.
-pub(crate) fn read_state(folder: &Path) -> Result<State, Failure> {
+pub(crate) fn read_state(folder: &FilePath) -> Result<State, Failure> {
     State::read(folder).map_err(|error| {
         let file = State::file(folder);
         Failure::no_verdict(format!("{} cannot be read: {error}", file.display()))
@@ -101,7 +101,7 @@ pub(crate) fn read_state(folder: &Path) -> Result<State, Failure> {
     })
 }
 
-fn changed_at(folder: &Path) -> Option<SystemTime> {
+fn changed_at(folder: &FilePath) -> Option<SystemTime> {
     std::fs::metadata(State::file(folder)).and_then(|found| found.modified()).ok()
 }
 
@@ -112,6 +112,8 @@ pub(crate) enum Refused {
     Missing(String),
     /// It cannot be done.
     Cannot(String),
+    /// It cannot be kept, so it is not done.
+    Unkept(String),
 }
 
 impl Standing {
@@ -202,7 +204,7 @@ impl Standing {
             change(&mut state);
             if let Some(folder) = &self.folder {
                 state.write(folder).map_err(|error| {
-                    Refused::Cannot(format!("{} cannot be written: {error}", State::file(folder).display()))
+                    Refused::Unkept(format!("{} cannot be written: {error}", State::file(folder).display()))
                 })?;
                 known.read = changed_at(folder);
             }
@@ -337,31 +339,39 @@ impl Figures for Standing {
     }
 }
 
+/// What operators do with pools and windows, below `/v1/`.
+pub(crate) const PATHS: &[Path] = &[
+    ("GET", &["pools"]),
+    ("POST", &["pools", ANY, "drain"]),
+    ("POST", &["pools", ANY, "restore"]),
+    ("GET", &["maintenance"]),
+    ("POST", &["maintenance", ANY, "start"]),
+    ("POST", &["maintenance", ANY, "stop"]),
+];
+
 impl Levers for Arc<Standing> {
-    fn answer(&self, call: &Call<'_>) -> Option<Result<Value, Problem>> {
-        let parts: Vec<&str> = call.parts.iter().map(String::as_str).collect();
-        let member = call.body["member"].as_str();
-        let done = match (call.method, parts.as_slice()) {
-            ("GET", ["pools"]) => Ok(self.pools()),
-            ("POST", ["pools", pool, "drain"]) => self.drain(pool, member, true),
-            ("POST", ["pools", pool, "restore"]) => self.drain(pool, member, false),
-            ("GET", ["maintenance"]) => Ok(self.windows(now())),
-            ("POST", ["maintenance", window, "start"]) => match until(&call.body) {
-                Ok(Some(until)) => self.open(window, until),
-                Ok(None) => {
-                    Err(Refused::Cannot("`until` must be there: what is opened by hand carries its end".to_owned()))
-                }
-                Err(why) => Err(Refused::Cannot(why)),
+    fn paths(&self) -> &'static [Path] {
+        PATHS
+    }
+
+    fn answer(&self, path: &Path, call: &Call<'_>) -> Result<Value, Problem> {
+        let (_, parts) = path;
+        let name = call.parts.get(1).map(String::as_str).unwrap_or_default();
+        let done = match (parts[0], parts.get(2)) {
+            ("pools", None) => Ok(self.pools()),
+            ("pools", Some(verb)) => self.drain(name, member(call)?.as_deref(), *verb == "drain"),
+            (_, None) => Ok(self.windows(now())),
+            (_, Some(&"start")) => match until(call)? {
+                Some(until) => self.open(name, until),
+                None => return Err(Problem::bad("`until` must be there: what is opened by hand carries its end")),
             },
-            ("POST", ["maintenance", window, "stop"]) => {
-                until(&call.body).map_err(Refused::Cannot).and_then(|until| self.close(window, until))
-            }
-            _ => return None,
+            _ => until(call).map(|until| self.close(name, until))?,
         };
-        Some(done.map_err(|refused| match refused {
+        done.map_err(|refused| match refused {
             Refused::Missing(why) => Problem::missing(why),
             Refused::Cannot(why) => Problem::bad(why),
-        }))
+            Refused::Unkept(why) => Problem::unable(why),
+        })
     }
 
     fn outlook(&self, rules: &RuleSet, at: i64) -> Option<Outlook> {
@@ -369,12 +379,25 @@ impl Levers for Arc<Standing> {
     }
 }
 
+/// `member`: a URL, or host and port; nothing is all of the pool.
+fn member(call: &Call<'_>) -> Result<Option<String>, Problem> {
+    match call.object(&["member"])?.get("member") {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text.clone())),
+        Some(_) => Err(Problem::bad("`member` is a text: a URL, or host and port")),
+    }
+}
+
 /// `until`: an instant with its offset, or seconds since 1970 UTC.
-fn until(body: &Value) -> Result<Option<i64>, String> {
-    match &body["until"] {
-        Value::Null => Ok(None),
-        Value::String(text) => parse_instant(text).map(Some),
-        other => other.as_i64().map(Some).ok_or_else(|| "`until` is an instant, as 2027-03-01T00:00Z".to_owned()),
+fn until(call: &Call<'_>) -> Result<Option<i64>, Problem> {
+    let bad = || Problem::bad("`until` is an instant, as 2027-03-01T00:00Z");
+    match call.object(&["until"])?.get("until") {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => parse_instant(text).map(Some).map_err(Problem::bad),
+        Some(other) => {
+            let second = other.as_i64().filter(|second| jiff::Timestamp::from_second(*second).is_ok());
+            second.map(Some).ok_or_else(bad)
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
+use byway_net::{Ask, Limits, Transport};
 use serde_json::{Value, json};
 
 use crate::running::{Asked, Running, ask_of, byway, put, text};
@@ -154,12 +155,93 @@ fn on_tcp_the_token_the_host_and_no_page() {
 }
 
 #[test]
+fn pools_and_windows_are_moved_and_who_did_it_is_said() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let rules = "[pool.p]\nmembers = [\"http://127.0.0.1:1\", \"http://127.0.0.1:2\"]\n\n\
+                 [window.w]\nfrom = 2020-01-01T00:00:00Z\nuntil = 2020-01-01T01:00:00Z\n\n\
+                 [[redirect]]\nfrom = \"/c\"\nto = \"/d\"\npool = \"p\"\n\n\
+                 [[reply]]\nfrom = \"/m\"\nstatus = 503\nwindow = \"w\"\n";
+    put(folder.path(), "byway.toml", rules);
+    let server = Running::start(folder.path(), &["--control", "control.sock"]);
+    let ask = |method: &str, target: &str, body: Value| told(folder.path(), method, target, &body);
+    let (status, pools) = ask("GET", "/v1/pools", Value::Null);
+    assert_eq!((status, &pools[0]["pool"], &pools[0]["members"][1]["up"]), (200, &"p".into(), &true.into()));
+    let (status, done) = ask("POST", "/v1/pools/p/drain", json!({ "member": "127.0.0.1:1" }));
+    assert_eq!((status, &done["members"], &done["kept"]), (200, &json!(["http://127.0.0.1:1"]), &false.into()));
+    let line = server.wait_for("admin: POST /v1/pools/p/drain {\"member\":\"127.0.0.1:1\"} by uid ");
+    assert!(line.contains(", pid ") && line.ends_with("Z: 200"), "{line}");
+    assert_eq!(server.gets("GET", "/c"), "307 http://127.0.0.1:2/d");
+    assert_eq!(ask("POST", "/v1/pools/p/restore", Value::Null).0, 200);
+    assert_eq!(server.gets("GET", "/c"), "307 http://127.0.0.1:1/d");
+    let (status, opened) = ask("POST", "/v1/maintenance/w/start", json!({ "until": "2099-01-01T00:00Z" }));
+    assert_eq!((status, &opened["open"], &opened["ends"]), (200, &true.into(), &"2099-01-01T00:00:00Z".into()));
+    server.wait_for("admin: POST /v1/maintenance/w/start {\"until\":\"2099-01-01T00:00Z\"} by uid ");
+    assert_eq!(
+        (server.gets("GET", "/m"), &ask("GET", "/v1/maintenance", Value::Null).1[0]["open"]),
+        ("503".to_owned(), &true.into())
+    );
+    let (status, closed) = ask("POST", "/v1/maintenance/w/stop", Value::Null);
+    assert_eq!((status, &closed["by_hand"]["open"]), (200, &false.into()));
+    assert_eq!(server.gets("GET", "/m"), "404");
+    for (method, target, body, status) in [
+        ("POST", "/v1/pools", Value::Null, 405),
+        ("GET", "/v1/pools/p/drain", Value::Null, 405),
+        ("POST", "/v1/pools/q/drain", Value::Null, 404),
+        ("POST", "/v1/pools/p/drain", json!({ "member": "127.0.0.1:3" }), 404),
+        ("POST", "/v1/pools/p/drain", json!({ "member": 1 }), 400),
+        ("POST", "/v1/pools/p/drain", json!({ "until": "2099-01-01T00:00Z" }), 400),
+        ("POST", "/v1/pools/p/empty", Value::Null, 404),
+        ("POST", "/v1/maintenance/w/start", Value::Null, 400),
+        ("POST", "/v1/maintenance/w/start", json!({ "until": "2020-01-01T00:00Z" }), 400),
+        ("POST", "/v1/maintenance/w/start", json!({ "until": i64::MAX }), 400),
+        ("POST", "/v1/maintenance/w/start", json!({ "until": "soon" }), 400),
+        ("POST", "/v1/maintenance/v/start", json!({ "until": "2099-01-01T00:00Z" }), 404),
+        ("POST", "/v1/maintenance/w/stop", Value::Null, 400),
+        ("PUT", "/v1/maintenance", Value::Null, 405),
+    ] {
+        let (got, said) = ask(method, target, body.clone());
+        assert_eq!(got, status, "{method} {target} {body}: {said}");
+    }
+}
+
+#[test]
+fn other_machines_reach_it_over_tls_alone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    put(folder.path(), "admin.token", TOKEN);
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+    put(folder.path(), "admin.pem", &made.cert.pem());
+    put(folder.path(), "admin.key", &made.signing_key.serialize_pem());
+    let admin = "[admin]\nlisten = \"0.0.0.0:0\"\ntoken_file = \"admin.token\"\n\
+                 tls = { cert = \"admin.pem\", key = \"admin.key\" }\n";
+    put(folder.path(), "byway.toml", &format!("{admin}{RULES}"));
+    let server = Running::start(folder.path(), &[]);
+    let said = server.wait_for("admin on https://0.0.0.0:");
+    let port = said.rsplit(':').next().expect("a port").to_owned();
+    let transport = Transport::new("test", Limits::default()).trusting(made.cert.pem().into_bytes());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let ask = |scheme: &str, token: &str| {
+        let mut ask = Ask::get(format!("{scheme}://localhost:{port}/v1/status").parse().expect("a URL"));
+        ask.fields.insert("authorization", format!("Bearer {token}").parse().expect("a value"));
+        runtime.block_on(transport.send(ask)).expect("an answer").status
+    };
+    assert_eq!((ask("https", TOKEN), ask("https", "other"), ask("http", TOKEN)), (200, 401, 400));
+    // A certificate that goes bad leaves the old one in use; a new one is shown after a reload.
+    put(folder.path(), "admin.key", "nonsense");
+    server.wait_for("the certificates in use stay in use");
+    assert_eq!(ask("https", TOKEN), 200);
+}
+
+#[test]
 fn what_would_be_unsafe_is_refused_at_the_start() {
     let folder = tempfile::tempdir().expect("a folder");
     put(folder.path(), "short", "0123456789abcdef\n");
     put(folder.path(), "good", TOKEN);
     for (admin, said, code) in [
         ("listen = \"0.0.0.0:0\"\ntoken_file = \"good\"", "without TLS", 2),
+        ("listen = \"https://127.0.0.1:0\"\ntoken_file = \"good\"", "name a certificate, `tls = {", 2),
+        ("listen = \"unix:a.sock\"\ntls = { cert = \"c\", key = \"k\" }", "TLS is not spoken there", 2),
+        ("listen = \"[::]:0\"\ntoken_file = \"good\"\ntls = { cert = \"c\", key = \"k\" }", "c is not there", 3),
+        ("listen = \":0\"\ntoken_file = \"good\"\ntls = { cert = \"c\" }", "`tls` without `key`", 2),
         ("listen = \"127.0.0.1:0\"", "wants a token", 2),
         ("listen = \"127.0.0.1:0\"\ntoken_file = \"short\"", "too short: it wants 128 bits", 2),
         ("listen = \"127.0.0.1:0\"\ntoken_file = \"none\"", "cannot be read: it is not there", 3),

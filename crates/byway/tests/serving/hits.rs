@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use serde_json::Value;
 
@@ -180,6 +181,78 @@ fn origins_are_listed_with_what_may_go_there() {
     assert_eq!(of("(the origin that was asked)"), (Some(3), Some(true), None));
     assert_eq!(of("http://127.0.0.1:81"), (Some(1), Some(false), Some(true)));
     assert_eq!(of("http://no-such-name.invalid"), (Some(1), Some(true), Some(false)));
+}
+
+#[test]
+fn members_of_pools_are_listed_and_asked() {
+    let folder = tempfile::tempdir().expect("a folder");
+    put(folder.path(), "there.toml", "[[reply]]\nfrom = \"/gone\"\nstatus = 410\n");
+    let there = Running::start(folder.path(), &["there.toml"]);
+    let rules = format!(
+        "[pool.p]\nmembers = [\"{}\"]\nstandby = [\"http://no-such-name.invalid\"]\n\n\
+         [[redirect]]\nfrom = \"/a/*\"\nto = \"/b/*\"\npool = \"p\"\n\n\
+         [[redirect]]\nid = \"fast\"\nfrom = \"/c\"\nto = \"/gone\"\nstatus = 302\npool = \"p\"\n",
+        there.base
+    );
+    put(folder.path(), "byway.toml", &rules);
+    let rows = rules_json(folder.path(), &["--targets"]);
+    assert_eq!(rows.len(), 2, "{rows:?}");
+    let first = rows.iter().find(|row| row["origin"] == there.base.as_str()).expect("the member");
+    assert_eq!(
+        (&first["rules"], &first["rules_with_bodies"], &first["resolves"]),
+        (&2.into(), &1.into(), &true.into())
+    );
+    assert_eq!(first["pools"], serde_json::json!(["p"]));
+    let listed = text(&byway(folder.path(), &["rules", "--targets"]).stdout);
+    assert!(listed.contains("http://no-such-name.invalid  (pool p)\n"), "{listed}");
+    let done = byway(folder.path(), &["rules", "--probe", "--json"]);
+    let said: Value = serde_json::from_slice(&done.stdout).expect("JSON");
+    let urls: Vec<&str> =
+        said["targets"].as_array().expect("targets").iter().filter_map(|one| one["url"].as_str()).collect();
+    assert_eq!(urls, [format!("{}/gone", there.base).as_str(), "http://no-such-name.invalid/gone"]);
+    assert!(said["targets"][0]["verdict"] == "dead" && said["targets"][0]["rules"][0]["identity"] == "fast", "{said}");
+}
+
+#[test]
+fn a_rule_that_says_so_is_not_asked_after() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let rules = "[[redirect]]\nid = \"left\"\nfrom = \"/a\"\nto = \"http://127.0.0.1:9/\"\nprobe = false\n";
+    put(folder.path(), "byway.toml", rules);
+    let done = byway(folder.path(), &["rules", "--probe"]);
+    assert_eq!(text(&done.stdout), "0 targets, 0 dead; 1 rule left alone: `probe = false`\n");
+    let compiled = byway(folder.path(), &["compile", "byway.toml", "-o", "rules.byway"]);
+    assert_eq!(compiled.status.code(), Some(0), "{}", text(&compiled.stderr));
+    let done = byway(folder.path(), &["rules", "rules.byway", "--probe", "--json"]);
+    let said: Value = serde_json::from_slice(&done.stdout).expect("JSON");
+    assert_eq!((&said["targets"], &said["left_alone"][0]["identity"]), (&serde_json::json!([]), &"left".into()));
+    put(folder.path(), "byway.toml", &rules.replace("false", "1"));
+    assert_eq!(byway(folder.path(), &["rules", "--probe"]).status.code(), Some(2));
+}
+
+#[test]
+fn targets_are_asked_over_tls_and_whom_nobody_vouches_for_is_dead() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+    put(folder.path(), "cert.pem", &made.cert.pem());
+    put(folder.path(), "key.pem", &made.signing_key.serialize_pem());
+    put(folder.path(), "there.toml", "[[redirect]]\nfrom = \"/on\"\nto = \"/else\"\n");
+    let arguments = ["there.toml", "--listen-tls", "127.0.0.1:0", "--tls-cert", "cert.pem", "--tls-key", "key.pem"];
+    let there = Running::start(folder.path(), &arguments);
+    let port = there.wait_for("listening on https://").rsplit(':').next().expect("a port").to_owned();
+    put(folder.path(), "byway.toml", &format!("[[redirect]]\nfrom = \"/a\"\nto = \"https://localhost:{port}/on\"\n"));
+    let asked = |trusted: &str| -> Value {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_byway"));
+        command.args(["rules", "--probe", "--json"]).current_dir(folder.path());
+        command.env("SSL_CERT_FILE", folder.path().join(trusted)).env_remove("SSL_CERT_DIR");
+        let said: Value = serde_json::from_slice(&command.output().expect("it runs").stdout).expect("JSON");
+        said["targets"][0].clone()
+    };
+    assert_eq!((&asked("cert.pem")["verdict"], &asked("cert.pem")["said"]), (&"alive".into(), &"307".into()));
+    let other = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+    put(folder.path(), "other.pem", &other.cert.pem());
+    let said = asked("other.pem");
+    assert_eq!(said["verdict"], "dead");
+    assert!(said["said"].as_str().is_some_and(|why| why.starts_with("agreeing on TLS: ")), "{said}");
 }
 
 #[test]
