@@ -116,8 +116,11 @@ impl Problem {
 /// A path below `/v1/`: its method, and its parts.
 pub(crate) type Path = (&'static str, &'static [&'static str]);
 
+/// What answers on a path.
+type Handler = fn(&Admin, &Call<'_>) -> Result<(u16, Value), Problem>;
+
 /// A path, and what answers.
-type Row = (Path, fn(&Admin, &Call<'_>) -> Result<(u16, Value), Problem>);
+type Row = (Path, Handler);
 
 /// A part that stands for any text.
 pub(crate) const ANY: &str = "{}";
@@ -204,7 +207,7 @@ impl Admin {
 
 /// Who answers on a path.
 enum Answers<'a> {
-    Row(fn(&Admin, &Call<'_>) -> Result<(u16, Value), Problem>),
+    Row(Handler),
     Lever(&'a dyn Levers),
 }
 
