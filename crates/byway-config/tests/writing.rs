@@ -1,15 +1,21 @@
 //! Rules written in another format and read again decide the same, or a remark says that they do not.
 
+mod httpd;
+
 use std::path::{Path, PathBuf};
 
-use byway_config::examples::{Case, case_lines};
+use byway_config::examples::{Case, Expected, case_lines};
 use byway_config::files::MemoryFiles;
 use byway_config::formats::{FORMATS, Format};
 use byway_config::load::{LoadOptions, Loaded, load};
 use byway_config::remarks::Verdict;
-use byway_config::writing::{self, write};
+use byway_config::writing::{self, Writing, write};
 use byway_core::Scratch;
-use byway_testkit::{Document, Section};
+use byway_core::host::normalise;
+use byway_core::request::Scheme;
+use byway_core::rule::Place;
+use byway_testkit::{Document, Section, testbed};
+use httpd::{Httpd, Site};
 
 /// 2027-01-15T08:00:00Z
 const NOW: i64 = 1_800_000_000;
@@ -103,6 +109,8 @@ fn name_of(format: &Format) -> Option<&'static str> {
     match format.name {
         "toml" => Some("again.toml"),
         "csv" => Some("again.csv"),
+        "apache" => Some("httpd.conf"),
+        "htaccess" => Some(".htaccess"),
         _ => None,
     }
 }
@@ -139,14 +147,8 @@ fn compare(section: &Section, loaded: &Loaded, format: &Format, name: &str, fail
     for case in cases_of(section) {
         let (before, rule) = case.decide(rules, NOW, &mut first);
         let (after, _) = case.decide(read, NOW, &mut second);
-        let place = rule.map(|rule| rules.rule(rule).place());
-        let is_said = written
-            .remarks
-            .kept
-            .iter()
-            .zip(&written.places)
-            .any(|(remark, at)| Some(*at) == place && remark.verdict != Verdict::Exact);
-        if before != after && !is_said {
+        let is_said = is_said(&written, &case, rule.map(|rule| rules.rule(rule).place()));
+        if !is_same(&case, &before, &after, format) && !is_said {
             failed.push(format!(
                 "{} as {}: {} {} gets {after}, not {before}\n{}",
                 section.name(),
@@ -157,6 +159,38 @@ fn compare(section: &Section, loaded: &Loaded, format: &Format, name: &str, fail
             ));
         }
     }
+}
+
+/// Whether a remark says that a case is not decided the same.
+fn is_said(written: &Writing<'_>, case: &Case, place: Option<Place>) -> bool {
+    let remarks = written.remarks.kept.iter().zip(&written.places);
+    let mut inexact = remarks.filter(|(remark, _)| remark.verdict != Verdict::Exact);
+    // Where nothing took it before, a rule of this path does now.
+    inexact.any(|(remark, at)| place.map_or(remark.rule.starts_with(&case.path), |place| *at == place))
+}
+
+/// Whether two answers are one: another server writes whole URLs, and does not see every path as it was sent.
+fn is_same(case: &Case, before: &Expected, after: &Expected, format: &Format) -> bool {
+    if !format.is_foreign() {
+        return before == after;
+    }
+    // docs/formats.md says so of all rules: slashes merged, dots resolved, `%2F` answered with 404, a query sent as it came, no
+    // preflights.
+    let is_other_path = ["//", "/.", "%2F", "%2f", "%00"].iter().any(|sign| case.path.contains(sign));
+    let is_preflight = case.fields.iter().any(|(name, _)| name.eq_ignore_ascii_case("access-control-request-method"));
+    let is_decoded = case.path.contains('%') && *before == Expected::Pass;
+    let is_odd = |query: &str| query.is_empty() || query == "100%" || query.contains(['[', '{', '"', '\\']);
+    let is_other_query = case.query.as_deref().is_some_and(is_odd);
+    is_other_path || is_other_query || is_preflight || is_decoded || without_origin(case, before) == without_origin(case, after)
+}
+
+fn without_origin(case: &Case, answer: &Expected) -> Expected {
+    let Expected::Redirect { status, location: Some(location) } = answer else { return answer.clone() };
+    let port = if case.port == case.scheme.default_port() { String::new() } else { format!(":{}", case.port) };
+    let host = normalise(&case.host).expect("a host");
+    let origin = format!("{}://{host}{port}", case.scheme.as_str());
+    let path = location.strip_prefix(&origin).filter(|path| path.starts_with('/'));
+    Expected::Redirect { status: *status, location: Some(path.unwrap_or(location).to_owned()) }
 }
 
 fn as_format(text: &str, name: &str, to: &str) -> (String, Vec<(String, Option<String>)>) {
@@ -204,4 +238,49 @@ fn a_report_says_what_stood_in_the_file_and_runs_nothing_of_it() {
     assert!(
         writing::text(&rows, &loaded, &written, writing::Named::All).ends_with("0 exact, 0 approximated, 1 refused\n")
     );
+}
+
+#[test]
+fn what_was_written_for_apache_is_what_apache_answers() {
+    let Some(program) = testbed::find("apache2") else { return };
+    let (mut sites, mut asked) = (Vec::new(), Vec::new());
+    for page in pages() {
+        let document = Document::parse(&std::fs::read_to_string(&page).expect("a page"));
+        for section in &document.sections {
+            let Some(loaded) = loaded_of(section) else { continue };
+            let rules = loaded.rules.as_ref().expect("rules");
+            // The clock of the real server is not ours.
+            if cases_of(section).is_empty() || rules.rules().any(|rule| rule.since().or(rule.until()).is_some()) {
+                continue;
+            }
+            for name in ["apache", "htaccess"] {
+                let format = Format::named(name).expect("a format");
+                let written = write(&loaded, format).expect("a format that is written");
+                let mut scratch = Scratch::new();
+                for case in cases_of(section) {
+                    let (before, rule) = case.decide(rules, NOW, &mut scratch);
+                    let can_ask = case.scheme == Scheme::Http && case.at.is_none() && case.path.starts_with('/');
+                    let is_said = is_said(&written, &case, rule.map(|rule| rules.rule(rule).place()));
+                    if can_ask && !is_said && !matches!(before, Expected::Refuse(_)) {
+                        asked.push((sites.len(), section.name(), case, before, format));
+                    }
+                }
+                sites.push(Site { is_folder: name == "htaccess", text: written.text.clone() });
+            }
+        }
+    }
+    let httpd = Httpd::start(&program, &sites);
+    let mut failed = Vec::new();
+    for (site, section, case, before, format) in &asked {
+        let found = httpd.ask(*site, case);
+        let before = if *before == Expected::Reply(404) { &Expected::Pass } else { before };
+        if !is_same(case, before, &found, format) {
+            let query = case.query.as_deref().unwrap_or_default();
+            let line = format!("{section}: {} {}?{query} gets {found}, not {before}", case.method, case.path);
+            failed.push(format!("{line}\n{}", sites[*site].text));
+        }
+    }
+    println!("{} requests to {} sites", asked.len(), sites.len());
+    assert!(failed.is_empty(), "{} of {}:\n{}", failed.len(), asked.len(), failed.join("\n"));
+    assert!(asked.len() > 300, "only {} requests were asked", asked.len());
 }

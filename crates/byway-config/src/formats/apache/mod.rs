@@ -16,6 +16,7 @@ mod rule;
 mod site;
 mod steps;
 mod words;
+mod write;
 
 use std::path::Path;
 
@@ -43,7 +44,7 @@ pub(super) const ROW: Format = Format {
     is_like,
     folders: Folders::No,
     reader: Reader::Foreign(read_file),
-    write: None,
+    write: Some(write::server),
 };
 
 /// `htaccess`: what stands in a folder.
@@ -56,7 +57,7 @@ pub(super) const HTACCESS: Format = Format {
     is_like: |head| is_like(head) && !begins(head, SERVER_MARKS),
     folders: Folders::DocumentRoot,
     reader: Reader::Foreign(read_file),
-    write: None,
+    write: Some(write::folder),
 };
 
 /// Directives that no other format has, at the beginning of a line.

@@ -1,0 +1,251 @@
+//! Conditions of our own as lines of `RewriteCond`.
+
+use byway_core::condition::{Condition, Test};
+use byway_core::dialect::LetterCase;
+use byway_core::host::HostPattern;
+use byway_core::regex::Pattern;
+
+use super::text::{fitting, word};
+use crate::writing::own::subject;
+
+type Why = &'static str;
+
+/// The lines of a condition, and why they are not quite the condition.
+pub(super) fn lines(condition: &Condition) -> Result<(Vec<String>, Option<Why>), Why> {
+    let (key, name) = subject(condition).ok_or("a condition on a text of another server")?;
+    let test = &condition.test;
+    let not = condition.negate;
+    match key {
+        "method" => values("%{REQUEST_METHOD}", test, not),
+        "scheme" => match test {
+            Test::Is(scheme) => Ok((vec![self::scheme(scheme == "https", not)], None)),
+            _ => values("%{REQUEST_SCHEME}", test, not),
+        },
+        "host" => Ok((vec![host(test, not)?], None)),
+        "header" => {
+            let (lines, why) = values(&format!("%{{HTTP:{name}}}"), test, not)?;
+            Ok((lines, why.or(Some("Apache joins the lines of a field before it looks at them"))))
+        }
+        "cookie" => Ok((vec![cookie(name, test, not)?], None)),
+        "query" => Ok((
+            vec![query(name, test, not)?],
+            Some("Apache compares the query as it was sent: needless escapes hide a pair"),
+        )),
+        "country" | "continent" | "eu" | "asn" => Err("a place: Apache asks no database of addresses"),
+        "crawler" => Err("a condition on crawlers: Apache has no list of them"),
+        "language" => Err("a condition on languages: Apache's rules do not weigh `Accept-Language`"),
+        "split" => Err("a share of visitors: Apache does not divide them"),
+        "address" => Err("a network: write it by hand, in `<RequireAny>` or as `-R` in an expression"),
+        _ => Err("a condition that Apache cannot ask"),
+    }
+}
+
+/// One line.
+pub(super) fn line(test: &str, pattern: &str, not: bool, flags: &str) -> Result<String, Why> {
+    let pattern = word(&format!("{}{pattern}", if not { "!" } else { "" }))?;
+    Ok(format!("RewriteCond {} {pattern}{flags}", word(test)?))
+}
+
+/// Whether the request came over https.
+pub(super) fn scheme(is_https: bool, not: bool) -> String {
+    format!("RewriteCond %{{HTTPS}} {}", if is_https != not { "on" } else { "off" })
+}
+
+/// The host, whatever port stands behind it.
+pub(super) fn is_host(hosts: &[HostPattern<'_>], not: bool) -> Result<String, Why> {
+    let hosts: Vec<String> = hosts
+        .iter()
+        .map(|host| match host {
+            HostPattern::Any => ".*".to_owned(),
+            HostPattern::Exact(host) => fitting(host.as_bytes()),
+            HostPattern::Below(parent) => format!(".+\\.{}", fitting(parent.as_bytes())),
+        })
+        .collect();
+    let hosts = alternatives(&hosts);
+    line("%{HTTP_HOST}", &format!("^{hosts}\\.?(?::\\d*)?$"), not, " [NC]")
+}
+
+fn alternatives(texts: &[String]) -> String {
+    match texts {
+        [one] => one.clone(),
+        several => format!("(?:{})", several.join("|")),
+    }
+}
+
+fn host(test: &Test, not: bool) -> Result<String, Why> {
+    let texts = match test {
+        Test::Is(text) => std::slice::from_ref(text),
+        Test::In(texts) => texts,
+        _ => return Err("a pattern for hosts: Apache sees the port behind them as well"),
+    };
+    let hosts: Result<Vec<HostPattern<'_>>, _> = texts.iter().map(|text| HostPattern::parse(text)).collect();
+    is_host(&hosts.map_err(|_| "a host that is none")?, not)
+}
+
+/// A text of the request that is a value as a whole.
+fn values(text: &str, test: &Test, not: bool) -> Result<(Vec<String>, Option<Why>), Why> {
+    const EMPTY: &str = "a field that is not there counts as one that is empty";
+    let one = |pattern: &str, flags: &str, why| Ok((vec![line(text, pattern, not, flags)?], why));
+    match test {
+        Test::Is(value) if value.is_empty() => one("=\"\"", "", Some(EMPTY)),
+        Test::Is(value) if !value.contains('"') => one(&format!("={value}"), "", None),
+        Test::Is(value) => one(&format!("^{}$", fitting(value.as_bytes())), "", None),
+        Test::In(values) => {
+            let all: Vec<String> = values.iter().map(|value| fitting(value.as_bytes())).collect();
+            let why = values.iter().any(String::is_empty).then_some(EMPTY);
+            one(&format!("^{}$", alternatives(&all)), "", why)
+        }
+        Test::Glob(glob) => one(&format!("^{}$", globbed(glob, ".")), "", glob.bytes().all(|b| b == b'*').then_some(EMPTY)),
+        Test::Regex(pattern) => {
+            let flags = if pattern.case == LetterCase::Ignored { " [NC]" } else { "" };
+            let why = pattern.finds(b"").unwrap_or(true).then_some(EMPTY);
+            one(perl(pattern)?, flags, why)
+        }
+        Test::Range(first, last) if !not => {
+            let lines = [("^-?\\d+$", None), ("-ge ", Some(first)), ("-le ", Some(last))];
+            let lines = lines.map(|(begin, number)| {
+                line(text, &format!("{begin}{}", number.map(ToString::to_string).unwrap_or_default()), false, "")
+            });
+            Ok((lines.into_iter().collect::<Result<_, _>>()?, None))
+        }
+        Test::Range(..) => Err("a number outside of a range"),
+        Test::Present => one(".", "", Some(EMPTY)),
+    }
+}
+
+fn cookie(name: &str, test: &Test, not: bool) -> Result<String, Why> {
+    let name = fitting(name.as_bytes());
+    let value = match test {
+        Test::Present => return line("%{HTTP_COOKIE}", &format!("(?:^|;)\\s*{name}(?:=|\\s*(?:;|$))"), not, ""),
+        Test::Is(value) => fitting(value.as_bytes()),
+        Test::In(values) => {
+            alternatives(&values.iter().map(|value| fitting(value.as_bytes())).collect::<Vec<_>>())
+        }
+        Test::Glob(glob) => globbed(glob, "[^;]"),
+        Test::Regex(_) | Test::Range(..) => return Err("a pattern or a number asked of one cookie"),
+    };
+    line("%{HTTP_COOKIE}", &format!("(?:^|;)\\s*{name}={value}\\s*(?:;|$)"), not, "")
+}
+
+/// A pair of the query.
+pub(super) fn pair(name: &str, value: &str) -> Result<String, Why> {
+    query(name, &Test::Is(value.to_owned()), false)
+}
+
+fn query(name: &str, test: &Test, not: bool) -> Result<String, Why> {
+    let name = sent(name);
+    let value = match test {
+        Test::Present => return line("%{QUERY_STRING}", &format!("(?:^|&){name}(?:=|&|$)"), not, ""),
+        Test::Is(value) if value.is_empty() => return line("%{QUERY_STRING}", &format!("(?:^|&){name}=?(?:&|$)"), not, ""),
+        Test::Is(value) => sent(value),
+        Test::In(values) => alternatives(&values.iter().map(|value| sent(value)).collect::<Vec<_>>()),
+        Test::Glob(glob) => globbed(glob, "[^&]"),
+        Test::Regex(_) | Test::Range(..) => return Err("a pattern or a number asked of one pair of the query"),
+    };
+    line("%{QUERY_STRING}", &format!("(?:^|&){name}={value}(?:&|$)"), not, "")
+}
+
+/// A name or value as it may be sent: with and without the escapes that people write.
+fn sent(text: &str) -> String {
+    let mut out = String::new();
+    for byte in text.bytes() {
+        match byte {
+            b if b.is_ascii_alphanumeric() || b == b'_' || b == b'-' => out.push(char::from(b)),
+            b'.' => out.push_str("\\."),
+            b' ' => out.push_str("(?:\\+|%20)"),
+            b'&' | b'+' | b'#' | b'%' => out.push_str(&format!("%{}", either_case(byte))),
+            b if b.is_ascii_graphic() => {
+                out.push_str(&format!("(?:{}|%{})", fitting(&[b]), either_case(byte)));
+            }
+            b => out.push_str(&format!("%{}", either_case(b))),
+        }
+    }
+    out
+}
+
+/// The hex of a byte in letters of either case.
+fn either_case(byte: u8) -> String {
+    let digit = |digit: char| match digit.is_ascii_digit() {
+        true => digit.to_string(),
+        false => format!("[{digit}{}]", digit.to_ascii_lowercase()),
+    };
+    format!("{byte:02X}").chars().map(digit).collect()
+}
+
+fn globbed(glob: &str, any: &str) -> String {
+    let mut out = String::new();
+    for piece in glob.split_inclusive(['*', '?']) {
+        let (text, sign) = match piece.strip_suffix(['*', '?']) {
+            Some(text) => (text, &piece[text.len()..]),
+            None => (piece, ""),
+        };
+        out.push_str(&fitting(text.as_bytes()));
+        match sign {
+            "*" => out.push_str(&format!("{any}*")),
+            "?" => out.push_str(any),
+            _ => {}
+        }
+    }
+    out
+}
+
+/// A pattern of ours, where PCRE reads it as we do.
+pub(super) fn perl<'p>(pattern: &'p Pattern<'_>) -> Result<&'p str, Why> {
+    const OTHER: &str = "a pattern that PCRE would read otherwise: look at it by hand";
+    let text = &*pattern.text;
+    let mut in_class = false;
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        let after = &rest[c.len_utf8()..];
+        rest = after;
+        match c {
+            '\\' => {
+                let Some(next) = after.chars().next() else { return Err(OTHER) };
+                // `\p` asks for Unicode, `\z` and `\<` are written otherwise, `\x{…}` is a character there.
+                if next.is_ascii_alphanumeric() && !"dDwWsSbBntrfvaxA".contains(next) || "<>".contains(next) {
+                    return Err(OTHER);
+                }
+                rest = &after[next.len_utf8()..];
+                if next == 'x' && rest.starts_with('{') {
+                    return Err(OTHER);
+                }
+            }
+            '[' if !in_class => in_class = true,
+            '[' if !after.starts_with(':') => return Err(OTHER),
+            ']' => in_class = false,
+            '&' | '~' | '-' if in_class && after.starts_with(c) => return Err(OTHER),
+            '(' if !in_class && after.starts_with('?') => {
+                let is_plain = after.starts_with("?:") || after.starts_with("?i)") || after.starts_with("?i:");
+                if !is_plain && !after.starts_with("?<") && !after.starts_with("?P<") {
+                    return Err(OTHER);
+                }
+            }
+            '"' | '\n' | '\r' => return Err("a quote or a line break in a pattern: write it as `\\x22` or `\\n`"),
+            c if !c.is_ascii() && in_class => return Err(OTHER),
+            _ => {}
+        }
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pairs_are_found_as_people_send_them() {
+        assert_eq!(pair("id", "7").as_deref(), Ok("RewriteCond %{QUERY_STRING} (?:^|&)id=7(?:&|$)"));
+        assert_eq!(sent("a b/é"), "a(?:\\+|%20)b(?:/|%2[Ff])%[Cc]3%[Aa]9");
+        assert_eq!(globbed("a*.?", "."), "a.*\\..");
+    }
+
+    #[test]
+    fn patterns_of_ours_alone_are_refused() {
+        for text in ["/a(?x) b", "[a&&b]", r"\pL", "[a[b]]", r"\x{41}"] {
+            assert!(perl(&Pattern::own(text)).is_err(), "{text}");
+        }
+        for text in [r"/(\d+)/(?<name>[^/]+)", "[[:alpha:]]", "(?i)a|b"] {
+            assert_eq!(perl(&Pattern::own(text)), Ok(text));
+        }
+    }
+}

@@ -1,0 +1,528 @@
+//! One rule in Apache's words: a line of mod_alias where that says the same, and the lines of mod_rewrite.
+
+use std::borrow::Cow;
+
+use byway_core::dialect::{BYWAY, LetterCase, QueryPolicy, TrailingSlash};
+use byway_core::host::HostPattern;
+use byway_core::request::Scheme;
+use byway_core::source::{PathPattern, Segment, Source};
+use byway_core::status::StatusByMethod;
+use byway_core::target::{Landing, Part, Target, What};
+
+use super::conditions::{self, perl};
+use super::text::{alias_word, fitting, is_left_alone, kept, seen, unescaped, word};
+use super::{Context, Region};
+use crate::writing::own::{Does, OwnRule};
+
+type Why = Cow<'static, str>;
+
+/// A rule in Apache's words.
+pub(super) struct Lines {
+    /// One line of mod_alias, where it can say the rule.
+    pub(super) alias: Option<String>,
+    /// The lines of mod_rewrite.
+    pub(super) rewrite: Vec<String>,
+    /// Where it may fit.
+    pub(super) region: Region,
+    /// Why it is not quite the rule.
+    pub(super) why: Option<Why>,
+}
+
+const CAPTURES: &str = "Apache writes what it captures decoded and escaped anew, and answers `%2F` in it with 404";
+const DECODED: &str = "Apache's patterns see the path decoded";
+const ADDRESS: &str = "Apache compares an address in a host as it was sent, and one has many spellings";
+const TIME: &str = "Apache compares its own local time: the instants are written in UTC";
+const ITSELF: &str = "where the redirect leads to the URL that was asked, Apache sends it";
+const RETRY: &str = "`Retry-After` is not sent";
+const CACHE: &str = "how long the answer may be kept is not said";
+const ESCAPED_TWICE: &str = "escapes in the request's query are escaped once more where it is joined to one of the target";
+const MARK: &str = "where the request has no query, an empty one stands before the fragment";
+
+/// The rule in Apache's words, or why it has none.
+pub(super) fn lines(rule: &OwnRule<'_>, context: Context) -> Result<Lines, Why> {
+    let mut source = Source::parse(&rule.from).map_err(|_| "a source that no file of our own can hold")?;
+    source.slash = rule.slash;
+    crate::own::rule::set_case(&mut source, rule.case);
+    let mut saying = Saying { conditions: Vec::new(), why: None };
+    saying.asked(rule, &source)?;
+    match &rule.does {
+        Does::Redirect { status, to, query } => {
+            let target = Target::parse(to, &source).map_err(|_| "a target that no file of our own can hold")?;
+            if *rule.view.dialect() == BYWAY {
+                saying.stand_aside(&source, &target, query)?;
+            }
+            saying.redirect(&source, *status, &target, query, context)
+        }
+        Does::Reply { status, retry_after } => {
+            saying.note(retry_after.and(Some(RETRY)));
+            saying.reply(&source, status.number(), context)
+        }
+        Does::Pass => saying.pass(&source, context),
+    }
+}
+
+/// A rule being said.
+struct Saying {
+    /// Lines of `RewriteCond`.
+    conditions: Vec<String>,
+    why: Option<Why>,
+}
+
+/// How a path is said in Apache's patterns.
+struct Path {
+    /// What mod_rewrite is asked here.
+    pattern: String,
+    /// What mod_alias is asked.
+    whole: String,
+    /// A condition that takes the place of the pattern: it must stand last.
+    condition: Option<String>,
+    /// `$` or `%` before the number of a group.
+    sign: char,
+    tail: Tail,
+    region: Region,
+}
+
+/// How the rest below a prefix is taken.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Tail {
+    /// Nobody asks for it.
+    Unused,
+    /// With its slash.
+    Slashed,
+    /// Without.
+    Bare,
+    /// Both, the one inside of the other.
+    Both,
+    /// Below the root, where the slash is always there.
+    Root,
+}
+
+impl Saying {
+    fn note(&mut self, why: Option<&'static str>) {
+        if let Some(why) = why {
+            self.why.get_or_insert(why.into());
+        }
+    }
+
+    /// What is asked of a request beside its path.
+    fn asked(&mut self, rule: &OwnRule<'_>, source: &Source<'_>) -> Result<(), Why> {
+        if source.host != HostPattern::Any {
+            self.conditions.push(conditions::is_host(std::slice::from_ref(&source.host), false)?);
+            self.note(source.host.to_string().starts_with('[').then_some(ADDRESS));
+        }
+        if let Some(scheme) = source.scheme {
+            self.conditions.push(conditions::scheme(scheme == Scheme::Https, false));
+        }
+        if let Some(port) = source.port {
+            self.conditions.push(format!("RewriteCond %{{SERVER_PORT}} ={port}"));
+        }
+        for pair in &source.query {
+            self.conditions.push(conditions::pair(&pair.name, &pair.value)?);
+            self.note(Some("Apache compares the query as it was sent: needless escapes hide a pair"));
+        }
+        for condition in &rule.conditions {
+            let (lines, why) = conditions::lines(condition)?;
+            self.conditions.extend(lines);
+            self.note(why);
+        }
+        for (seconds, operator) in [(rule.view.since(), ">="), (rule.view.until(), "<")] {
+            let Some(seconds) = seconds else { continue };
+            let instant = jiff::Timestamp::from_second(seconds).map_err(|_| "an instant that no calendar has")?;
+            let digits: String = instant.to_string().chars().filter(char::is_ascii_digit).take(14).collect();
+            self.conditions.push(format!("RewriteCond %{{TIME}} {operator}{digits}"));
+            self.note(Some(TIME));
+        }
+        self.note(rule.view.cache_control().and(Some(CACHE)));
+        Ok(())
+    }
+
+    /// A redirect to the URL that was asked stands aside in our rules; Apache would send it, and the next, and the next.
+    fn stand_aside(&mut self, source: &Source<'_>, target: &Target<'_>, query: &QueryPolicy) -> Result<(), Why> {
+        let text = target.text(&source.capture_names());
+        let (before, behind) = text.split_at(text.find("://").map_or(0, |at| at + 3));
+        let (authority, rest) = behind.split_at(behind.find(['/', '?', '#']).unwrap_or(behind.len()));
+        let host = authority.split(':').next().unwrap_or_default();
+        if !host.is_empty() && !host.contains('{') && !source.host.matches(host)
+            || source.scheme.is_some_and(|scheme| !before.is_empty() && before != format!("{}://", scheme.as_str()))
+        {
+            return Ok(());
+        }
+        let rest = rest.split('#').next().unwrap_or_default();
+        let (path, own_query) = rest.split_once('?').map_or((rest, None), |(path, query)| (path, Some(query)));
+        let path = if path.is_empty() { "/" } else { path };
+        let is_constant = target.constant().is_some();
+        if !is_constant {
+            let is_same = path == source.path.to_string();
+            if is_same && own_query.is_none() && *query != QueryPolicy::Drop && !authority.contains('{') && !before.contains('{') {
+                let origin = format!("{before}{authority}");
+                if origin.is_empty() {
+                    return Err("it leads to the URL that was asked: Apache would send it again and again".into());
+                }
+                let pattern = format!("^{}$", fitting(origin.as_bytes()));
+                let line = conditions::line("%{REQUEST_SCHEME}://%{HTTP_HOST}", &pattern, true, " [NC]")?;
+                self.conditions.push(line);
+            } else if may_meet(source, path) {
+                self.note(Some(ITSELF));
+            }
+            return Ok(());
+        }
+        if !covers(source, path.as_bytes()) || own_query.is_some() && *query == QueryPolicy::Keep {
+            return Ok(());
+        }
+        let path = String::from_utf8(seen(path.as_bytes())?).map_err(|_| "a path that is not UTF-8")?;
+        let origin = if before.is_empty() { "" } else { "%{REQUEST_SCHEME}://%{HTTP_HOST}" };
+        let mut asked = format!("{origin}%{{REQUEST_URI}}");
+        let mut wanted = format!("={before}{authority}{path}");
+        if own_query.is_some() || *query == QueryPolicy::Drop {
+            asked.push_str("?%{QUERY_STRING}");
+            wanted.push_str(&format!("?{}", own_query.unwrap_or_default()));
+        }
+        self.conditions.push(conditions::line(&asked, &wanted, true, "")?);
+        Ok(())
+    }
+
+    fn redirect(
+        mut self,
+        source: &Source<'_>,
+        status: StatusByMethod,
+        target: &Target<'_>,
+        query: &QueryPolicy,
+        context: Context,
+    ) -> Result<Lines, Why> {
+        let path = path(source, tail_of(target), context)?;
+        self.note((matches!(source.path, PathPattern::Regex(_))).then_some(DECODED));
+        let alias = match self.conditions.is_empty() && status.get == status.other {
+            true => alias(source, &path, status.get.number(), target, query),
+            false => None,
+        };
+        let mut said = substitution(target, &path)?;
+        self.note(said.takes_captures.then_some(CAPTURES));
+        self.note(said.why);
+        let keeps = matches!(query, QueryPolicy::Keep | QueryPolicy::Replace);
+        if let Some(fragment) = said.text.find('#').filter(|_| keeps && !(said.has_query && *query == QueryPolicy::Replace)) {
+            // Apache would put the request's query behind the fragment.
+            let sign = if said.has_query { '&' } else { '?' };
+            said.text.insert_str(fragment, &format!("{sign}%{{QUERY_STRING}}"));
+            self.note(Some(MARK));
+            said.has_query = true;
+        } else if said.has_query && *query == QueryPolicy::Keep {
+            said.flags.push("QSA");
+            // Without NE the request's query would be escaped once more.
+            match (said.takes_captures, said.flags.contains(&"NE")) {
+                (true, _) => self.note(Some(ESCAPED_TWICE)),
+                (false, false) => said.flags.push("NE"),
+                (false, true) => {}
+            }
+        }
+        match query {
+            QueryPolicy::Drop if !said.has_query => said.flags.push("QSD"),
+            QueryPolicy::Drop | QueryPolicy::Keep | QueryPolicy::Replace => {}
+            QueryPolicy::Merge(_) | QueryPolicy::Only(_) => {
+                return Err("a query that is merged by name, or of which only some pairs are kept".into());
+            }
+        }
+        let rule = |status: u16, said: &Substitution| -> Result<String, Why> {
+            let mut flags = format!("R={status},L");
+            for flag in nocase(source).into_iter().chain(said.flags.iter().copied()) {
+                flags.push_str(&format!(",{flag}"));
+            }
+            Ok(format!("RewriteRule {} {} [{flags}]", word(&path.pattern)?, word(&said.text)?))
+        };
+        let mut rewrite = Vec::new();
+        if status.get != status.other {
+            rewrite.push("RewriteCond %{REQUEST_METHOD} ^(?:GET|HEAD)$".to_owned());
+            rewrite.extend(self.conditions.iter().cloned());
+            rewrite.extend(path.condition.clone());
+            rewrite.push(rule(status.get.number(), &said)?);
+        }
+        rewrite.append(&mut self.conditions);
+        rewrite.extend(path.condition.clone());
+        rewrite.push(rule(status.other.number(), &said)?);
+        Ok(Lines { alias, rewrite, region: path.region, why: self.why })
+    }
+
+    fn reply(self, source: &Source<'_>, status: u16, context: Context) -> Result<Lines, Why> {
+        let path = path(source, Tail::Unused, context)?;
+        let alias = self.conditions.is_empty().then(|| match &source.path {
+            PathPattern::Prefix(prefix) if source.case == LetterCase::Significant => {
+                let prefix = seen(prefix).ok().and_then(|path| String::from_utf8(path).ok())?;
+                let prefix = if prefix.is_empty() { "/" } else { &prefix };
+                Some(format!("Redirect {status} {}", alias_word(prefix)))
+            }
+            _ => Some(format!("RedirectMatch {status} {}", alias_word(&path.whole))),
+        });
+        let flags = if status == 410 { "G".to_owned() } else { format!("R={status},L") };
+        self.stops(source, path, alias.flatten(), &flags)
+    }
+
+    fn pass(self, source: &Source<'_>, context: Context) -> Result<Lines, Why> {
+        let path = path(source, Tail::Unused, context)?;
+        self.stops(source, path, None, "L")
+    }
+
+    /// A rule that writes nothing.
+    fn stops(mut self, source: &Source<'_>, path: Path, alias: Option<String>, flags: &str) -> Result<Lines, Why> {
+        self.note((matches!(source.path, PathPattern::Regex(_))).then_some(DECODED));
+        let mut rewrite = std::mem::take(&mut self.conditions);
+        rewrite.extend(path.condition.clone());
+        let nocase = nocase(source).map(|flag| format!(",{flag}")).unwrap_or_default();
+        rewrite.push(format!("RewriteRule {} - [{flags}{nocase}]", word(&path.pattern)?));
+        Ok(Lines { alias, rewrite, region: path.region, why: self.why })
+    }
+}
+
+fn nocase(source: &Source<'_>) -> Option<&'static str> {
+    (source.case == LetterCase::Ignored).then_some("NC")
+}
+
+/// Whether a source may fit a path that is the same for every request.
+fn covers(source: &Source<'_>, path: &[u8]) -> bool {
+    match &source.path {
+        PathPattern::Exact(own) => own.eq_ignore_ascii_case(path) || source.slash == TrailingSlash::Either,
+        PathPattern::Prefix(prefix) => {
+            path.get(..prefix.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(prefix))
+                && matches!(path.get(prefix.len()), None | Some(b'/'))
+        }
+        PathPattern::Regex(pattern) => pattern.finds(path).unwrap_or(true),
+        PathPattern::Segments { .. } | PathPattern::BytePrefix { .. } => may_meet(source, &String::from_utf8_lossy(path)),
+    }
+}
+
+/// Whether a path with captures may be one that the source fits: not where the texts before them differ.
+fn may_meet(source: &Source<'_>, target: &str) -> bool {
+    let target = target.split('{').next().unwrap_or_default().trim_end_matches("/*");
+    let own = region(source).prefix;
+    let len = own.len().min(target.len());
+    own[..len].eq_ignore_ascii_case(&target.as_bytes()[..len])
+}
+
+/// Where a source may fit.
+fn region(source: &Source<'_>) -> Region {
+    let (path, is_exact) = match &source.path {
+        PathPattern::Exact(path) => (path.to_vec(), true),
+        PathPattern::Prefix(path) | PathPattern::BytePrefix { prefix: path, .. } => (path.to_vec(), false),
+        PathPattern::Segments { segments, .. } => {
+            let literals = segments.iter().map_while(|segment| match segment {
+                Segment::Literal(text) => Some([b"/", &text[..]].concat()),
+                _ => None,
+            });
+            (literals.collect::<Vec<_>>().concat(), false)
+        }
+        PathPattern::Regex(_) => (Vec::new(), false),
+    };
+    Region::new(&path, is_exact)
+}
+
+/// What a target asks of the rest below a prefix.
+fn tail_of(target: &Target<'_>) -> Tail {
+    let (mut slashed, mut bare) = (false, false);
+    let mut before = false;
+    for piece in target.pieces() {
+        match &piece.what {
+            // Behind a host alone its slash is written, so that it is there for the prefix itself.
+            What::Tail(_) if before => slashed = true,
+            What::Tail(_) | What::TailText(_) => bare = true,
+            _ => {}
+        }
+        before |= piece.place == Landing::Path;
+    }
+    match (slashed, bare) {
+        (false, false) => Tail::Unused,
+        (true, false) => Tail::Slashed,
+        (false, true) => Tail::Bare,
+        (true, true) => Tail::Both,
+    }
+}
+
+fn path(source: &Source<'_>, tail: Tail, context: Context) -> Result<Path, Why> {
+    let region = region(source);
+    let folded = if source.case == LetterCase::Ignored { "(?i)" } else { "" };
+    let made = |middle: String, tail: Tail| {
+        let below = if context == Context::Folder { middle.strip_prefix('/').unwrap_or(&middle) } else { &middle };
+        let pattern = format!("^{below}");
+        Path { pattern, whole: format!("{folded}^{middle}"), condition: None, sign: '$', tail, region: region.clone() }
+    };
+    let rest = match tail {
+        Tail::Unused => "(?:/|$)",
+        Tail::Slashed => "(/.*)?$",
+        Tail::Bare | Tail::Root => "(?:/(.*))?$",
+        Tail::Both => "(/(.*))?$",
+    };
+    match &source.path {
+        PathPattern::Exact(path) => {
+            let path = seen(path)?;
+            let either = source.slash == TrailingSlash::Either && path != b"/";
+            let (path, end) = match path.strip_suffix(b"/") {
+                Some(bare) if either => (bare, "/?$"),
+                _ if either => (&path[..], "/?$"),
+                _ => (&path[..], "$"),
+            };
+            Ok(made(format!("{}{end}", fitting(path)), tail))
+        }
+        PathPattern::Prefix(prefix) if prefix.is_empty() && tail == Tail::Unused => Ok(made("/".to_owned(), tail)),
+        PathPattern::Prefix(prefix) if prefix.is_empty() => Ok(made("/(.*)$".to_owned(), Tail::Root)),
+        PathPattern::Prefix(prefix) => Ok(made(format!("{}{rest}", fitting(&seen(prefix)?)), tail)),
+        PathPattern::Segments { segments, tail: has_tail } => {
+            let mut middle = String::new();
+            for segment in segments {
+                middle.push('/');
+                match segment {
+                    Segment::Literal(text) => middle.push_str(&fitting(&seen(text)?)),
+                    Segment::Named(_) | Segment::Star => middle.push_str("([^/]+)"),
+                }
+            }
+            let end = if source.slash == TrailingSlash::Either { "/?$" } else { "$" };
+            middle.push_str(if *has_tail { rest } else { end });
+            Ok(made(middle, tail))
+        }
+        PathPattern::Regex(pattern) => {
+            let text = perl(pattern)?;
+            if text.contains('%') {
+                return Err("a pattern that asks for escapes: Apache's see the path decoded".into());
+            }
+            let whole = match text.contains('|') {
+                true => format!("^(?:{text})$"),
+                false => format!("^{text}$"),
+            };
+            let whole_path = format!("{folded}{whole}");
+            let below = text.strip_prefix('/').filter(|rest| !rest.starts_with(['?', '*', '+', '{']) && !text.contains('|'));
+            let (pattern, condition) = match (context, below) {
+                (Context::Server, _) => (whole, None),
+                (Context::Folder, Some(rest)) => (format!("^{rest}$"), None),
+                // Only with its slash is the path what the pattern is for.
+                (Context::Folder, None) => {
+                    let flags = if folded.is_empty() { "" } else { " [NC]" };
+                    ("^".to_owned(), Some(conditions::line("%{REQUEST_URI}", &whole, false, flags)?))
+                }
+            };
+            let sign = if condition.is_some() { '%' } else { '$' };
+            Ok(Path { pattern, whole: whole_path, condition, sign, tail, region })
+        }
+        PathPattern::BytePrefix { .. } => Err("a prefix that ends inside of a segment".into()),
+    }
+}
+
+/// The line of mod_alias, where it says the same.
+fn alias(source: &Source<'_>, path: &Path, status: u16, target: &Target<'_>, query: &QueryPolicy) -> Option<String> {
+    let keeps = matches!(query, QueryPolicy::Keep | QueryPolicy::Replace);
+    if let Some(to) = target.constant() {
+        let has_query = to.contains('?');
+        let fits = match query {
+            QueryPolicy::Keep => !has_query,
+            QueryPolicy::Replace => true,
+            QueryPolicy::Drop => has_query,
+            QueryPolicy::Merge(_) | QueryPolicy::Only(_) => false,
+        };
+        // A fragment would come before the request's query.
+        if !fits || to.contains('#') || !is_left_alone(to) {
+            return None;
+        }
+        return Some(format!("RedirectMatch {status} {} {}", alias_word(&path.whole), to.replace('$', "\\$")));
+    }
+    let PathPattern::Prefix(prefix) = &source.path else { return None };
+    let (last, first) = target.pieces().split_last()?;
+    let base: Option<String> = first
+        .iter()
+        .map(|piece| match &piece.what {
+            What::Literal(text) if piece.place <= Landing::Path => Some(text.as_ref()),
+            _ => None,
+        })
+        .collect();
+    let base = base.filter(|base| !base.is_empty() && !base.ends_with('/'))?;
+    if source.case == LetterCase::Ignored || !keeps || !matches!(last.what, What::Tail(_)) || last.place != Landing::Path {
+        return None;
+    }
+    let prefix = String::from_utf8(seen(prefix).ok()?).ok()?;
+    match prefix.is_empty() {
+        true => Some(format!("Redirect {status} / {base}/")),
+        false => Some(format!("Redirect {status} {} {base}", alias_word(&prefix))),
+    }
+}
+
+/// A target as mod_rewrite takes it.
+struct Substitution {
+    text: String,
+    flags: Vec<&'static str>,
+    has_query: bool,
+    takes_captures: bool,
+    why: Option<&'static str>,
+}
+
+fn substitution(target: &Target<'_>, path: &Path) -> Result<Substitution, Why> {
+    if let Some(to) = target.constant() {
+        // What Apache would escape once more goes out as it is.
+        let flags = if is_left_alone(to) { Vec::new() } else { vec!["NE"] };
+        return Ok(Substitution {
+            text: kept(to),
+            flags,
+            has_query: to.split('#').next().is_some_and(|to| to.contains('?')),
+            takes_captures: false,
+            why: None,
+        });
+    }
+    let mut said =
+        Substitution { text: String::new(), flags: Vec::new(), has_query: false, takes_captures: true, why: None };
+    let mut has_path = false;
+    // Text of the request that needs Apache's escaping, so that literal text gets it as well.
+    let escapes = target.pieces().iter().any(|piece| piece.place >= Landing::Path && !matches!(piece.what, What::Literal(_)));
+    for piece in target.pieces() {
+        let is_path = piece.place == Landing::Path;
+        said.has_query |= piece.place == Landing::Query;
+        let text: Cow<'_, str> = match &piece.what {
+            What::Literal(text) if !escapes => {
+                if !is_left_alone(text) && !said.flags.contains(&"NE") {
+                    said.flags.push("NE");
+                }
+                kept(text).into()
+            }
+            What::Literal(_) if piece.place == Landing::Fragment => {
+                return Err("a fragment behind text of the request: Apache escapes both or neither".into());
+            }
+            What::Literal(text) if piece.place == Landing::Query => {
+                let rest = text.strip_prefix('?').unwrap_or(text);
+                match is_left_alone(rest) && !rest.contains('?') {
+                    true => kept(text).into(),
+                    false => return Err("an escape in the query of the target, beside text of the request".into()),
+                }
+            }
+            What::Literal(text) if is_path => kept(&unescaped(text)?).into(),
+            What::Literal(text) => kept(text).into(),
+            What::Capture(index) if piece.place >= Landing::Path => {
+                if piece.place == Landing::Query {
+                    said.why = Some("`&`, `=` and `+` of a capture arrive in the query unescaped");
+                }
+                group(path, *index, 1)?.into()
+            }
+            What::Tail(index) if is_path => match path.tail {
+                Tail::Root => format!("/{}", group(path, *index, 1)?).into(),
+                // The prefix alone leads to the root then.
+                Tail::Bare if !has_path => format!("/{}", group(path, *index, 1)?).into(),
+                Tail::Both if !has_path => format!("/{}", group(path, *index, 2)?).into(),
+                _ => group(path, *index, 1)?.into(),
+            },
+            What::TailText(index) if piece.place >= Landing::Path => {
+                group(path, *index, if path.tail == Tail::Both { 2 } else { 1 })?.into()
+            }
+            What::Part(Part::Path) if is_path => "%{REQUEST_URI}".into(),
+            What::Part(Part::Scheme) if piece.place == Landing::Scheme => "%{REQUEST_SCHEME}".into(),
+            What::Part(Part::Host) if piece.place == Landing::Host => "%{SERVER_NAME}".into(),
+            What::Part(Part::Port) if piece.place == Landing::Port => {
+                said.why = Some("the port is written even where it is the scheme's own");
+                ":%{SERVER_PORT}".into()
+            }
+            _ => return Err("text of the request in a place where Apache would not escape it".into()),
+        };
+        has_path |= is_path;
+        said.text.push_str(&text);
+    }
+    said.takes_captures = escapes;
+    Ok(said)
+}
+
+/// A capture by its number among those of the source; `offset` is 2 for the one inside of it.
+fn group(path: &Path, index: u8, offset: u8) -> Result<String, Why> {
+    match index.saturating_add(offset) {
+        number @ 1..=9 => Ok(format!("{}{number}", path.sign)),
+        _ => Err("more captures than the nine that Apache knows".into()),
+    }
+}

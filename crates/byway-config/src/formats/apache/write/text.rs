@@ -1,0 +1,107 @@
+//! Words of an Apache file: patterns in which every byte stands for itself, targets that come out as they were, quotes where
+//! blanks need them.
+
+use byway_core::query::decoded;
+
+use super::super::expand::escape_uri;
+
+/// Text, decoded, as the part of a pattern that fits it and nothing else.
+pub(super) fn fitting(text: &[u8]) -> String {
+    let is_text = std::str::from_utf8(text).is_ok();
+    let mut out = Vec::with_capacity(text.len() + 8);
+    for &byte in text {
+        match byte {
+            b if b.is_ascii_alphanumeric() || b"/_-~,=@&:!;%'<> ".contains(&b) || !b.is_ascii() && is_text => out.push(b),
+            b if b.is_ascii_graphic() && b != b'"' => out.extend([b'\\', b]),
+            b => out.extend(format!("\\x{b:02x}").bytes()),
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+/// A path of our own, in its normal form, as Apache's patterns see it.
+pub(super) fn seen(path: &[u8]) -> Result<Vec<u8>, &'static str> {
+    let sent: Vec<u8> = path.iter().flat_map(|&b| if b == b'+' { b"%2B".to_vec() } else { vec![b] }).collect();
+    let path = decoded(&sent);
+    let has = |escape: &[u8]| memchr::memmem::find(&sent, escape).is_some();
+    if has(b"%2F") || has(b"%00") {
+        return Err("an escaped slash or a NUL in a path: Apache answers 404 before any rule");
+    }
+    match memchr::memmem::find(&path, b"//") {
+        Some(_) => Err("a doubled slash in a path: Apache makes it one before any rule sees it"),
+        None => Ok(path),
+    }
+}
+
+/// A word of mod_rewrite: it undoes no backslash, and a quote inside of quotes would end them.
+pub(super) fn word(text: &str) -> Result<String, &'static str> {
+    let needs_quotes = text.is_empty() || text.contains(char::is_whitespace) || text.starts_with(['"', '\'']);
+    match (needs_quotes, text.contains('"'), text.contains('\'')) {
+        (false, ..) => Ok(text.to_owned()),
+        (true, false, _) => Ok(format!("\"{text}\"")),
+        (true, true, false) => Ok(format!("'{text}'")),
+        (true, true, true) => Err("a text with a blank and both kinds of quotes"),
+    }
+}
+
+/// A word of mod_alias: two backslashes are one there.
+pub(super) fn alias_word(text: &str) -> String {
+    let text = text.replace("\\\\", "\\\\\\\\");
+    match text.contains(char::is_whitespace) || text.contains(['"', '\'']) {
+        true => format!("\"{}\"", text.replace('"', "\\\"")),
+        false => text,
+    }
+}
+
+/// Literal text of a substitution: `$1`, `%1` and a backslash would mean something.
+pub(super) fn kept(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('$', "\\$").replace('%', "\\%")
+}
+
+/// Whether Apache leaves a URL alone that it escapes before it sends it.
+pub(super) fn is_left_alone(url: &str) -> bool {
+    let (path, query) = url.split_once('?').unwrap_or((url, ""));
+    escape_uri(path) == path && escape_uri(query) == query
+}
+
+/// Text of a target that Apache's escaping makes of what it is to be.
+pub(super) fn unescaped(text: &str) -> Result<String, &'static str> {
+    if escape_uri(text) == text {
+        return Ok(text.to_owned());
+    }
+    let plain = decoded(text.replace('+', "%2B").as_bytes());
+    let plain = String::from_utf8(plain).map_err(|_| "an escape in the target that is no UTF-8, beside text of the request")?;
+    match escape_uri(&plain).eq_ignore_ascii_case(text) && !plain.contains(['?', '\\']) {
+        true => Ok(plain),
+        false => Err("an escape in the target that Apache would write otherwise beside text of the request"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_stand_for_themselves() {
+        assert_eq!(fitting(b"/a.b c\"\x01"), "/a\\.b c\\x22\\x01");
+        assert_eq!(fitting("/straße".as_bytes()), "/straße");
+        assert_eq!(fitting(b"/\xff"), "/\\xff");
+        assert_eq!(seen(b"/a%20b+c").as_deref(), Ok(&b"/a b+c"[..]));
+        assert!(seen(b"/a%2Fb").is_err() && seen(b"/a//b").is_err());
+        assert_eq!(kept("/a%20b$1"), "/a\\%20b\\$1");
+    }
+
+    #[test]
+    fn escapes_come_out_as_they_were() {
+        assert_eq!(unescaped("/a%20b").as_deref(), Ok("/a b"));
+        assert!(unescaped("/a%26b").is_err() && unescaped("/a%3Fb").is_err());
+        assert!(is_left_alone("/a?b=1&c") && !is_left_alone("/a%20b") && !is_left_alone("/a#b"));
+    }
+
+    #[test]
+    fn words_are_quoted_where_they_must() {
+        assert_eq!(word("^/a$").as_deref(), Ok("^/a$"));
+        assert_eq!(word("^/a b$").as_deref(), Ok("\"^/a b$\""));
+        assert_eq!(alias_word("^/a\\\\b c$"), "\"^/a\\\\\\\\b c$\"");
+    }
+}
