@@ -181,7 +181,11 @@ fn is_same(case: &Case, before: &Expected, after: &Expected, format: &Format) ->
     let is_decoded = case.path.contains('%') && *before == Expected::Pass;
     let is_odd = |query: &str| query.is_empty() || query == "100%" || query.contains(['[', '{', '"', '\\']);
     let is_other_query = case.query.as_deref().is_some_and(is_odd);
-    is_other_path || is_other_query || is_preflight || is_decoded || without_origin(case, before) == without_origin(case, after)
+    is_other_path
+        || is_other_query
+        || is_preflight
+        || is_decoded
+        || without_origin(case, before) == without_origin(case, after)
 }
 
 fn without_origin(case: &Case, answer: &Expected) -> Expected {

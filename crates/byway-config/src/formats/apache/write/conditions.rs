@@ -95,7 +95,9 @@ fn values(text: &str, test: &Test, not: bool) -> Result<(Vec<String>, Option<Why
             let why = values.iter().any(String::is_empty).then_some(EMPTY);
             one(&format!("^{}$", alternatives(&all)), "", why)
         }
-        Test::Glob(glob) => one(&format!("^{}$", globbed(glob, ".")), "", glob.bytes().all(|b| b == b'*').then_some(EMPTY)),
+        Test::Glob(glob) => {
+            one(&format!("^{}$", globbed(glob, ".")), "", glob.bytes().all(|b| b == b'*').then_some(EMPTY))
+        }
         Test::Regex(pattern) => {
             let flags = if pattern.case == LetterCase::Ignored { " [NC]" } else { "" };
             let why = pattern.finds(b"").unwrap_or(true).then_some(EMPTY);
@@ -118,9 +120,7 @@ fn cookie(name: &str, test: &Test, not: bool) -> Result<String, Why> {
     let value = match test {
         Test::Present => return line("%{HTTP_COOKIE}", &format!("(?:^|;)\\s*{name}(?:=|\\s*(?:;|$))"), not, ""),
         Test::Is(value) => fitting(value.as_bytes()),
-        Test::In(values) => {
-            alternatives(&values.iter().map(|value| fitting(value.as_bytes())).collect::<Vec<_>>())
-        }
+        Test::In(values) => alternatives(&values.iter().map(|value| fitting(value.as_bytes())).collect::<Vec<_>>()),
         Test::Glob(glob) => globbed(glob, "[^;]"),
         Test::Regex(_) | Test::Range(..) => return Err("a pattern or a number asked of one cookie"),
     };
@@ -136,7 +136,9 @@ fn query(name: &str, test: &Test, not: bool) -> Result<String, Why> {
     let name = sent(name);
     let value = match test {
         Test::Present => return line("%{QUERY_STRING}", &format!("(?:^|&){name}(?:=|&|$)"), not, ""),
-        Test::Is(value) if value.is_empty() => return line("%{QUERY_STRING}", &format!("(?:^|&){name}=?(?:&|$)"), not, ""),
+        Test::Is(value) if value.is_empty() => {
+            return line("%{QUERY_STRING}", &format!("(?:^|&){name}=?(?:&|$)"), not, "");
+        }
         Test::Is(value) => sent(value),
         Test::In(values) => alternatives(&values.iter().map(|value| sent(value)).collect::<Vec<_>>()),
         Test::Glob(glob) => globbed(glob, "[^&]"),

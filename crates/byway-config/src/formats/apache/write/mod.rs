@@ -201,7 +201,8 @@ impl Taken {
             return true;
         }
         let below = [path, b"/".as_slice()].concat();
-        let is_below = |set: &BTreeSet<Vec<u8>>| set.range(below.clone()..).next().is_some_and(|next| next.starts_with(&below));
+        let is_below =
+            |set: &BTreeSet<Vec<u8>>| set.range(below.clone()..).next().is_some_and(|next| next.starts_with(&below));
         !region.is_exact && (is_below(&self.exacts) || is_below(&self.prefixes))
     }
 }

@@ -35,7 +35,8 @@ const TIME: &str = "Apache compares its own local time: the instants are written
 const ITSELF: &str = "where the redirect leads to the URL that was asked, Apache sends it";
 const RETRY: &str = "`Retry-After` is not sent";
 const CACHE: &str = "how long the answer may be kept is not said";
-const ESCAPED_TWICE: &str = "escapes in the request's query are escaped once more where it is joined to one of the target";
+const ESCAPED_TWICE: &str =
+    "escapes in the request's query are escaped once more where it is joined to one of the target";
 const MARK: &str = "where the request has no query, an empty one stands before the fragment";
 
 /// The rule in Apache's words, or why it has none.
@@ -153,7 +154,12 @@ impl Saying {
         let is_constant = target.constant().is_some();
         if !is_constant {
             let is_same = path == source.path.to_string();
-            if is_same && own_query.is_none() && *query != QueryPolicy::Drop && !authority.contains('{') && !before.contains('{') {
+            if is_same
+                && own_query.is_none()
+                && *query != QueryPolicy::Drop
+                && !authority.contains('{')
+                && !before.contains('{')
+            {
                 let origin = format!("{before}{authority}");
                 if origin.is_empty() {
                     return Err("it leads to the URL that was asked: Apache would send it again and again".into());
@@ -199,7 +205,9 @@ impl Saying {
         self.note(said.takes_captures.then_some(CAPTURES));
         self.note(said.why);
         let keeps = matches!(query, QueryPolicy::Keep | QueryPolicy::Replace);
-        if let Some(fragment) = said.text.find('#').filter(|_| keeps && !(said.has_query && *query == QueryPolicy::Replace)) {
+        if let Some(fragment) =
+            said.text.find('#').filter(|_| keeps && !(said.has_query && *query == QueryPolicy::Replace))
+        {
             // Apache would put the request's query behind the fragment.
             let sign = if said.has_query { '&' } else { '?' };
             said.text.insert_str(fragment, &format!("{sign}%{{QUERY_STRING}}"));
@@ -284,7 +292,9 @@ fn covers(source: &Source<'_>, path: &[u8]) -> bool {
                 && matches!(path.get(prefix.len()), None | Some(b'/'))
         }
         PathPattern::Regex(pattern) => pattern.finds(path).unwrap_or(true),
-        PathPattern::Segments { .. } | PathPattern::BytePrefix { .. } => may_meet(source, &String::from_utf8_lossy(path)),
+        PathPattern::Segments { .. } | PathPattern::BytePrefix { .. } => {
+            may_meet(source, &String::from_utf8_lossy(path))
+        }
     }
 }
 
@@ -385,7 +395,8 @@ fn path(source: &Source<'_>, tail: Tail, context: Context) -> Result<Path, Why> 
                 false => format!("^{text}$"),
             };
             let whole_path = format!("{folded}{whole}");
-            let below = text.strip_prefix('/').filter(|rest| !rest.starts_with(['?', '*', '+', '{']) && !text.contains('|'));
+            let below =
+                text.strip_prefix('/').filter(|rest| !rest.starts_with(['?', '*', '+', '{']) && !text.contains('|'));
             let (pattern, condition) = match (context, below) {
                 (Context::Server, _) => (whole, None),
                 (Context::Folder, Some(rest)) => (format!("^{rest}$"), None),
@@ -429,7 +440,11 @@ fn alias(source: &Source<'_>, path: &Path, status: u16, target: &Target<'_>, que
         })
         .collect();
     let base = base.filter(|base| !base.is_empty() && !base.ends_with('/'))?;
-    if source.case == LetterCase::Ignored || !keeps || !matches!(last.what, What::Tail(_)) || last.place != Landing::Path {
+    if source.case == LetterCase::Ignored
+        || !keeps
+        || !matches!(last.what, What::Tail(_))
+        || last.place != Landing::Path
+    {
         return None;
     }
     let prefix = String::from_utf8(seen(prefix).ok()?).ok()?;
@@ -464,7 +479,8 @@ fn substitution(target: &Target<'_>, path: &Path) -> Result<Substitution, Why> {
         Substitution { text: String::new(), flags: Vec::new(), has_query: false, takes_captures: true, why: None };
     let mut has_path = false;
     // Text of the request that needs Apache's escaping, so that literal text gets it as well.
-    let escapes = target.pieces().iter().any(|piece| piece.place >= Landing::Path && !matches!(piece.what, What::Literal(_)));
+    let escapes =
+        target.pieces().iter().any(|piece| piece.place >= Landing::Path && !matches!(piece.what, What::Literal(_)));
     for piece in target.pieces() {
         let is_path = piece.place == Landing::Path;
         said.has_query |= piece.place == Landing::Query;

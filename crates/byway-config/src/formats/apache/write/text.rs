@@ -11,7 +11,9 @@ pub(super) fn fitting(text: &[u8]) -> String {
     let mut out = Vec::with_capacity(text.len() + 8);
     for &byte in text {
         match byte {
-            b if b.is_ascii_alphanumeric() || b"/_-~,=@&:!;%'<> ".contains(&b) || !b.is_ascii() && is_text => out.push(b),
+            b if b.is_ascii_alphanumeric() || b"/_-~,=@&:!;%'<> ".contains(&b) || !b.is_ascii() && is_text => {
+                out.push(b)
+            }
             b if b.is_ascii_graphic() && b != b'"' => out.extend([b'\\', b]),
             b => out.extend(format!("\\x{b:02x}").bytes()),
         }
@@ -70,7 +72,8 @@ pub(super) fn unescaped(text: &str) -> Result<String, &'static str> {
         return Ok(text.to_owned());
     }
     let plain = decoded(text.replace('+', "%2B").as_bytes());
-    let plain = String::from_utf8(plain).map_err(|_| "an escape in the target that is no UTF-8, beside text of the request")?;
+    let plain =
+        String::from_utf8(plain).map_err(|_| "an escape in the target that is no UTF-8, beside text of the request")?;
     match escape_uri(&plain).eq_ignore_ascii_case(text) && !plain.contains(['?', '\\']) {
         true => Ok(plain),
         false => Err("an escape in the target that Apache would write otherwise beside text of the request"),
