@@ -8,10 +8,11 @@ needs credit to its end.
 
 import os
 import re
+import signal
 import struct
 import time
 
-from lib import SIZES, Fail, case
+from lib import SIZES, Fail, Skip, case
 from programs import node, run, upload
 
 
@@ -116,8 +117,8 @@ class H2:
     def ask(self, stream, fields, end=True):
         self.wire.send(frame(HEADERS, END_HEADERS | (END_STREAM if end else 0), stream, literal(fields)))
 
-    def frames(self, seconds):
-        """Every frame until the server ends, or that long."""
+    def frames(self, seconds, first=False):
+        """Every frame until the server ends, or that long; with `first`, no longer than until one is there."""
         end, seen = time.monotonic() + seconds, []
         while (left := end - time.monotonic()) > 0:
             while len(self.wire.held) >= 9 and len(self.wire.held) >= 9 + (size := int.from_bytes(self.wire.held[:3], "big")):
@@ -127,6 +128,8 @@ class H2:
                 seen.append((kind, flags, stream, payload))
                 if kind == SETTINGS and not flags & ACK:
                     self.wire.send(frame(SETTINGS, ACK, 0))
+            if first and seen:
+                break
             self.wire.sock.settimeout(left)
             try:
                 if not self.wire.more():
@@ -134,6 +137,17 @@ class H2:
             except TimeoutError:
                 break
             except ConnectionError:
+                break
+        return seen
+
+    def until(self, stream, seconds=10):
+        """Every frame until that stream is answered or reset, or the connection given up."""
+        end, seen = time.monotonic() + seconds, []
+        while (left := end - time.monotonic()) > 0:
+            got = self.frames(left, first=True)
+            seen += got
+            over = any(at == stream and (kind == RST or flags & END_STREAM) for kind, flags, at, _ in got)
+            if not got or over or any(kind == GOAWAY for kind, *_ in got):
                 break
         return seen
 
@@ -155,19 +169,21 @@ def early(world):
     with world.wire() as wire:
         h2 = H2(wire)
         h2.ask(1, request(), end=False)
-        frames = h2.frames(0.5)
+        frames = h2.until(1)
         if (status := answer_on(frames, 1)) != 307:
             raise Fail(f"{status or 'no answer'} before the body")
         if not any(kind in (DATA, HEADERS) and flags & END_STREAM and at == 1 for kind, flags, at, _ in frames):
             raise Fail("the answer does not end its stream")
-        frames += h2.frames(2.5) if not any(kind == RST for kind, *_ in frames) else []
+        end = time.monotonic() + 20
+        while not any(kind == RST for kind, *_ in frames) and time.monotonic() < end:
+            frames += h2.frames(1, first=True)
         resets = [payload for kind, _, at, payload in frames if kind == RST and at == 1]
         if resets != [bytes(4)]:
-            raise Fail(f"not one RST_STREAM(NO_ERROR) within 3 s of silence: {[p.hex() for p in resets]}")
+            raise Fail(f"not one RST_STREAM(NO_ERROR) within 20 s of silence: {[p.hex() for p in resets]}")
         # What was on its way already is no error of the connection, and the next stream is served.
         wire.send(frame(DATA, 0, 1, bytes(8000)) + frame(DATA, END_STREAM, 1, bytes(8000)))
         h2.ask(3, request("GET", "/old"))
-        frames = h2.frames(1.0)
+        frames = h2.until(3)
         if any(kind == GOAWAY for kind, *_ in frames):
             raise Fail("GOAWAY after data that was already on its way")
         if not any(kind == HEADERS and at == 3 for kind, _, at, _ in frames):
@@ -187,46 +203,115 @@ def credit(world):
                 raise Fail(f"no credit left for upload {turn + 1}: what was thrown away was not given back")
             wire.send(frame(DATA, 0, stream, bytes(16000)))
             window -= 16000
-            for _ in range(20):
-                for kind, _, at, payload in h2.frames(0.02):
+            end = time.monotonic() + 10
+            while (seen <= turn or window < 16000) and time.monotonic() < end:
+                for kind, _, at, payload in h2.frames(1, first=True):
                     if kind == WINDOW and at == 0:
                         window += int.from_bytes(payload, "big")
                     if kind == HEADERS and at == stream:
                         seen += 1
-                if seen == turn + 1 and window >= 16000:
-                    break
         if seen != 40:
             raise Fail(f"{seen} of 40 were answered")
 
 
+class Writer:
+    """A client that, while it writes a body on stream 1, minds nothing but its credit (httpx)."""
+
+    def __init__(self, wire, size):
+        self.h2, self.wire, self.left = H2(wire), wire, size
+        self.credit, self.seen = {0: 65535, 1: 65535}, []
+        self.h2.ask(1, request(), end=False)
+
+    def write(self, most):
+        """As much as there is credit for, and no more than that; how much it was."""
+        written = 0
+        while size := min(self.left, 16384, most - written, *self.credit.values()):
+            self.left -= size
+            written += size
+            self.credit = {at: c - size for at, c in self.credit.items()}
+            self.wire.send(frame(DATA, 0 if self.left else END_STREAM, 1, bytes(size)))
+        return written
+
+    def read(self, seconds):
+        """What has come, or comes first within that time."""
+        got = self.h2.frames(seconds, first=True)
+        for kind, flags, at, payload in got:
+            if kind == SETTINGS and not flags & ACK:
+                for n in range(0, len(payload), 6):
+                    if payload[n : n + 2] == b"\0\4":
+                        self.credit[1] += int.from_bytes(payload[n + 2 : n + 6], "big") - 65535
+            if kind == WINDOW and at in self.credit:
+                self.credit[at] += int.from_bytes(payload, "big")
+            if kind == RST and at == 1:
+                raise Fail(f"reset ({payload.hex()}) with {self.left} bytes of the body to come: such a client loses its answer")
+            if kind == GOAWAY:
+                raise Fail(f"GOAWAY with {self.left} bytes of the body to come")
+        self.seen += got
+        return got
+
+    def to_the_end(self):
+        while self.left:
+            if not self.write(self.left) and not self.read(30):
+                raise Fail(f"30 s without credit for the last {self.left} bytes: such a client waits for ever")
+        end = time.monotonic() + 30
+        while answer_on(self.seen, 1) is None and time.monotonic() < end:
+            self.read(1)
+        if (status := answer_on(self.seen, 1)) != 307:
+            raise Fail(f"{status or 'no answer'} after the body")
+
+
 @case("h2/writes-first-reads-later")
 def writes_first(world):
-    """4 MiB on one stream by a client that, while it writes, minds nothing but its credit (httpx)."""
     with world.wire() as wire:
-        h2 = H2(wire)
-        h2.ask(1, request(), end=False)
-        left, credit, seen, silent = 4 << 20, {0: 65535, 1: 65535}, [], 0
-        while left:
-            size = min(left, 16384, *credit.values())
-            if size > 0:
-                left -= size
-                credit = {at: c - size for at, c in credit.items()}
-                wire.send(frame(DATA, 0 if left else END_STREAM, 1, bytes(size)))
-                continue
-            got = h2.frames(0.05)
-            silent = 0 if got else silent + 1
-            if silent > 100:
-                raise Fail(f"no credit for the last {left} bytes: such a client waits for ever")
-            for kind, flags, at, payload in got:
-                seen.append((kind, flags, at, payload))
-                if kind == SETTINGS and not flags & ACK:
-                    for n in range(0, len(payload), 6):
-                        if payload[n : n + 2] == b"\0\4":
-                            credit[1] += int.from_bytes(payload[n + 2 : n + 6], "big") - 65535
-                if kind == WINDOW and at in credit:
-                    credit[at] += int.from_bytes(payload, "big")
-        if (status := answer_on(seen + h2.frames(0.5), 1)) != 307:
-            raise Fail(f"{status or 'no answer'} after the body")
+        Writer(wire, 4 << 20).to_the_end()
+
+
+@case("h2/writer-that-pauses")
+def writer_pauses(world):
+    """A client, or the network before it, may stand still for a second and a half."""
+    with world.wire() as wire:
+        writer = Writer(wire, 1 << 20)
+        while writer.left > 512 << 10:
+            writer.write(16384) or writer.read(30)
+        time.sleep(1.5)
+        writer.to_the_end()
+
+
+@case("h2/server-that-was-not-let-run")
+def server_asleep(world):
+    """A machine that slept has read nothing for longer than any stall; what came meanwhile counts all the same."""
+    if not world.server:
+        raise Skip("--serve: only a server of our own can be stopped")
+    with world.wire() as wire:
+        writer = Writer(wire, 1 << 20)
+        while writer.left > 512 << 10:
+            writer.write(16384) or writer.read(30)
+        time.sleep(0.1)  # all is read that was sent: from here on the server waits
+        os.kill(world.server.pid, signal.SIGSTOP)
+        try:
+            time.sleep(0.1)
+            writer.write(16384) or writer.read(0.1)
+            time.sleep(3)
+        finally:
+            os.kill(world.server.pid, signal.SIGCONT)
+        writer.to_the_end()
+
+
+@case("h2/beside-what-a-broken-connection-left")
+def beside_broken(world):
+    """More streams than may linger for one address, gone with their connection: the next client does not pay for them."""
+    for _ in range(10):
+        with world.wire() as wire:
+            h2 = H2(wire)
+            count, answered, end = world.options.per_address + 4, 0, time.monotonic() + 30
+            for turn in range(count):
+                h2.ask(1 + 2 * turn, request(), end=False)
+            while answered < count and time.monotonic() < end:
+                answered += sum(kind == HEADERS for kind, *_ in h2.frames(1, first=True))
+            if answered < count:
+                raise Fail(f"{answered} of {count} streams were answered")
+        with world.wire() as wire:
+            Writer(wire, 256 << 10).to_the_end()
 
 
 # name, fields, statuses that are right; None: the stream reset or the connection given up
@@ -257,14 +342,14 @@ def h2_malformed(fields, right):
         with world.wire() as wire:
             h2 = H2(wire)
             h2.ask(1, fields)
-            status = answer_on(h2.frames(0.5), 1)
+            status = answer_on(h2.until(1), 1)
             if status not in right:
                 words = ", ".join("a reset" if s is None else str(s) for s in sorted(right, key=lambda s: s or 0))
                 raise Fail(f"{status or 'a reset'} instead of {words}")
         with world.wire() as wire:
             h2 = H2(wire)
             h2.ask(1, request("GET", "/old"))
-            if answer_on(h2.frames(0.5), 1) != 307:
+            if answer_on(h2.until(1), 1) != 307:
                 raise Fail("and now the server no longer answers")
 
     return ask

@@ -52,10 +52,10 @@ def chosen(patterns):
 
 
 class World:
-    """Where the server is, what it was told, and where files may go."""
+    """Where the server is (and its process, if it is our own), what it was told, and where files may go."""
 
-    def __init__(self, host, port, folder, options, origin):
-        self.host, self.port, self.folder, self.options, self.origin = host, port, folder, options, origin
+    def __init__(self, host, port, folder, options, origin, server=None):
+        self.host, self.port, self.folder, self.options, self.origin, self.server = host, port, folder, options, origin, server
 
     def url(self, path):
         return f"http://{self.host}:{self.port}{path}"

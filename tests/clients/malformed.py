@@ -121,6 +121,8 @@ def ask(sent, right):
                 pass
             doubtful = sent.endswith(SECOND)
             said, ended = wire.rest(1.0 if not doubtful else 8.0)
+            if not said and not ended:  # a machine under load takes its time
+                said, ended = wire.rest(10.0)
         statuses = [int(line[9:12]) for line in said.split(b"\r\n") if line.startswith(b"HTTP/1.") and line[9:12].isdigit()]
         first = statuses[0] if statuses else None
         words = ", ".join("a close" if s is None else str(s) for s in sorted(right, key=lambda s: s or 0))

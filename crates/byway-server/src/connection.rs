@@ -186,7 +186,7 @@ impl<S: Wire> Connection<S> {
             Poll::Pending => {
                 if let State::Body(_) = self.state {
                     let (now, room) = (core.clock.tick(), core.linger_room());
-                    core.slots.linger(&self.slot, now, room, &core.settings.linger, &core.lingerers);
+                    core.slots.linger(&self.slot, now, room, &core.lingerers);
                 }
                 Poll::Pending
             }

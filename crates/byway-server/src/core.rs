@@ -243,7 +243,7 @@ impl Core {
     /// What happens every tick: the clocks, the deadlines, the log; and the last hold on an old rule set is let go.
     pub(crate) fn tick(&self) {
         self.clock.update();
-        self.slots.sweep(self.clock.tick(), &self.settings.linger);
+        self.slots.sweep(self.clock.tick(), &self.settings.linger, &self.lingerers);
         self.live.borrow_mut().load();
         if let Some(log) = &self.log {
             log.borrow_mut().flush();

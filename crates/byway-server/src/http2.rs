@@ -84,21 +84,30 @@ where
     .await;
 }
 
-/// A body from which nothing comes for so long has stopped coming.
-const STALL: Duration = Duration::from_secs(1);
+/// A body from which nothing comes for so long has stopped coming: long enough for a client, a network or a machine that pauses.
+const STALL: Duration = Duration::from_millis(2_500);
+
+/// The turns in which that is waited for. A server that was not let run finds one of them over when it wakes, not all, and
+/// reads what came meanwhile before the next is.
+const TURNS: u32 = 5;
 
 /// Reads on until the body is over or its budget is. Letting it go before its end resets the stream with `NO_ERROR`.
 async fn discard(mut body: OpenBody, line: Option<Line>, core: Rc<Core>, slot: Rc<Slot>) {
     let linger = &core.settings.linger;
     let (mut bytes, mut window_bytes, mut window_end) = (0, 0, core.clock.after(linger.window));
     let place = Place { slot: Slot::of_stream(slot.address()), core: core.clone() };
+    let (turn, mut turns) = (linger.window.min(STALL) / TURNS, 0);
     let how = loop {
-        match tokio::time::timeout(linger.window.min(STALL), place.frame_of(&mut body)).await {
+        match tokio::time::timeout(turn, place.frame_of(&mut body)).await {
             Ok(Came::Nothing) => break Lingered::Read,
             Ok(Came::Error) => break Lingered::Broken,
             Ok(Came::Bytes(length)) => {
                 place.slot.lingered(length);
-                (bytes, window_bytes) = (bytes + length, window_bytes + length);
+                (bytes, window_bytes, turns) = (bytes + length, window_bytes + length, 0);
+            }
+            Err(_) if turns + 1 < TURNS => {
+                turns += 1;
+                continue;
             }
             Ok(Came::Cut) | Err(_) => break Lingered::Cut,
         }
@@ -146,8 +155,8 @@ impl Place {
                     Poll::Ready(Came::Bytes(frame.data_ref().map_or(0, |data| data.len() as u64)))
                 }
                 Poll::Pending => {
-                    let Core { slots, settings, clock, lingerers, .. } = &*self.core;
-                    slots.linger(&self.slot, clock.tick(), self.core.linger_room(), &settings.linger, lingerers);
+                    let Core { slots, clock, lingerers, .. } = &*self.core;
+                    slots.linger(&self.slot, clock.tick(), self.core.linger_room(), lingerers);
                     Poll::Pending
                 }
             }

@@ -63,7 +63,8 @@ impl Server {
     pub fn start(settings: Settings, live: Live, listeners: Vec<Listener>) -> io::Result<Handle> {
         let threads = settings.threads();
         let log = settings.log.as_ref().map(LogWriter::start).transpose()?;
-        let (settings, lingerers) = (Arc::new(settings), Lingerers::default());
+        let lingerers = Lingerers::new(settings.linger.per_address);
+        let settings = Arc::new(settings);
         let (stop, stopping) = watch::channel(Running::Yes);
         let listening: Vec<_> = listeners.iter().map(|listener| listener.address().clone()).collect();
         let mut shares = shares(listeners, threads);

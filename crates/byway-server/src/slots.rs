@@ -3,14 +3,16 @@
 //! No timer is registered per request. A connection writes its deadline into its slot, and the thread's tick goes over all slots
 //! and wakes those that are due: a few microseconds a tick, and nothing per request. The same slots hold the meters of lingering
 //! connections, so that the slowest can be cut when there are too many. How many linger is counted for the whole server
-//! ([`Lingerers`]), and touched only when lingering begins or ends; who is cut is sought among this thread's own.
+//! ([`Lingerers`]), and touched only when lingering begins or ends; who is cut is sought among this thread's own. A crowd of one
+//! address is thinned by the sweep and not at the door: what an earlier connection left behind is gone by then, as are bodies
+//! that are read in no time.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
 use crate::clock::Tick;
@@ -29,6 +31,10 @@ pub(crate) enum Phase {
     Goodbye,
 }
 
+/// So many sweeps must have found a body in a crowd before it is cut for it. They are counted, not timed: between two of them
+/// the thread has read what had come, however long it was kept from running.
+const SWEEPS: u8 = 2;
+
 /// How fast a body arrives.
 #[derive(Clone, Copy, Default)]
 struct Meter {
@@ -36,6 +42,8 @@ struct Meter {
     window_began: Tick,
     window_bytes: u64,
     bytes: u64,
+    in_crowd: u8,
+    cut_for_crowd: bool,
 }
 
 /// Whether a speed means anything yet.
@@ -132,6 +140,18 @@ impl Slot {
         (age, meter.bytes.saturating_mul(1_000) / millis.max(1))
     }
 
+    /// Whether another sweep that finds it in a crowd has found it there often enough.
+    fn stays_in_crowd(&self) -> bool {
+        let meter = self.meter.get();
+        self.meter.set(Meter { in_crowd: meter.in_crowd.saturating_add(1), ..meter });
+        meter.in_crowd.saturating_add(1) >= SWEEPS && !self.due.get()
+    }
+
+    fn cut_for_crowd(&self) {
+        self.meter.set(Meter { cut_for_crowd: true, ..self.meter.get() });
+        self.call();
+    }
+
     /// Whether a window ended with too few bytes in it; a window that ended well is followed by the next.
     fn starves(&self, now: Tick, budget: &Linger) -> bool {
         let meter = self.meter.get();
@@ -171,8 +191,8 @@ impl Slots {
         self.open.borrow().len()
     }
 
-    /// Wakes every connection whose time is up.
-    pub(crate) fn sweep(&self, now: Tick, budget: &Linger) {
+    /// Wakes every connection whose time is up, and cuts the slowest of addresses for which too many linger.
+    pub(crate) fn sweep(&self, now: Tick, budget: &Linger, lingerers: &Lingerers) {
         for slot in &*self.open.borrow() {
             let due = match slot.phase.get() {
                 Phase::Linger => slot.starves(now, budget),
@@ -182,6 +202,17 @@ impl Slots {
                 slot.call();
             }
         }
+        if lingerers.are_crowded() {
+            self.thin(now, lingerers);
+        }
+    }
+
+    fn thin(&self, now: Tick, lingerers: &Lingerers) {
+        let lingering = self.lingering.borrow();
+        let crowd = lingering.iter().filter(|slot| lingerers.crowd(slot.address()));
+        let mut long: Vec<_> = crowd.filter(|slot| slot.stays_in_crowd()).collect();
+        long.sort_by_key(|slot| slot.speed(now));
+        long.into_iter().filter(|slot| lingerers.one_less(slot.address())).for_each(|slot| slot.cut_for_crowd());
     }
 
     /// Closes what is idle: all of it when the server stops.
@@ -198,19 +229,15 @@ impl Slots {
         }
     }
 
-    /// Lets a connection or a stream linger; where that makes too many, the slowest is cut, which may be this one.
-    pub(crate) fn linger(&self, slot: &Rc<Slot>, now: Tick, room: usize, budget: &Linger, lingerers: &Lingerers) {
+    /// Lets a connection or a stream linger; where that is more than there is room for, the slowest is cut, which may be this one.
+    pub(crate) fn linger(&self, slot: &Rc<Slot>, now: Tick, room: usize, lingerers: &Lingerers) {
         if slot.lingers_at.get().is_some() {
             return;
         }
-        let (all, of_address) = lingerers.enter(slot.address());
-        let crowded = of_address > budget.per_address;
+        let all = lingerers.enter(slot.address());
         slot.meter.set(Meter { began: now, window_began: now, ..slot.meter.get() });
         slot.wait(Phase::Linger, Tick::MAX);
         let mut lingering = self.lingering.borrow_mut();
-        if crowded {
-            cut_slowest(lingering.iter().filter(|other| other.address() == slot.address()).chain([slot]), now);
-        }
         slot.lingers_at.set(Some(lingering.len()));
         lingering.push(slot.clone());
         if all > room {
@@ -220,9 +247,9 @@ impl Slots {
 
     /// The body is over, or its budget is.
     pub(crate) fn linger_over(&self, slot: &Slot, lingerers: &Lingerers) {
-        slot.meter.set(Meter::default());
+        let meter = slot.meter.take();
         let Some(at) = slot.lingers_at.take() else { return };
-        lingerers.leave(slot.address());
+        lingerers.leave(slot.address(), meter.cut_for_crowd);
         let mut lingering = self.lingering.borrow_mut();
         lingering.swap_remove(at);
         if let Some(moved) = lingering.get(at) {
@@ -239,36 +266,83 @@ fn cut_slowest<'s>(slots: impl Iterator<Item = &'s Rc<Slot>>, now: Tick) {
 }
 
 /// How many linger, in all and for each address, over all threads. Touched when a body has to be waited for, never otherwise.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct Lingerers(Arc<Counted>);
 
-#[derive(Default)]
 struct Counted {
+    /// How many may linger for one address.
+    per_address: usize,
     all: AtomicUsize,
-    addresses: Mutex<HashMap<IpAddr, usize>>,
+    /// How many addresses have more than that.
+    crowds: AtomicUsize,
+    addresses: Mutex<HashMap<IpAddr, Count>>,
+}
+
+/// How many linger for one address, and how many of them have been told to stop.
+#[derive(Default)]
+struct Count {
+    lingering: usize,
+    cut: usize,
 }
 
 impl Lingerers {
-    /// One more; how many there are now, in all and of this address.
-    fn enter(&self, address: Option<IpAddr>) -> (usize, usize) {
-        let all = self.0.all.fetch_add(1, Relaxed) + 1;
-        let Some(address) = address else { return (all, 0) };
-        let mut counts = self.0.addresses.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counts.entry(address).or_insert(0);
-        *count += 1;
-        (all, *count)
+    /// None yet, and so many for one address at most.
+    pub(crate) fn new(per_address: usize) -> Lingerers {
+        let (all, crowds, addresses) = Default::default();
+        Lingerers(Arc::new(Counted { per_address, all, crowds, addresses }))
     }
 
-    fn leave(&self, address: Option<IpAddr>) {
-        self.0.all.fetch_sub(1, Relaxed);
-        let Some(address) = address else { return };
-        let mut counts = self.0.addresses.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = counts.get_mut(&address) {
-            *count -= 1;
-            if *count == 0 {
-                counts.remove(&address);
+    /// One more; how many there are now.
+    fn enter(&self, address: Option<IpAddr>) -> usize {
+        if let Some(address) = address {
+            let mut counts = self.counts();
+            let count = counts.entry(address).or_default();
+            count.lingering += 1;
+            if count.lingering == self.0.per_address + 1 {
+                self.0.crowds.fetch_add(1, Relaxed);
             }
         }
+        self.0.all.fetch_add(1, Relaxed) + 1
+    }
+
+    fn leave(&self, address: Option<IpAddr>, cut: bool) {
+        self.0.all.fetch_sub(1, Relaxed);
+        let Some(address) = address else { return };
+        let mut counts = self.counts();
+        let Some(count) = counts.get_mut(&address) else { return };
+        count.lingering -= 1;
+        count.cut -= usize::from(cut);
+        if count.lingering == self.0.per_address {
+            self.0.crowds.fetch_sub(1, Relaxed);
+        }
+        if count.lingering == 0 {
+            counts.remove(&address);
+        }
+    }
+
+    /// Whether more linger than may for some address.
+    fn are_crowded(&self) -> bool {
+        self.0.crowds.load(Relaxed) > 0
+    }
+
+    /// Whether more linger for this address than may.
+    fn crowd(&self, address: Option<IpAddr>) -> bool {
+        address.is_some_and(|address| {
+            self.counts().get(&address).is_some_and(|count| count.lingering > self.0.per_address)
+        })
+    }
+
+    /// Whether one of this address has to stop, who then counts as told.
+    fn one_less(&self, address: Option<IpAddr>) -> bool {
+        let mut counts = self.counts();
+        let Some(count) = address.and_then(|address| counts.get_mut(&address)) else { return false };
+        let many = count.lingering - count.cut > self.0.per_address;
+        count.cut += usize::from(many);
+        many
+    }
+
+    fn counts(&self) -> MutexGuard<'_, HashMap<IpAddr, Count>> {
+        self.0.addresses.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -276,44 +350,75 @@ impl Lingerers {
 mod tests {
     use super::*;
 
+    const ONE: [u8; 4] = [127, 0, 0, 1];
+    const OTHER: [u8; 4] = [127, 0, 0, 2];
+
     fn lingering(slots: &Slots, lingerers: &Lingerers, address: [u8; 4], room: usize) -> Rc<Slot> {
         let slot = slots.enter(Some(address.into()), 0);
-        let budget = Linger { per_address: 2, ..Linger::default() };
-        slots.linger(&slot, 0, room, &budget, lingerers);
+        slots.linger(&slot, 0, room, lingerers);
         slot
+    }
+
+    fn sweep(slots: &Slots, lingerers: &Lingerers) {
+        slots.sweep(0, &Linger::default(), lingerers);
     }
 
     #[test]
     fn the_slowest_of_a_crowded_address_is_cut() {
-        let (slots, lingerers) = (Slots::default(), Lingerers::default());
-        let first = lingering(&slots, &lingerers, [127, 0, 0, 1], 100);
+        let (slots, lingerers) = (Slots::default(), Lingerers::new(2));
+        let first = lingering(&slots, &lingerers, ONE, 100);
         first.lingered(10);
-        let second = lingering(&slots, &lingerers, [127, 0, 0, 1], 100);
+        let second = lingering(&slots, &lingerers, ONE, 100);
         second.lingered(5);
-        let other = lingering(&slots, &lingerers, [127, 0, 0, 2], 100);
-        let third = lingering(&slots, &lingerers, [127, 0, 0, 1], 100);
+        let other = lingering(&slots, &lingerers, OTHER, 100);
+        let third = lingering(&slots, &lingerers, ONE, 100);
+        sweep(&slots, &lingerers);
+        assert_eq!([&first, &second, &other, &third].map(|slot| slot.due.get()), [false; 4], "a crowd may pass");
+        sweep(&slots, &lingerers);
+        sweep(&slots, &lingerers);
         assert_eq!([&first, &second, &other, &third].map(|slot| slot.take_due()), [false, false, false, true]);
         for slot in [first, second, other, third] {
             slots.leave(&slot, &lingerers);
         }
-        assert_eq!((slots.len(), lingerers.0.addresses.lock().map(|counts| counts.len()).ok()), (0, Some(0)));
+        assert_eq!((slots.len(), lingerers.counts().len(), lingerers.are_crowded()), (0, 0, false));
+    }
+
+    #[test]
+    fn who_comes_while_a_broken_connection_still_counts_is_not_cut_for_it() {
+        let (here, there, lingerers) = (Slots::default(), Slots::default(), Lingerers::new(2));
+        let broken = [(); 2].map(|()| lingering(&there, &lingerers, ONE, 100));
+        let new = lingering(&here, &lingerers, ONE, 100);
+        sweep(&here, &lingerers);
+        broken.iter().for_each(|slot| there.leave(slot, &lingerers));
+        [(); 3].iter().for_each(|()| sweep(&here, &lingerers));
+        assert!(!new.take_due());
+    }
+
+    #[test]
+    fn threads_together_cut_no_more_than_are_too_many() {
+        let (here, there, lingerers) = (Slots::default(), Slots::default(), Lingerers::new(2));
+        let slots = [&here, &there, &here, &there, &here].map(|slots| lingering(slots, &lingerers, ONE, 100));
+        for slots in [&here, &there, &here, &there, &here] {
+            sweep(slots, &lingerers);
+        }
+        assert_eq!(slots.iter().filter(|slot| slot.due.get()).count(), 3);
     }
 
     #[test]
     fn the_slowest_of_all_is_cut_when_slots_run_out() {
-        let (slots, lingerers) = (Slots::default(), Lingerers::default());
-        let fast = lingering(&slots, &lingerers, [127, 0, 0, 1], 1);
+        let (slots, lingerers) = (Slots::default(), Lingerers::new(16));
+        let fast = lingering(&slots, &lingerers, ONE, 1);
         fast.lingered(1_000_000);
-        let slow = lingering(&slots, &lingerers, [127, 0, 0, 2], 1);
+        let slow = lingering(&slots, &lingerers, OTHER, 1);
         assert_eq!((fast.take_due(), slow.take_due()), (false, true));
     }
 
     #[test]
     fn all_threads_and_all_streams_share_the_slots() {
-        let (here, there, lingerers) = (Slots::default(), Slots::default(), Lingerers::default());
-        let fast = lingering(&here, &lingerers, [127, 0, 0, 1], 1);
-        let stream = Slot::of_stream(Some([127, 0, 0, 2].into()));
-        there.linger(&stream, 0, 1, &Linger::default(), &lingerers);
+        let (here, there, lingerers) = (Slots::default(), Slots::default(), Lingerers::new(16));
+        let fast = lingering(&here, &lingerers, ONE, 1);
+        let stream = Slot::of_stream(Some(OTHER.into()));
+        there.linger(&stream, 0, 1, &lingerers);
         assert_eq!((fast.take_due(), stream.take_due()), (false, true));
         there.linger_over(&stream, &lingerers);
         here.leave(&fast, &lingerers);

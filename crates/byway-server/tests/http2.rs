@@ -227,6 +227,6 @@ fn lingering_streams_take_the_slots_of_all_that_linger() {
         }
     };
     assert_eq!((reset.stream, &reset.payload[..]), (1, &[0, 0, 0, 0][..]), "as slow as the other, and here before it");
-    assert!(began.elapsed() < Duration::from_millis(900), "not because it stalled");
+    assert!(began.elapsed() < Duration::from_secs(2), "not because it stalled");
     assert_eq!(server.handle.counts().lingered[2], 1);
 }
