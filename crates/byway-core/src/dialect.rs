@@ -77,10 +77,12 @@ pub enum CaptureForm {
     Apache = 3,
     /// The bytes as the pattern saw them, whatever they are: for working paths and texts of conditions, never for a Location.
     Verbatim = 4,
-    /// Apache's `[B,NE]`: all but letters, digits and `.-*_` escaped, a blank as `+`.
+    /// Apache's `[B,NE]`: all but letters, digits and `_` escaped, a blank as `+`.
     ApacheEscaped = 5,
     /// Apache's `[B]`: that, and the percent signs escaped once more.
     ApacheEscapedTwice = 6,
+    /// Apache's `RedirectMatch`: re-escaped up to the first `?`, and what that opens written as it is.
+    ApacheMatch = 7,
 }
 
 /// What is sent when a target begins with `/`.
@@ -282,8 +284,8 @@ pub const APACHE_B: Dialect = Dialect { captures: CaptureForm::ApacheEscapedTwic
 /// Rules of mod_rewrite with `[B,NE]`.
 pub const APACHE_B_NE: Dialect = Dialect { captures: CaptureForm::ApacheEscaped, ..APACHE_REWRITE };
 
-/// Rules of mod_alias whose captures land in a query, where they are written as they are.
-pub const APACHE_VERBATIM: Dialect = Dialect { captures: CaptureForm::Decoded, ..APACHE };
+/// Rules of mod_alias that are patterns: what they put into a query is written as it is.
+pub const APACHE_MATCH: Dialect = Dialect { captures: CaptureForm::ApacheMatch, ..APACHE };
 
 /// The rows above as Apache has them with `AllowEncodedSlashes On`, then with `NoDecode`.
 const APACHE_SLASHES: [[Dialect; 6]; 2] = [apache_with(EncodedSlash::Decoded), apache_with(EncodedSlash::Kept)];
@@ -295,7 +297,7 @@ const fn apache_with(encoded_slash: EncodedSlash) -> [Dialect; 6] {
         Dialect { encoded_slash, ..APACHE_NE },
         Dialect { encoded_slash, ..APACHE_B },
         Dialect { encoded_slash, ..APACHE_B_NE },
-        Dialect { encoded_slash, ..APACHE_VERBATIM },
+        Dialect { encoded_slash, ..APACHE_MATCH },
     ]
 }
 
@@ -332,7 +334,7 @@ pub(crate) const DIALECTS: [&Dialect; 32] = [
     &NGINX_REWRITE_NO_PORT_APART,
     &NGINX_MAP,
     &APACHE_REWRITE,
-    &APACHE_VERBATIM,
+    &APACHE_MATCH,
     &APACHE_SLASHES[0][0],
     &APACHE_SLASHES[0][1],
     &APACHE_SLASHES[0][2],

@@ -204,7 +204,7 @@ fn with_policy(policy: &QueryPolicy, with: &Expansion<'_>, own: Option<usize>, o
                 && !query.is_empty()
                 && matches!(with.form, CaptureForm::Apache | CaptureForm::ApacheEscapedTwice) =>
         {
-            if out.last() != Some(&b'?') {
+            if own.is_some_and(|own| own + 1 < out.len()) {
                 out.push(b'&');
             }
             push_apache(query, out);
@@ -220,6 +220,13 @@ fn with_policy(policy: &QueryPolicy, with: &Expansion<'_>, own: Option<usize>, o
             push_query(query, out);
         }
         query => push_by_policy(policy, query, own, out),
+    }
+    // mod_rewrite takes one `&` from the end of a query that a rule wrote.
+    if with.dialect.question == QuestionMark::Forbidden
+        && out.last() == Some(&b'&')
+        && own.is_some_and(|own| own + 2 < out.len())
+    {
+        out.pop();
     }
     // No bare `?` is left where the target's own query was empty.
     if *policy == QueryPolicy::Keep && own.is_some_and(|own| own + 1 == out.len()) {
@@ -570,6 +577,9 @@ impl Writer<'_, '_> {
             (Landing::Path | Landing::Fragment, CaptureForm::Apache | CaptureForm::Decoded) => {
                 self.query.is_none() && text.contains(&b'?')
             }
+            (Landing::Scheme | Landing::Host | Landing::Port, CaptureForm::Apache | CaptureForm::Decoded) => {
+                text.contains(&b'?')
+            }
             (Landing::Query, CaptureForm::Decoded) => text.iter().any(|&b| b <= b' ' || b == 0x7F),
             _ => false,
         }
@@ -579,6 +589,16 @@ impl Writer<'_, '_> {
     fn text_of(&mut self, text: &[u8], place: Landing, form: CaptureForm) -> Result<(), Refusal> {
         if self.is_forbidden(text, place, form) {
             return Err(Refusal::QuestionMark);
+        }
+        // What `RedirectMatch` puts into a path opens a query with its first `?`, and nothing behind that is escaped.
+        if form == CaptureForm::ApacheMatch && place == Landing::Path && self.query.is_none() {
+            let mark = memchr::memchr(b'?', text).unwrap_or(text.len());
+            push_apache(&text[..mark], self.out);
+            if mark < text.len() {
+                self.query = Some(self.out.len());
+                push_if(&text[mark..], |b| (0x21..=0x7E).contains(&b), push_escaped, self.out);
+            }
+            return Ok(());
         }
         match (place, form) {
             (_, CaptureForm::Verbatim) => self.out.extend_from_slice(text),
@@ -591,7 +611,9 @@ impl Writer<'_, '_> {
             }
             (Landing::Path, CaptureForm::Raw) => push_raw(text, is_path_byte, self.out),
             (_, CaptureForm::Raw) => push_raw(text, |b| is_query_byte(b) && !b"&=+".contains(&b), self.out),
-            (_, CaptureForm::Decoded) => push_if(text, |b| (0x21..=0x7E).contains(&b), push_escaped, self.out),
+            (_, CaptureForm::Decoded | CaptureForm::ApacheMatch) => {
+                push_if(text, |b| (0x21..=0x7E).contains(&b), push_escaped, self.out)
+            }
             (_, CaptureForm::NginxRewrite) => {
                 let quoted = self.with.request.path.iter().any(|&b| b == b'%' || b == b'+');
                 let kept = |b: u8| (0x21..=0x7E).contains(&b) && !(quoted && NGINX_ARGUMENT.contains(&b));
@@ -603,7 +625,7 @@ impl Writer<'_, '_> {
                 for &byte in text {
                     match byte {
                         b' ' => self.out.push(b'+'),
-                        byte if byte.is_ascii_alphanumeric() || b".-*_".contains(&byte) => self.out.push(byte),
+                        byte if byte.is_ascii_alphanumeric() || byte == b'_' => self.out.push(byte),
                         byte => {
                             let from = self.out.len();
                             push_escaped_lower(byte, self.out);

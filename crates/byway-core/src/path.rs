@@ -338,22 +338,20 @@ pub(crate) fn refused_when_normalised(path: &[u8], dialect: &Dialect) -> Option<
     if is_straight(path) {
         return None;
     }
-    let slash = dialect.encoded_slash;
+    if dialect.encoded_slash != EncodedSlash::Decoded {
+        let Some(path) = resolved(path) else { return Some(Refusal::InvalidPath) };
+        return match dialect.encoded_slash {
+            EncodedSlash::NotFound if holds(&path, b'/') || holds(&path, 0) => Some(Refusal::EncodedSlash),
+            _ if holds(&path, 0) => Some(Refusal::InvalidPath),
+            _ => None,
+        };
+    }
+    if holds(path, 0) {
+        return Some(Refusal::InvalidPath);
+    }
     let merges = dialect.view != View::Apart;
-    let coded =
-        |wanted: u8, at: usize| is_escape(path, at) && hex_value(path[at + 1]) << 4 | hex_value(path[at + 2]) == wanted;
-    if memchr::memchr(b'%', path).is_some() {
-        let holds = |wanted: u8| memchr::memchr_iter(b'%', path).any(|at| coded(wanted, at));
-        match slash {
-            EncodedSlash::NotFound if holds(b'/') || holds(0) => return Some(Refusal::EncodedSlash),
-            _ if holds(0) => return Some(Refusal::InvalidPath),
-            _ => {}
-        }
-    }
     let mut decoded = Vec::new();
-    if memchr::memchr(b'.', path).is_some() || memchr::memchr(b'%', path).is_some() {
-        push_decoded(path, &mut decoded);
-    }
+    push_decoded(path, &mut decoded);
     let mut depth = 0i32;
     for segment in decoded.split(|&b| b == b'/') {
         match segment {
@@ -365,6 +363,52 @@ pub(crate) fn refused_when_normalised(path: &[u8], dialect: &Dialect) -> Option<
         }
     }
     None
+}
+
+/// Whether a path holds a byte as an escape.
+fn holds(path: &[u8], wanted: u8) -> bool {
+    memchr::memchr_iter(b'%', path)
+        .any(|at| is_escape(path, at) && hex_value(path[at + 1]) << 4 | hex_value(path[at + 2]) == wanted)
+}
+
+/// A path with runs of `/` merged and dot segments resolved before it is decoded, as httpd does it (`ap_normalize_path`): a
+/// segment that goes takes its escapes along. `None` where it would leave the root.
+fn resolved(path: &[u8]) -> Option<Vec<u8>> {
+    let mut out = Vec::with_capacity(path.len());
+    let mut segments = path.split(|&b| b == b'/').peekable();
+    while let Some(segment) = segments.next() {
+        let last = segments.peek().is_none();
+        match dots(segment) {
+            None if segment.is_empty() && !last => {}
+            None => {
+                out.push(b'/');
+                out.extend_from_slice(segment);
+            }
+            Some(count) => {
+                if count == 2 {
+                    out.truncate(out.iter().rposition(|&b| b == b'/')?);
+                }
+                if last {
+                    out.push(b'/');
+                }
+            }
+        }
+    }
+    Some(out)
+}
+
+/// How many dots a segment is, escaped or not, where it is one or two.
+fn dots(segment: &[u8]) -> Option<usize> {
+    let mut rest = segment;
+    let mut count = 0;
+    while !rest.is_empty() {
+        rest = match rest {
+            [b'.', rest @ ..] | [b'%', b'2', b'E' | b'e', rest @ ..] => rest,
+            _ => return None,
+        };
+        count += 1;
+    }
+    (1..=2).contains(&count).then_some(count)
 }
 
 /// Whether decoding and resolving would change nothing: no escape, no empty segment, none that begins with a dot. Without early
@@ -381,6 +425,11 @@ pub(crate) fn push_normalised(path: &[u8], slash: EncodedSlash, out: &mut Vec<u8
     if is_straight(path) {
         return out.extend_from_slice(path);
     }
+    let before = match slash {
+        EncodedSlash::Decoded => None,
+        EncodedSlash::NotFound | EncodedSlash::Kept => resolved(path),
+    };
+    let path = before.as_deref().unwrap_or(path);
     let start = out.len();
     let mut decoded = Vec::with_capacity(path.len());
     match slash {
@@ -401,7 +450,7 @@ pub(crate) fn push_normalised(path: &[u8], slash: EncodedSlash, out: &mut Vec<u8
     while let Some(segment) = segments.next() {
         let last = segments.peek().is_none();
         match segment {
-            b"" if !last => {}
+            b"" | b"." if !last => {}
             b"." => ensure_slash(out, start),
             b".." => {
                 let parent = out[start..].iter().rposition(|&b| b == b'/').unwrap_or(0);

@@ -425,7 +425,10 @@ impl<'w, W: Watch> Walk<'w, W> {
             path.truncate(mark);
             query
         });
-        if dialect.question == QuestionMark::Forbidden && path.contains(&b'?') {
+        let is_bare = |byte: &u8| *byte <= b' ' || *byte == 0x7F;
+        if dialect.question == QuestionMark::Forbidden
+            && (path.contains(&b'?') || query.as_ref().is_some_and(|query| query.iter().any(is_bare)))
+        {
             return Flow::Done(Verdict::refuse(rule, Refusal::QuestionMark));
         }
         self.watch.rewritten(rule, &path, query.as_deref());

@@ -7,7 +7,7 @@
 use byway_core::Action;
 use byway_core::condition::{Condition, Test};
 use byway_core::dialect::{
-    APACHE, APACHE_B, APACHE_B_NE, APACHE_NE, APACHE_NO_DECODE, APACHE_VERBATIM, Dialect, QueryPolicy,
+    APACHE, APACHE_B, APACHE_B_NE, APACHE_MATCH, APACHE_NE, APACHE_NO_DECODE, Dialect, QueryPolicy,
 };
 use byway_core::regex::Flavour;
 use byway_core::rule::Then;
@@ -495,7 +495,7 @@ fn captures_in_path(site: &mut Site) {
 }
 
 fn captures_in_query(site: &mut Site) {
-    let tables = chain(site, &[&APACHE, &APACHE_B, &APACHE_NE, &APACHE_B_NE, &APACHE_VERBATIM]);
+    let tables = chain(site, &[&APACHE, &APACHE_B, &APACHE_NE, &APACHE_B_NE, &APACHE_MATCH]);
     site.rule(tables[0], re("^/q/(.*)$"), to(302, "/s?u={1}"));
     site.rule(tables[1], re("^/b/(.*)$"), to(302, "/s?u={1}"));
     site.when(tables[2], re("^/ne/(.*)$"), &[found("{1}", " ")], reply(403));

@@ -56,8 +56,9 @@ pub(crate) struct Difference {
     mend: fn(&[u8]) -> Vec<u8>,
 }
 
-/// The ways in which a Location of byway's is safer: each makes of the server's what byway sends. They are tried in this order,
-/// one after the other, and the last that was needed names the difference.
+/// The ways in which a Location of byway's is safer: each makes of the server's what byway sends. As few as will do are used,
+/// in this order, and the last of them names the difference. Where byway leaves a sign as the server does, so be it: the first two
+/// are done to both.
 pub(crate) const MENDED: &[Difference] = &[
     Difference { name: "raw-bytes", mend: escaped },
     Difference { name: "unsafe-signs", mend: without_unsafe_signs },
@@ -67,12 +68,16 @@ pub(crate) const MENDED: &[Difference] = &[
     Difference { name: "host-without-path", mend: with_slash },
     Difference { name: "two-slashes", mend: one_slash },
 ];
+/// How many of them are about single bytes.
+const OF_BYTES: usize = 2;
 
 /// The names of differences in which it is not the Location that differs.
 pub(crate) const EDGE: &str = "no-http";
 pub(crate) const NO_LOCATION: &str = "no-location";
 pub(crate) const TOO_LONG: &str = "too-long";
 pub(crate) const OPENS_QUERY: &str = "capture-opens-query";
+pub(crate) const HOST_GROWS: &str = "host-grows";
+pub(crate) const CONTROL: &str = "control-bytes";
 
 /// The most bytes of a Location that byway sends.
 const LOCATION_LIMIT: usize = 8_000;
@@ -91,6 +96,7 @@ pub(crate) fn compare(theirs: &Answer, ours: &Ours) -> Verdict {
         (Answer::Redirect(status, theirs), Answer::Redirect(our_status, ours)) if status == our_status => {
             mended(theirs, ours)
         }
+        (Answer::Status(500), Answer::Redirect(_, ours)) if holds_control(ours) => Verdict::Named(CONTROL),
         _ => Verdict::Differ,
     }
 }
@@ -101,22 +107,58 @@ fn is_content(status: u16) -> bool {
 }
 
 fn mended(theirs: &[u8], ours: &[u8]) -> Verdict {
-    let mut location = theirs.to_vec();
-    for difference in MENDED {
-        location = (difference.mend)(&location);
-        if location == ours {
-            return Verdict::Named(difference.name);
+    let opens = opened(ours);
+    // The fewest changes first: numbers with one bit, then with two, and so on.
+    let mut choices: Vec<u32> = (1..1 << MENDED.len()).collect();
+    choices.sort_by_key(|choice| choice.count_ones());
+    for choice in choices {
+        let chosen = || MENDED.iter().enumerate().filter(move |(at, _)| choice >> at & 1 == 1);
+        let mend = |location: &[u8], most: usize| {
+            chosen().take_while(|(at, _)| *at < most).fold(location.to_vec(), |text, (_, one)| (one.mend)(&text))
+        };
+        let Some((_, last)) = chosen().last() else { continue };
+        let (theirs, ours) = (mend(theirs, MENDED.len()), mend(ours, OF_BYTES));
+        if theirs == ours {
+            return Verdict::Named(last.name);
+        }
+        if grown(&theirs, &ours) {
+            return Verdict::Named(HOST_GROWS);
+        }
+        if is_opened(&theirs, &mend(&opens, OF_BYTES)) {
+            return Verdict::Named(OPENS_QUERY);
         }
     }
-    match location == opened(ours) {
-        true => Verdict::Named(OPENS_QUERY),
-        false => Verdict::Differ,
+    match () {
+        () if grown(theirs, ours) => Verdict::Named(HOST_GROWS),
+        () if is_opened(theirs, &opens) => Verdict::Named(OPENS_QUERY),
+        () => Verdict::Differ,
     }
+}
+
+/// Whether byway's Location is the server's with a slash behind the host, where the server let a capture make the host longer.
+fn grown(theirs: &[u8], ours: &[u8]) -> bool {
+    authority(ours).is_some_and(|authority| {
+        let rest = ours.get(authority.end + 1..).unwrap_or_default();
+        ours.get(authority.end) == Some(&b'/') && !rest.is_empty() && [&ours[..authority.end], rest].concat() == theirs
+    })
+}
+
+/// Whether the server's Location is byway's with what a capture opened, and without the request's query behind a query.
+fn is_opened(theirs: &[u8], opened: &[u8]) -> bool {
+    let rest = opened.strip_prefix(theirs);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"?") && theirs.contains(&b'?'))
+}
+
+/// Whether a Location holds the escape of a control character.
+fn holds_control(location: &[u8]) -> bool {
+    let is_control = |three: &[u8]| matches!(three, [b'%', b'0' | b'1', b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F'] | [b'%', b'7', b'f' | b'F']);
+    location.windows(3).any(is_control)
 }
 
 /// byway's Location with question and hash marks as a server leaves them that does not escape what it decoded.
 fn opened(location: &[u8]) -> Vec<u8> {
-    String::from_utf8_lossy(location).replace("%3F", "?").replace("%23", "#").into_bytes()
+    let text = String::from_utf8_lossy(location);
+    text.replace("%3F", "?").replace("%3f", "?").replace("%23", "#").into_bytes()
 }
 
 /// Whether some bytes begin as a Location that a client follows: a path, or a scheme and a host.
@@ -232,6 +274,11 @@ mod tests {
         assert_eq!(verdict(b"https://T.test?x", b"https://t.test/?x"), Verdict::Named("host-without-path"));
         assert_eq!(verdict(b"//evil.test", b"/evil.test"), Verdict::Named("two-slashes"));
         assert_eq!(verdict(b"/a?b?x", b"/a%3Fb?x"), Verdict::Named("capture-opens-query"));
+        assert_eq!(verdict(b"/a b?|", b"/a%20b?|"), Verdict::Named("raw-bytes"));
+        assert_eq!(verdict(b"https://T.test/#{?x=1", b"https://t.test/?x=1#{"), Verdict::Named("host-spelling"));
+        assert_eq!(verdict(b"https://t.testevil/x", b"https://t.test/evil/x"), Verdict::Named("host-grows"));
+        assert_eq!(verdict(b"https://t.test/evil", b"https://t.test/x/evil"), Verdict::Differ);
+        assert_eq!(verdict(b"/a#b|", b"/a%23b|?x=1"), Verdict::Differ);
         assert_eq!(verdict(b"/a", b"/b"), Verdict::Differ);
         assert_eq!(verdict(b"/a%20b", b"/a%20B"), Verdict::Differ);
     }
@@ -247,7 +294,7 @@ mod tests {
     #[test]
     fn every_difference_is_documented() {
         let page = include_str!("../../../../docs/differences.md");
-        let names = [EDGE, NO_LOCATION, TOO_LONG, OPENS_QUERY]
+        let names = [EDGE, NO_LOCATION, TOO_LONG, OPENS_QUERY, HOST_GROWS, CONTROL]
             .into_iter()
             .chain(MENDED.iter().map(|difference| difference.name));
         for name in names {

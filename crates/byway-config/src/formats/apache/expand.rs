@@ -170,9 +170,6 @@ pub(super) struct Placed {
     pub(super) beginning: String,
     /// Whether it is a whole URL.
     pub(super) is_url: bool,
-    /// Whether a part of the request lands in a place of this kind.
-    pub(super) inserts_in_path: bool,
-    pub(super) inserts_in_query: bool,
 }
 
 /// Why a text is no target of ours.
@@ -243,15 +240,7 @@ pub(super) fn place(parts: &[Known], escaping: Escaping, last_mark: bool) -> Res
 }
 
 fn empty() -> Placed {
-    Placed {
-        pieces: Vec::new(),
-        has_query: false,
-        query_is_empty: true,
-        beginning: String::new(),
-        is_url: false,
-        inserts_in_path: false,
-        inserts_in_query: false,
-    }
+    Placed { pieces: Vec::new(), has_query: false, query_is_empty: true, beginning: String::new(), is_url: false }
 }
 
 fn joined(parts: &[Known]) -> Vec<Known> {
@@ -425,13 +414,8 @@ impl Placing {
     }
 
     fn insert(&mut self, what: What<'static>) {
-        match self.at {
-            Landing::Query => {
-                self.placed.inserts_in_query = true;
-                self.placed.query_is_empty = false;
-            }
-            Landing::Path => self.placed.inserts_in_path = true,
-            _ => {}
+        if self.at == Landing::Query {
+            self.placed.query_is_empty = false;
         }
         let at = self.at;
         self.push(at, what);

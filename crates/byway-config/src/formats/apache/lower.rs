@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use byway_core::condition::{Condition, Subject, Test};
-use byway_core::dialect::{APACHE, Dialect, EncodedSlash, LetterCase, QueryPolicy, apache_slashes};
+use byway_core::dialect::{APACHE, APACHE_MATCH, Dialect, EncodedSlash, LetterCase, QueryPolicy, apache_slashes};
 use byway_core::host::HostPattern;
 use byway_core::request::Scheme;
 use byway_core::rule::{Action, Rule, Then};
@@ -223,7 +223,8 @@ impl<'s> Lowering<'s, '_, '_> {
         let mut plan = self.plan(own, None, Vec::new(), row);
         let aliases: Vec<&Alias> =
             server.own.aliases.iter().chain(main.iter().flat_map(|main| &main.own.aliases)).collect();
-        let alias = (!aliases.is_empty()).then(|| self.table(row(&APACHE), Order::Listed, ""));
+        let aliases = self.alias_tables(aliases.into_iter().map(|alias| (None, alias)), row);
+        let alias = aliases.first().map(|(table, _)| *table);
         let broken = folders.values().any(|folder| folder.scope.is_some_and(|scope| scope.broken.is_some()));
         let broken_table = broken.then(|| self.table(row(&APACHE), Order::Specific, ""));
         let lists: Vec<&Folder<'_>> = folders.values().filter(|folder| folder.rewrites).collect();
@@ -238,17 +239,19 @@ impl<'s> Lowering<'s, '_, '_> {
             .iter()
             .any(|(_, plan)| plan.tables.keys().any(|(_, state)| *state != State::Same) || !plan.rules.is_empty());
         let restart = restart.then(|| self.table(row(&APACHE), Order::Listed, ""));
-        let locations: Vec<(&Place, &Scope)> = server
+        let locations = server
             .locations
             .iter()
             .chain(main.iter().flat_map(|main| &main.locations))
-            .filter(|(_, scope)| !scope.aliases.is_empty())
-            .map(|(place, scope)| (place, scope))
-            .collect();
-        let location = (!locations.is_empty()).then(|| self.table(row(&APACHE), Order::Listed, ""));
+            .flat_map(|(place, scope)| scope.aliases.iter().map(move |alias| (Some(place), alias)));
+        let locations = self.alias_tables(locations, row);
+        let location = locations.first().map(|(table, _)| *table);
         let aliased: Vec<&Folder<'_>> = folders.values().filter(|folder| !folder.aliases.is_empty()).collect();
         let alias_dispatch = (!aliased.is_empty()).then(|| self.table(row(&APACHE), Order::Specific, ""));
-        let alias_tables: Vec<TableId> = aliased.iter().map(|_| self.table(row(&APACHE), Order::Listed, "")).collect();
+        let alias_tables: Vec<AliasTables<'_>> = aliased
+            .iter()
+            .map(|folder| self.alias_tables(folder.aliases.iter().map(|alias| (None, *alias)), row))
+            .collect();
         let slashes = (!server.known.is_empty()).then(|| self.table(row(&APACHE), Order::Specific, ""));
         let last = self.table(row(&APACHE), Order::Listed, "");
 
@@ -260,29 +263,29 @@ impl<'s> Lowering<'s, '_, '_> {
         let to_folders = first_of(&[broken_table, dispatch, location, alias_dispatch, slashes]);
         let to_alias = alias.unwrap_or(to_folders);
         let start = plan.tables.get(&(0, State::Same)).copied().unwrap_or(to_alias);
+        self.chain(&aliases, to_folders);
+        self.chain(&locations, after_location);
         let mut after = |table: Option<TableId>, next: TableId| {
             if let Some(table) = table.filter(|table| *table != next) {
                 self.reading.set_after(table, After::Table(next));
             }
         };
-        after(alias, to_folders);
         after(broken_table, first_of(&[dispatch, location, alias_dispatch, slashes]));
         after(dispatch, after_folder);
-        after(location, after_location);
         after(alias_dispatch, after_alias);
         after(slashes, last);
 
         // Rules.
         let root = server.root.as_deref().map(|root| root.trim_end_matches('/'));
         let disk = disk(server, self.reading);
-        let facts = Facts { server, root, disk: &disk };
+        // The main server's port is that of the scheme; a virtual host without a name has the port of its address.
+        let name = server.name.as_ref().map(|(name, port)| (name.as_str(), *port));
+        let is_canonical = server.is_canonical && name.is_some();
+        let name = name.or(main.is_none().then_some(("", None)));
+        let facts = Facts { name, is_canonical, root, disk: &disk };
         plan.changed = Some(to_folders);
         self.fill(&plan, &facts, to_alias, to_alias);
-        if let Some(alias) = alias {
-            for one in aliases {
-                self.alias(alias, one, None, &facts);
-            }
-        }
+        self.fill_aliases(&aliases, &facts);
         if let Some(table) = broken_table {
             for folder in folders.values() {
                 if let Some(span) = folder.scope.and_then(|scope| scope.broken.as_ref()) {
@@ -308,16 +311,10 @@ impl<'s> Lowering<'s, '_, '_> {
         if let Some(restart) = restart {
             self.restart(restart, start, &plans);
         }
-        if let Some(table) = location {
-            for (place, scope) in locations {
-                for one in &scope.aliases {
-                    self.alias(table, one, Some(place), &facts);
-                }
-            }
-        }
+        self.fill_aliases(&locations, &facts);
         self.folder_aliases(&aliased, &alias_tables, alias_dispatch, after_alias, &facts);
         if let Some(table) = slashes {
-            self.slashes(table, server, &folders);
+            self.slashes(table, server, &folders, &facts);
         }
         self.idle(server, &folders);
         start
@@ -345,28 +342,65 @@ impl<'s> Lowering<'s, '_, '_> {
     fn folder_aliases(
         &mut self,
         aliased: &[&Folder<'s>],
-        tables: &[TableId],
+        tables: &[AliasTables<'s>],
         dispatch: Option<TableId>,
         after: TableId,
         facts: &Facts<'_>,
     ) {
         let Some(dispatch) = dispatch else { return };
-        for (folder, table) in aliased.iter().zip(tables) {
-            self.push(dispatch, below(folder.path), &[], Action::Enter(*table), &no_span());
-            for one in &folder.aliases {
-                self.alias(*table, one, None, facts);
-            }
+        let first = |own: &AliasTables<'_>| own.first().map(|(table, _)| *table);
+        for (folder, own) in aliased.iter().zip(tables) {
+            let Some(table) = first(own) else { continue };
+            self.push(dispatch, below(folder.path), &[], Action::Enter(table), &no_span());
+            self.fill_aliases(own, facts);
             let parent = aliased
                 .iter()
                 .zip(tables)
                 .filter(|(other, _)| folder.path.starts_with(other.path) && other.path.len() < folder.path.len())
                 .max_by_key(|(other, _)| other.path.len());
-            self.reading.set_after(*table, After::Table(parent.map_or(after, |(_, table)| *table)));
+            self.chain(own, parent.and_then(|(_, own)| first(own)).unwrap_or(after));
+        }
+    }
+
+    /// Tables for rules of mod_alias in their order: patterns write captures in another way than prefixes their rest.
+    fn alias_tables(
+        &mut self,
+        aliases: impl Iterator<Item = (Option<&'s Place>, &'s Alias)>,
+        row: impl Fn(&Dialect) -> &'static Dialect,
+    ) -> AliasTables<'s> {
+        let mut out: AliasTables<'s> = Vec::new();
+        let dialect =
+            |alias: &Alias| if matches!(alias.source, AliasSource::Pattern(_)) { &APACHE_MATCH } else { &APACHE };
+        for (place, alias) in aliases {
+            let is_same = |(_, run): &&mut (TableId, Vec<(_, &Alias)>)| {
+                run.last().is_some_and(|(_, before)| dialect(before) == dialect(alias))
+            };
+            match out.last_mut().filter(is_same) {
+                Some((_, run)) => run.push((place, alias)),
+                None => out.push((self.table(row(dialect(alias)), Order::Listed, ""), vec![(place, alias)])),
+            }
+        }
+        out
+    }
+
+    /// Tables one after the other, and what comes then.
+    fn chain(&mut self, tables: &AliasTables<'_>, last: TableId) {
+        let next = tables.iter().skip(1).map(|(table, _)| *table).chain([last]);
+        for ((table, _), next) in tables.iter().zip(next) {
+            self.reading.set_after(*table, After::Table(next));
+        }
+    }
+
+    fn fill_aliases(&mut self, tables: &AliasTables<'s>, facts: &Facts<'_>) {
+        for (table, run) in tables {
+            for (place, alias) in run {
+                self.alias(*table, alias, *place, facts);
+            }
         }
     }
 
     /// A folder that is asked for without its slash is sent there: 301.
-    fn slashes(&mut self, table: TableId, server: &Server, folders: &BTreeMap<&'s str, Folder<'s>>) {
+    fn slashes(&mut self, table: TableId, server: &Server, folders: &BTreeMap<&'s str, Folder<'s>>, facts: &Facts<'_>) {
         for path in &server.known {
             let is_off = folders
                 .iter()
@@ -378,7 +412,10 @@ impl<'s> Lowering<'s, '_, '_> {
             }
             let bare = path.as_bytes()[..path.len() - 1].to_vec();
             let source = Source::of_path(PathPattern::Exact(bare.into()));
-            let target = Target::of_pieces(vec![path_piece(What::Literal(expand::escape_uri(path).into()))]);
+            let mut parts = vec![Known::Text(path.clone())];
+            steps::prepend_server(&mut parts, facts.name, facts.is_canonical);
+            let Ok(placed) = expand::place(&parts, Escaping::All, false) else { continue };
+            let target = Target::of_pieces(placed.pieces);
             let status = StatusByMethod::always(RedirectStatus::MovedPermanently);
             self.push(table, source, &[], Action::Redirect { status, target, query: QueryPolicy::Replace }, &no_span());
         }
@@ -455,8 +492,8 @@ impl<'s> Lowering<'s, '_, '_> {
             folder: plan.folder,
             base: plan.base.as_deref(),
             root: facts.root,
-            name: facts.server.name.as_ref().map(|(name, port)| (name.as_str(), *port)),
-            is_canonical: facts.server.is_canonical,
+            name: facts.name,
+            is_canonical: facts.is_canonical,
             names: &plan.names,
             disk: facts.disk,
             maps: &self.site.maps,
@@ -692,7 +729,6 @@ impl<'s> Lowering<'s, '_, '_> {
         place: Option<&Place>,
         facts: &Facts<'_>,
     ) -> Result<Option<&'static str>, Unplaced> {
-        let mut approximates = None;
         let section = match (&alias.source, place) {
             (AliasSource::Section, Some(Place::Path(path))) => AliasSource::Prefix(path.clone()),
             (AliasSource::Section, Some(Place::Pattern(text))) => AliasSource::Pattern(text.clone()),
@@ -750,40 +786,31 @@ impl<'s> Lowering<'s, '_, '_> {
             _ => vec![Known::Text(target.clone())],
         };
         if matches!(parts.first(), Some(Known::Text(text)) if text.starts_with('/')) {
-            let names = Names::default();
-            let around = Around {
-                folder: None,
-                base: None,
-                root: None,
-                name: facts.server.name.as_ref().map(|(name, port)| (name.as_str(), *port)),
-                is_canonical: facts.server.is_canonical,
-                names: &names,
-                disk: facts.disk,
-                maps: &self.site.maps,
-            };
-            steps::prepend_server(&mut parts, &around);
+            steps::prepend_server(&mut parts, facts.name, facts.is_canonical);
         } else if expand::scheme_of(&parts).is_none() {
             return Err("its target is neither a path nor a URL that we send anyone to".into());
         }
         let escaping =
             if matches!(section, AliasSource::Pattern(_)) && !in_section { Escaping::Path } else { Escaping::None };
         let placed = expand::place(&parts, escaping, false)?;
-        if escaping == Escaping::Path && placed.inserts_in_query {
-            approximates = Some("what a capture brings into a query is escaped here, and is not there");
-        }
         let action = Action::Redirect {
             status: StatusByMethod::always(status),
             target: Target::of_pieces(placed.pieces),
             query: QueryPolicy::Replace,
         };
         self.push(table, Source::of_path(source), &[], action, &alias.span);
-        Ok(approximates)
+        Ok(None)
     }
 }
 
+/// Tables of mod_alias, each with its rules and the section that they stand in.
+type AliasTables<'s> = Vec<(TableId, Vec<(Option<&'s Place>, &'s Alias)>)>;
+
 /// What is known of a server while its rules are made.
 struct Facts<'f> {
-    server: &'f Server,
+    /// Host and port of `ServerName`.
+    name: Option<(&'f str, Option<u16>)>,
+    is_canonical: bool,
     root: Option<&'f str>,
     disk: &'f Disk,
 }

@@ -435,7 +435,7 @@ fn one(
         (true, false) => Escaping::All,
     };
     if is_redirect && !is_url {
-        prepend_server(&mut parts, around);
+        prepend_server(&mut parts, around.name, around.is_canonical);
     }
     let mut placed = expand::place(&parts, escaping, flags.qsl)?;
     let query = match (placed.has_query, flags.qsd, flags.qsa) {
@@ -477,10 +477,10 @@ fn merge_texts(parts: &mut Vec<Known>) {
 }
 
 /// A target of one's own host, where the configuration says which host and port that is.
-pub(super) fn prepend_server(parts: &mut Vec<Known>, around: &Around<'_>) {
-    let Some((name, port)) = around.name else { return };
+pub(super) fn prepend_server(parts: &mut Vec<Known>, name: Option<(&str, Option<u16>)>, is_canonical: bool) {
+    let Some((name, port)) = name else { return };
     let mut head = vec![Known::Insert(What::Part(Part::Scheme)), Known::Text("://".to_owned())];
-    if around.is_canonical {
+    if is_canonical {
         head.push(Known::Text(match port {
             Some(port) => format!("{name}:{port}"),
             None => name.to_owned(),
