@@ -209,12 +209,13 @@ fn with_policy(policy: &QueryPolicy, with: &Expansion<'_>, own: Option<usize>, o
             }
             push_apache(query, out);
         }
-        // nginx joins with `&` whatever stands before it.
+        // nginx joins with `&` whatever stands before it, as mod_rewrite does.
         Some(query)
             if *policy == QueryPolicy::Keep
                 && own.is_some_and(|own| own + 1 < out.len())
                 && !query.is_empty()
-                && with.dialect.captures == CaptureForm::NginxRewrite =>
+                && (with.dialect.captures == CaptureForm::NginxRewrite
+                    || with.dialect.question == QuestionMark::Forbidden) =>
         {
             out.push(b'&');
             push_query(query, out);

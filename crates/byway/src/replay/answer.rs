@@ -116,10 +116,13 @@ fn mended(theirs: &[u8], ours: &[u8]) -> Verdict {
         let mend = |location: &[u8], most: usize| {
             chosen().take_while(|(at, _)| *at < most).fold(location.to_vec(), |text, (_, one)| (one.mend)(&text))
         };
-        let Some((_, last)) = chosen().last() else { continue };
+        let Some((_, last)) = chosen().next_back() else { continue };
         let (theirs, ours) = (mend(theirs, MENDED.len()), mend(ours, OF_BYTES));
         if theirs == ours {
             return Verdict::Named(last.name);
+        }
+        if is_cut(&theirs, &ours) {
+            return Verdict::Named(MENDED[0].name);
         }
         if grown(&theirs, &ours) {
             return Verdict::Named(HOST_GROWS);
@@ -129,10 +132,16 @@ fn mended(theirs: &[u8], ours: &[u8]) -> Verdict {
         }
     }
     match () {
+        () if is_cut(theirs, ours) => Verdict::Named(MENDED[0].name),
         () if grown(theirs, ours) => Verdict::Named(HOST_GROWS),
         () if is_opened(theirs, &opens) => Verdict::Named(OPENS_QUERY),
         () => Verdict::Differ,
     }
+}
+
+/// Whether the server's Location ends at a line break of byway's: what follows became a field of its own, or the body.
+fn is_cut(theirs: &[u8], ours: &[u8]) -> bool {
+    ours.strip_prefix(theirs).is_some_and(|rest| rest.starts_with(b"%0D%0A"))
 }
 
 /// Whether byway's Location is the server's with a slash behind the host, where the server let a capture make the host longer.
@@ -278,6 +287,7 @@ mod tests {
         assert_eq!(verdict(b"https://T.test/#{?x=1", b"https://t.test/?x=1#{"), Verdict::Named("host-spelling"));
         assert_eq!(verdict(b"https://t.testevil/x", b"https://t.test/evil/x"), Verdict::Named("host-grows"));
         assert_eq!(verdict(b"https://t.test/evil", b"https://t.test/x/evil"), Verdict::Differ);
+        assert_eq!(verdict(b"/a", b"/a%0D%0AX:1"), Verdict::Named("raw-bytes"));
         assert_eq!(verdict(b"/a#b|", b"/a%23b|?x=1"), Verdict::Differ);
         assert_eq!(verdict(b"/a", b"/b"), Verdict::Differ);
         assert_eq!(verdict(b"/a%20b", b"/a%20B"), Verdict::Differ);

@@ -633,6 +633,11 @@ impl<'s> Lowering<'s, '_, '_> {
                     Err(error) => return Err(error.what.into()),
                 }
             }
+            if written.is_forbidden {
+                let action = Action::Reply { status: ReplyStatus::Forbidden, retry_after: None };
+                self.push(table, ready.source.clone(), &conditions, action, &rule.span);
+                continue;
+            }
             let target = Target::of_pieces(written.placed.pieces.clone());
             if written.is_redirect {
                 let status = flags.redirect.unwrap_or(302);

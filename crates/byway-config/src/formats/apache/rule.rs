@@ -111,6 +111,9 @@ pub(super) fn read_cond(line: &str, from: usize) -> Result<Cond, Wrong> {
         Some(rest) if !test.text.eq_ignore_ascii_case("expr") => (true, rest.to_owned()),
         _ => (false, pattern.text.clone()),
     };
+    if !pattern.starts_with(['=', '<', '>', '-']) && !test.text.eq_ignore_ascii_case("expr") {
+        compiles(&pattern, &words[1], "RewriteCond")?;
+    }
     Ok(Cond { test: test.text.clone(), pattern, is_negated, case, or_next })
 }
 
@@ -135,6 +138,7 @@ pub(super) fn read_rule(line: &str, from: usize, span: Span, conds: Vec<Cond>) -
         Some(rest) => (true, rest.to_owned()),
         None => (false, pattern.text.clone()),
     };
+    compiles(&pattern, &words[0], "RewriteRule")?;
     Ok(RewriteRule {
         span,
         text: line.to_owned(),
@@ -144,6 +148,81 @@ pub(super) fn read_rule(line: &str, from: usize, span: Span, conds: Vec<Cond>) -
         substitution: substitution.text.clone(),
         flags,
     })
+}
+
+/// Refuses a pattern that repeats nothing or opens what it does not close, as PCRE does.
+fn compiles(pattern: &str, word: &Word, directive: &str) -> Result<(), Wrong> {
+    let help = match flaw(pattern) {
+        None => return Ok(()),
+        Some(Flaw::Repeats) => {
+            "`*`, `+` and `?` repeat what stands before them, and there is nothing: write `.*`, or `\\*` for a star"
+        }
+        Some(Flaw::Open) => "a parenthesis or a bracket has no other half: write `\\(` or `\\[` for the sign itself",
+    };
+    wrong(word.at.clone(), format!("{directive}: cannot compile regular expression '{pattern}'"), Some(help))
+}
+
+/// What PCRE does not take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Flaw {
+    Repeats,
+    Open,
+}
+
+fn flaw(pattern: &str) -> Option<Flaw> {
+    let mut rest = pattern.as_bytes();
+    let mut depth = 0usize;
+    let mut may_repeat = false;
+    while let Some((&sign, after)) = rest.split_first() {
+        rest = after;
+        match sign {
+            b'\\' => {
+                // `\Q…\E` holds anything.
+                if after.first() == Some(&b'Q') {
+                    return None;
+                }
+                rest = after.get(1..).unwrap_or_default();
+                may_repeat = true;
+            }
+            b'[' => {
+                let first = usize::from(after.first() == Some(&b'^'));
+                rest = class_end(after.get(first..).unwrap_or_default())?;
+                may_repeat = true;
+            }
+            b'(' => {
+                depth += 1;
+                // `(?…` and `(*…` say something of the group.
+                let says = after.first().is_some_and(|next| b"?*".contains(next));
+                rest = if says { after.get(1..).unwrap_or_default() } else { after };
+                may_repeat = says;
+            }
+            b')' => {
+                let Some(less) = depth.checked_sub(1) else { return Some(Flaw::Open) };
+                depth = less;
+                may_repeat = true;
+            }
+            b'|' => may_repeat = false,
+            b'*' | b'+' | b'?' if !may_repeat => return Some(Flaw::Repeats),
+            _ => may_repeat = true,
+        }
+    }
+    (depth > 0).then_some(Flaw::Open)
+}
+
+/// What follows a class whose bracket and circumflex were read; nothing where it does not end, which is left to the engine.
+fn class_end(class: &[u8]) -> Option<&[u8]> {
+    let mut at = 1;
+    while let Some(&sign) = class.get(at) {
+        match sign {
+            b']' => return class.get(at + 1..),
+            b'\\' => at += 2,
+            b'[' if class.get(at + 1) == Some(&b':') => {
+                at += memchr::memmem::find(&class[at..], b":]").map_or(1, |end| end + 2);
+            }
+            _ => at += 1,
+        }
+    }
+    None
 }
 
 /// A flag's name, its value, and where it stands.
@@ -278,6 +357,18 @@ mod tests {
         assert_eq!(rule.flags.redirect, Some(301));
         assert_eq!(rule.flags.env, [("x".to_owned(), Some("y".to_owned())), ("z".to_owned(), None)]);
         assert_eq!(read("RewriteRule a b [R=410]").expect("a rule").flags.status, Some(410));
+    }
+
+    #[test]
+    fn patterns_that_pcre_refuses_are_refused() {
+        for bad in ["*/*", "a(b", "a)b", "(+a)", "a|*", "^(.*"] {
+            assert!(flaw(bad).is_some(), "{bad}");
+        }
+        for good in
+            ["^*a", "a**", "(?:a)?", "[]*(]+", "[^](]", r"\(a", "(?<n>x)+", "a{2}", "()", "[[:alpha:]*]", "(|a)", "$*"]
+        {
+            assert_eq!(flaw(good), None, "{good}");
+        }
     }
 
     #[test]

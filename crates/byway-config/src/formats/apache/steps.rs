@@ -356,6 +356,8 @@ pub(super) struct Written {
     pub(super) is_relative: bool,
     /// The text of a variable on which it is written so, and that variable's slot.
     pub(super) when: Option<(u16, String)>,
+    /// Whether httpd answers 403 instead.
+    pub(super) is_forbidden: bool,
     pub(super) approximates: Option<&'static str>,
 }
 
@@ -388,7 +390,9 @@ pub(super) fn written(
         let mut tokens = tokens.clone();
         tokens[0] = Token::Text(value.clone());
         let written = one(rule, &tokens, ready, around, is_changed)?;
-        out.push(Written { when: Some((slot, value)), ..written });
+        // A `?` of a variable is none of the rule's own (`UnsafeAllow3F`).
+        let is_forbidden = value.contains('?') && !rule.flags.unsafe_question;
+        out.push(Written { when: Some((slot, value)), is_forbidden, ..written });
     }
     Ok(out)
 }
@@ -451,7 +455,7 @@ fn one(
     if flags.escapes_some || flags.blank_as_escape {
         approximates = Some("some characters are escaped in another way than B alone does");
     }
-    Ok(Written { placed, query, is_redirect, is_relative: !is_absolute, when: None, approximates })
+    Ok(Written { placed, query, is_redirect, is_relative: !is_absolute, when: None, is_forbidden: false, approximates })
 }
 
 /// A port behind a host is that of the Host field, else that of `ServerName`.

@@ -161,6 +161,7 @@ fn write(statements: &[Statement], ports: &mut Ports, out: &mut String) -> Resul
             Statement::Simple(text) | Statement::Block(text, _) => text,
         };
         let is_out = LEFT_OUT.contains(&head)
+            || is_page_of_missing(text)
             || head != "proxy_pass" && FAMILIES.iter().any(|family| text.starts_with(family))
             || head.contains("_by_lua");
         if is_out {
@@ -184,6 +185,13 @@ fn write(statements: &[Statement], ports: &mut Ports, out: &mut String) -> Resul
         }
     }
     Ok(())
+}
+
+/// Whether a statement names the page for files that are not there: here none is, and every request would get it.
+fn is_page_of_missing(text: &str) -> bool {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let is_local = words.last().is_some_and(|page| page.starts_with(['/', '@']));
+    matches!(words.as_slice(), ["error_page", codes @ .., _] if is_local && codes.iter().all(|code| ["403", "404"].contains(code)))
 }
 
 /// `listen` on loopback, with the port that stands for the one that is written; a second address of the same port is left out.
