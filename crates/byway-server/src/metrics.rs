@@ -154,6 +154,14 @@ fn decisions(page: &mut Page, counts: &Counts) {
 fn connections(page: &mut Page, counts: &Counts) {
     page.family("byway_connections_accepted_total", "Connections accepted.", Kind::Counter).value(&[], counts.accepted);
     page.family("byway_connections_open", "Connections open now.", Kind::Gauge).value(&[], counts.open);
+    let help =
+        "TLS handshakes by how they ended; failed is a client that gave up, took too long or spoke something else.";
+    page.family("byway_tls_handshakes_total", help, Kind::Counter)
+        .value(&[("end", "done")], counts.handshakes)
+        .value(&[("end", "failed")], counts.failed_handshakes);
+    let help =
+        "Connections without the PROXY protocol that was asked for, or with it from somebody who is not trusted.";
+    page.family("byway_unannounced_connections_total", help, Kind::Counter).value(&[], counts.unannounced);
     let help = "Request bodies that are read on now, after their answer left.";
     page.family("byway_bodies_lingering", help, Kind::Gauge).value(&[], counts.lingering);
     let help = "How reading on after an early answer ended.";

@@ -3,13 +3,15 @@
 //! The command line wins over `[server]`, address by address: who names one listener there names them all. Certificates are read
 //! before anything is served, and again when their files change.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use byway_config::own::server::{ForwardedFields, ListenSetting, ServerSettings};
 use byway_server::forwarded::{Family, Trust};
 use byway_server::listen::{ListenFault, ProxyProtocol};
+use byway_server::metrics::{Figures, Kind, Page};
 use byway_server::tls::{CertificateError, CertificateFiles, EXPIRES_SOON, Tls};
 use byway_server::watch::{self, Patience, Watch};
 use byway_server::{ListenAddr, ListenError, Listener};
@@ -217,6 +219,29 @@ pub(crate) fn watch(tls: &Tls) -> Result<Option<Watch>, Failure> {
     };
     let watch = watch::watch(files, Patience::default(), changed);
     watch.map(Some).map_err(|error| Failure::no_verdict(format!("the certificates cannot be watched: {error}")))
+}
+
+/// The certificates of a server, for those who watch it.
+pub(crate) struct Shows(pub(crate) Vec<Tls>);
+
+impl Figures for Shows {
+    fn write(&self, page: &mut Page) {
+        // Two listeners may show the same certificate.
+        let mut ends: BTreeMap<(String, String), u64> = BTreeMap::new();
+        for info in self.0.iter().flat_map(Tls::certificates) {
+            let file = info.file.as_ref().map(|file| file.display().to_string()).unwrap_or_default();
+            let end = info.not_after.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+            ends.insert((file, info.names.first().cloned().unwrap_or_default()), end);
+        }
+        let help = "When the first link of a certificate's chain expires, by its file and the first of its names.";
+        let mut family = page.family("byway_certificate_expiry_timestamp_seconds", help, Kind::Gauge);
+        for ((file, name), end) in &ends {
+            family = family.value(&[("file", file), ("name", name)], end);
+        }
+        let help = "Certificates that were read again and could not be used; the old ones stay in use.";
+        let errors: u64 = self.0.iter().map(Tls::failed_reloads).sum();
+        page.family("byway_certificate_errors_total", help, Kind::Counter).value(&[], errors);
+    }
 }
 
 /// Who is believed about the client.

@@ -24,7 +24,7 @@ use crate::demo::{self, Demo};
 use crate::disk::not_made;
 use crate::exit::{Ended, Exit, Failure};
 use crate::hits::{self, IfDamaged, Keeper};
-use crate::listening::{self, Listening};
+use crate::listening::{self, Listening, Shows};
 use crate::observe::{self, Loads};
 use crate::places::PlaceKeeper;
 use crate::prober::Prober;
@@ -115,7 +115,8 @@ pub(crate) fn run(served: Served, wishes: &Wishes, terminal: &Terminal) -> Ended
     let handle = Server::start(settings, live, listeners);
     let handle = Arc::new(handle.map_err(|error| Failure::no_verdict(format!("the server cannot start: {error}")))?);
     let keeper = kept.map(|store| Keeper::start(store, handle.live())).transpose()?;
-    let mut figures: Vec<Arc<dyn Figures>> = vec![loads, Arc::new(place_keeper), keeping.standing.clone()];
+    let mut figures: Vec<Arc<dyn Figures>> =
+        vec![loads, Arc::new(place_keeper), keeping.standing.clone(), Arc::new(Shows(certificates))];
     figures.extend(keeper.as_ref().map(Keeper::figures));
     let admin = Admin {
         handle: handle.clone(),

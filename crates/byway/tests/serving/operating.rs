@@ -1,6 +1,10 @@
 //! A running server as operators see it: metrics by the rules of their format, health, readiness.
 
 use std::collections::{HashMap, HashSet};
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use byway_net::{Ask, Limits, Transport};
 
 use crate::running::{Running, ask_of, byway, put};
 
@@ -135,18 +139,66 @@ fn a_place_for_metrics_that_cannot_be_had_is_said() {
     assert!(String::from_utf8_lossy(&refused.stderr).contains("`9307x` is no address for metrics"));
 }
 
-#[test]
-fn the_dashboard_and_the_alerts_name_families_that_are_served() {
-    let folder = tempfile::tempdir().expect("a folder");
-    put(folder.path(), "byway.toml", RULES);
-    let server = Running::start(folder.path(), &["--metrics", "127.0.0.1:0"]);
+/// A server that has everything of which there are figures.
+fn with_everything(folder: &Path) -> (Running, String, String) {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+    put(folder, "cert.pem", &made.cert.pem());
+    put(folder, "key.pem", &made.signing_key.serialize_pem());
+    let pool = "[pool.p]\nmembers = [\"http://127.0.0.1:1\", \"http://127.0.0.1:2\"]\n\n\
+                [[redirect]]\nfrom = \"/c\"\nto = \"/d\"\npool = \"p\"\n";
+    put(folder, "byway.toml", &format!("{pool}{RULES}"));
+    let arguments = ["--listen-tls", "127.0.0.1:0", "--tls-cert", "cert.pem", "--tls-key", "key.pem"];
+    let more = ["--metrics", "127.0.0.1:0", "--hits", "byway.db", "--probe", "1h", "--control", "control.sock"];
+    let server = Running::start(folder, &[&arguments[..], &more].concat());
+    let tls = server.wait_for("listening on https://").replace("listening on ", "").replace("127.0.0.1", "localhost");
     let watched = server.wait_for("metrics on ").replace("metrics on ", "");
+    (server, tls, watched)
+}
+
+#[test]
+fn certificates_handshakes_and_members_are_figures() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (server, tls, watched) = with_everything(folder.path());
+    let certificate = "byway_certificate_expiry_timestamp_seconds{file=\"cert.pem\",name=\"localhost\"}";
+    let said = metrics(&watched);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs_f64();
+    assert!(said[certificate] > now, "{said:?}");
+    assert_eq!((said["byway_certificate_errors_total"], said["byway_load_errors_total"]), (0.0, 0.0));
+    let up = |said: &HashMap<String, f64>| {
+        [1, 2].map(|port| said[&format!("byway_pool_member_up{{pool=\"p\",member=\"http://127.0.0.1:{port}\"}}")])
+    };
+    assert_eq!(up(&said), [1.0, 1.0]);
+    let drained = byway(folder.path(), &["pool", "drain", "p", "127.0.0.1:2", "--control", "control.sock"]);
+    assert_eq!((drained.status.code(), up(&metrics(&watched))), (Some(0), [1.0, 0.0]));
+    put(folder.path(), "key.pem", "nonsense");
+    server.wait_for("the certificates in use stay in use");
+    let said = metrics(&watched);
+    assert!(said["byway_certificate_errors_total"] >= 1.0 && said[certificate] > now, "{said:?}");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let trusting = |pem: Vec<u8>| {
+        let transport = Transport::new("test", Limits::default()).trusting(pem);
+        runtime.block_on(transport.send(Ask::get(format!("{tls}/gone").parse().expect("a URL"))))
+    };
+    let other = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+    assert!(trusting(other.cert.pem().into_bytes()).is_err());
+    let trusted = std::fs::read(folder.path().join("cert.pem")).expect("the certificate");
+    assert_eq!(trusting(trusted).expect("an answer").status, 410);
+    let said = metrics(&watched);
+    let shook = |end: &str| said[&format!("byway_tls_handshakes_total{{end=\"{end}\"}}")];
+    assert_eq!((shook("done"), shook("failed")), (1.0, 1.0));
+}
+
+#[test]
+fn the_dashboard_the_alerts_and_the_manual_name_families_that_are_served() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (server, _, watched) = with_everything(folder.path());
     server.gets("GET", "/gone");
     let served: HashSet<String> =
         metrics(&watched).keys().map(|series| series.split('{').next().expect("a name").to_owned()).collect();
-    let examples = byway_testkit::workspace_root().join("examples/monitoring");
-    for file in ["alerts.yml", "dashboard.json"] {
-        let text = std::fs::read_to_string(examples.join(file)).expect("an example");
+    let stems = served.iter().filter_map(|name| name.strip_suffix("_bucket")).map(str::to_owned).collect::<Vec<_>>();
+    let served: HashSet<String> = served.into_iter().chain(stems).collect();
+    for file in ["examples/monitoring/alerts.yml", "examples/monitoring/dashboard.json", "docs/operations.md"] {
+        let text = std::fs::read_to_string(byway_testkit::workspace_root().join(file)).expect("a file");
         let words = text.split(|sign: char| !sign.is_ascii_alphanumeric() && sign != '_');
         let named: HashSet<&str> = words.filter(|word| word.starts_with("byway_")).collect();
         assert!(named.len() > 3, "{file}: {named:?}");
