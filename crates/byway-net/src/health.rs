@@ -205,3 +205,28 @@ fn memmem(body: &[u8], text: &[u8]) -> Option<usize> {
     }
     body.windows(text.len()).position(|window| window == text)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(interval: u32, jitter: u8) -> Health {
+        let path = "/".to_owned();
+        Health { path, interval, timeout: 1, fall: 1, rise: 1, jitter, statuses: Vec::new(), body: None, ca: None }
+    }
+
+    #[test]
+    fn questions_are_spread_evenly_around_their_interval() {
+        let health = of(5_000, 10);
+        let (least, most) = (Duration::from_millis(4_500), Duration::from_millis(5_500));
+        let random = RandomState::new();
+        let pauses: Vec<Duration> = (0..10_000u64).map(|turn| jittered(&health, random.hash_one(turn))).collect();
+        assert!(pauses.iter().all(|pause| (least..=most).contains(pause)));
+        let early = pauses.iter().filter(|pause| **pause < Duration::from_millis(4_750)).count();
+        assert!((2_200..2_800).contains(&early), "a quarter of the time, a quarter of the questions: {early}");
+        assert_eq!([jittered(&health, 0), jittered(&health, 1_000_000)], [least, most]);
+        // Without jitter to the microsecond, and never more than half.
+        assert_eq!(jittered(&of(5_000, 0), u64::MAX), Duration::from_secs(5));
+        assert!((0..1_000).all(|draw| jittered(&of(1, 255), draw) >= Duration::from_micros(500)));
+    }
+}

@@ -484,3 +484,25 @@ pub(crate) fn supposed(rules: &RuleSet, state: &State, now: i64, down: &[String]
         },
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_member_that_came_back_starts_slowly() {
+        let ago = |seconds: u64| Instant::now().checked_sub(Duration::from_secs(seconds));
+        let share = |back: Option<Instant>, slow_start: u32| {
+            let mut known = Known::default();
+            let key = ("p".to_owned(), "http://a.test".to_owned());
+            known.members.insert(key, Member { up: true, back, trouble: None });
+            known.member("p", "http://a.test", slow_start).share
+        };
+        assert_eq!(share(None, 30), MemberState::WHOLE, "it was never away");
+        assert_eq!((share(ago(0), 30), share(ago(0), 0)), (1, MemberState::WHOLE));
+        let half = share(ago(15), 30);
+        assert!((MemberState::WHOLE / 2..=MemberState::WHOLE / 2 + 2).contains(&half), "{half}");
+        assert_eq!(share(ago(31), 30), MemberState::WHOLE);
+        assert_eq!(Known::default().member("p", "http://b.test", 30), MemberState::UNSEEN);
+    }
+}

@@ -6,6 +6,7 @@ mod admin;
 mod behind;
 mod browser;
 mod corpus;
+mod draining;
 mod examples;
 mod handover;
 mod hits;
