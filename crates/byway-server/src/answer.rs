@@ -9,6 +9,7 @@ use byway_core::{Decision, Outcome, Refusal};
 use byway_tower::page;
 
 use crate::clock::Clock;
+use crate::downgrade::Downgrade;
 use crate::head::{BadHead, Persistence, Version};
 use crate::settings::{Asked, Page, Unmatched};
 
@@ -103,7 +104,7 @@ impl<'d> Answer<'d> {
     pub(crate) fn become_temporary(&mut self) {
         let status = RedirectStatus::TemporaryRedirect;
         self.status = status.number();
-        self.cache_control = NO_STORE;
+        self.cache_control = Downgrade::CACHE_CONTROL;
         if let Content::Link(_, method, location) = self.content {
             self.content = Content::Link(status, method, location);
         }

@@ -20,6 +20,7 @@ use crate::asked::{Effective, Via};
 use crate::clock::Clock;
 use crate::counters::{CoreCounters, Lingered};
 use crate::dice::Dice;
+use crate::downgrade::Downgrade;
 use crate::forwarded::{Lines, Said};
 use crate::head::{BadHead, Glimpse};
 use crate::live::{Generation, Live, LiveCache, SharedPlaces};
@@ -157,7 +158,11 @@ impl Core {
         answer.hsts = self.settings.hsts.as_ref().and_then(|hsts| hsts.of(scheme, host));
         let vary;
         if answer.status == RedirectStatus::PermanentRedirect.number() && !self.settings.downgrade_308.is_empty() {
-            vary = self.downgrade(&mut answer, incoming);
+            let downgrade = Downgrade::of(&self.settings.downgrade_308, incoming.fields, answer.vary);
+            if downgrade.is_needed {
+                answer.become_temporary();
+            }
+            vary = downgrade.vary;
             answer.vary = &vary;
         }
         write(&answer);
@@ -169,22 +174,6 @@ impl Core {
         }
         log.borrow_mut().finish(&mut line, Lingered::NotNeeded, 0);
         None
-    }
-
-    /// 307 in the place of 308 for clients that stop at 308. Whoever gets which hangs on `User-Agent`, and caches are told.
-    fn downgrade(&self, answer: &mut Answer<'_>, incoming: &Incoming<'_>) -> String {
-        let mut stops = false;
-        incoming.fields.for_each("user-agent", &mut |value| {
-            stops |= self.settings.downgrade_308.iter().any(|start| value.starts_with(start.as_bytes()));
-        });
-        if stops {
-            answer.become_temporary();
-        }
-        match answer.vary {
-            "" => "user-agent".to_owned(),
-            vary if vary.split(", ").any(|name| name == "user-agent") => vary.to_owned(),
-            vary => format!("{vary}, user-agent"),
-        }
     }
 
     /// By which way a request came, and the address of its client.

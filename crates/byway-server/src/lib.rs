@@ -16,6 +16,7 @@ mod converse;
 mod core;
 mod counters;
 mod dice;
+mod downgrade;
 pub mod forwarded;
 #[cfg(fuzzing)]
 mod fuzzing;
@@ -38,6 +39,7 @@ pub mod tls;
 pub mod watch;
 
 pub use counters::{Answers, Counts, Decided, Lingered, TIMES};
+pub use downgrade::Downgrade;
 #[cfg(fuzzing)]
 pub use fuzzing::read_head_for_fuzzing;
 pub use hits::Hits;

@@ -63,6 +63,8 @@ pub(crate) struct Explained<'e> {
     pub(crate) place: Option<Place>,
     /// The databases that say so.
     pub(crate) databases: Option<&'e Databases>,
+    /// Whether a 308 became a 307, since the client stops at 308.
+    pub(crate) is_downgraded: bool,
 }
 
 /// How many rules that stood aside are named; a list of thousands helps nobody.
@@ -73,6 +75,9 @@ impl Explained<'_> {
     pub(crate) fn text(&self) -> String {
         let mut text = format!("{} {}\n", shown(self.request.method.as_bytes()), self.url());
         self.answer(&mut text);
+        if self.is_downgraded {
+            text.push_str("\nthe rule says 308; this client stops at 308, and `[policy] downgrade_308` gives it 307\n");
+        }
         if let Some(rule) = self.decision.rule {
             self.rule(self.rules.rule(rule), &mut text);
         }
@@ -120,6 +125,7 @@ impl Explained<'_> {
         json!({
             "request": { "method": self.request.method, "url": self.url() },
             "decision": outcome,
+            "downgraded": self.is_downgraded,
             "vary": self.decision.vary,
             "fields": self.decision.fields.iter().map(|(name, value)| json!({ "name": name, "value": value })).collect::<Value>(),
             "crossed_unencrypted": match &self.decision.outcome {

@@ -112,6 +112,7 @@ pub(crate) fn run(served: Served, wishes: &Wishes, terminal: &Terminal) -> Ended
     );
     let _watch = watch(wishes, read.files, began, &reloader)?;
     let _certificates = certificates.iter().map(listening::watch).collect::<Result<Vec<_>, _>>()?;
+    let downgrade_308 = settings.downgrade_308.clone();
     let handle = Server::start(settings, live, listeners);
     let handle = Arc::new(handle.map_err(|error| Failure::no_verdict(format!("the server cannot start: {error}")))?);
     let keeper = kept.map(|store| Keeper::start(store, handle.live())).transpose()?;
@@ -122,6 +123,7 @@ pub(crate) fn run(served: Served, wishes: &Wishes, terminal: &Terminal) -> Ended
         handle: handle.clone(),
         reloader: reloader.clone(),
         usual: wishes.loss(),
+        downgrade_308,
         hits: hits_file.clone(),
         levers: vec![Box::new(keeping.standing.clone())],
     };

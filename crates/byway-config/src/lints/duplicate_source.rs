@@ -85,7 +85,7 @@ impl Watcher for DuplicateSource {
 }
 
 /// Everything that a rule asks of a request, as a text.
-fn asked(seen: &Seen<'_>, text: &mut String) {
+pub(super) fn asked(seen: &Seen<'_>, text: &mut String) {
     text.clear();
     // Writing to a string cannot fail.
     let _ = write!(text, "{} {:?} {:?}", seen.source, seen.source.slash, seen.source.case);

@@ -16,6 +16,8 @@ mod past_review;
 mod permanent_with_end;
 mod pooled_permanent;
 mod redirect_to_itself;
+mod replaced_temporary;
+mod review_without_since;
 mod stale_temporary;
 mod tail_dropped;
 mod unreachable;
@@ -56,7 +58,9 @@ pub static LINTS: &[&Lint] = &[
     &permanent_with_end::LINT,
     &pooled_permanent::LINT,
     &past_review::LINT,
+    &review_without_since::LINT,
     &stale_temporary::LINT,
+    &replaced_temporary::LINT,
     &over::LINT,
     &host_echo::LINT,
     &missing_twin::LINT,
@@ -74,7 +78,9 @@ fn watchers() -> Vec<Box<dyn Watcher>> {
         Box::new(permanent_with_end::PermanentWithEnd),
         Box::new(pooled_permanent::PooledPermanent),
         Box::new(past_review::PastReview),
+        Box::new(review_without_since::ReviewWithoutSince),
         Box::new(stale_temporary::StaleTemporary),
+        Box::new(replaced_temporary::ReplacedTemporary::default()),
         Box::new(over::Over),
         Box::new(host_echo::HostEcho),
         Box::new(missing_twin::MissingTwin::default()),

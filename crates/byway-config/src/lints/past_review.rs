@@ -14,7 +14,7 @@ pub(super) static LINT: Lint = Lint {
     page: r#"# past-review
 
 The rule has a `review`, and that day is over. Nothing happens to the rule by itself: somebody should say that it stays, and for
-how long, or take it out. A `review` of days counts from `since`; without a `since`, only `byway rules` knows how old the rule is.
+how long, or take it out. A `review` of days counts from `since`; see `review-without-since`.
 
 ## Example
 

@@ -33,6 +33,8 @@ pub(crate) struct Admin {
     pub(crate) reloader: Reloader,
     /// How much a reload may take away unless forced.
     pub(crate) usual: Loss,
+    /// Who gets 307 where the rules say 308.
+    pub(crate) downgrade_308: Vec<String>,
     /// What is kept of hits, where they are kept.
     pub(crate) hits: Option<std::path::PathBuf>,
     /// Pools and windows, where there are any to work on.

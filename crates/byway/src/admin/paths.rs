@@ -151,6 +151,7 @@ pub(super) fn explain(admin: &Admin, call: &Call<'_>) -> Answered {
         places: places.as_deref().map(|places| places as &dyn Places),
         databases: None,
         visitor: text("visitor")?,
+        downgrade_308: &admin.downgrade_308,
     };
     let generation = admin.handle.live().current();
     let at = wanted.at.unwrap_or_else(now);

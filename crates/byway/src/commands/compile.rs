@@ -4,6 +4,8 @@
 
 use std::path::PathBuf;
 
+use serde_json::json;
+
 use super::Run;
 use crate::disk::not_made;
 use crate::exit::{Ended, Exit, Failure};
@@ -20,6 +22,9 @@ pub(crate) struct Compile {
     /// Where to write it; what is there is replaced once the new one is whole
     #[arg(short, long, value_name = "FILE")]
     out: PathBuf,
+    /// Print what was written as JSON
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     reading: Reading,
 }
@@ -40,6 +45,12 @@ impl Run for Compile {
                 not_made(&self.out, &fault)
             ))
         })?;
+        if self.json {
+            let file = self.out.display().to_string();
+            let said = json!({ "file": file, "rules": rules.len(), "bytes": rules.as_bytes().len() });
+            terminal.print(&format!("{said:#}\n"))?;
+            return Ok(Exit::Done);
+        }
         let said =
             format!("{}: {}, {} bytes", self.out.display(), count(rules.len() as u64, "rule"), rules.as_bytes().len());
         terminal.say(&said);

@@ -4,6 +4,7 @@
 //! printed is put together in `explained.rs`.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
@@ -13,8 +14,10 @@ use byway_core::host::{normalise, split_authority};
 use byway_core::path::{BadTarget, PathQuery, TargetForm, request_target};
 use byway_core::place::{Code, Place, Places};
 use byway_core::ruleset::Scratch;
+use byway_core::status::RedirectStatus;
 use byway_core::surroundings::Outlook;
-use byway_core::{Outcome, Request, RuleSet, Scheme, Surroundings};
+use byway_core::{Decision, Outcome, Request, RuleSet, Scheme, Surroundings};
+use byway_server::Downgrade;
 
 use super::Run;
 use crate::exit::{Ended, Exit, Failure};
@@ -86,11 +89,17 @@ impl Run for Explain {
             places: None,
             databases: None,
             visitor: self.visitor.as_deref(),
+            downgrade_308: &[],
         };
         wanted.check()?;
         let roots = rules::roots(&self.config, "name one with -c FILE")?;
         let (rules, loaded) = self.reading.rules(&roots, terminal.message_colour)?;
-        let wanted = Wanted { places: loaded.places(), databases: loaded.place_databases.as_deref(), ..wanted };
+        let wanted = Wanted {
+            places: loaded.places(),
+            databases: loaded.place_databases.as_deref(),
+            downgrade_308: &loaded.settings.downgrade_308,
+            ..wanted
+        };
         let folder = self.state.clone().or(loaded.settings.state.as_ref().map(PathBuf::from));
         let state = folder.as_deref().map(standing::read_state).transpose()?.unwrap_or_default();
         let outlook = standing::supposed(&rules, &state, self.at.unwrap_or_else(rules::now), &self.down);
@@ -130,6 +139,8 @@ pub(crate) struct Wanted<'w> {
     pub(crate) databases: Option<&'w Databases>,
     /// The key of the visitor.
     pub(crate) visitor: Option<&'w str>,
+    /// Who gets 307 where the rules say 308.
+    pub(crate) downgrade_308: &'w [String],
 }
 
 impl Wanted<'_> {
@@ -164,12 +175,27 @@ impl Wanted<'_> {
         let places = self.place.as_ref().map(|place| place as &dyn Places).or(self.places);
         let around = Surroundings::at(self.at.unwrap_or_else(rules::now)).with(outlook);
         let around = around.with_places(places).with_visitor(self.visitor);
-        let (mut scratch, mut watched) = (Scratch::new(), Watched::default());
-        let decision = rules.decide_watched(&request, &around, &mut scratch, &mut watched);
+        let (mut scratch, mut watched, vary) = (Scratch::new(), Watched::default(), OnceCell::new());
+        let mut decision = rules.decide_watched(&request, &around, &mut scratch, &mut watched);
         let place = places.filter(|_| rules.needs_places()).map(|places| places.place(request.address).completed());
         let databases = if self.place.is_some() { None } else { self.databases };
+        let is_downgraded = self.downgrade(&mut decision, &vary);
         let (decision, watched) = (&decision, &watched);
-        Ok(show(&Explained { rules, files, request: &request, decision, watched, place, databases }))
+        Ok(show(&Explained { rules, files, request: &request, decision, watched, place, databases, is_downgraded }))
+    }
+
+    /// Makes a 307 of a 308, as the server does, for a client that stops at 308.
+    fn downgrade<'s>(&self, decision: &mut Decision<'s>, vary: &'s OnceCell<String>) -> bool {
+        let Outcome::Redirect(redirect) = &mut decision.outcome else { return false };
+        if redirect.status != RedirectStatus::PermanentRedirect || self.downgrade_308.is_empty() {
+            return false;
+        }
+        let downgrade = Downgrade::of(self.downgrade_308, self.fields, decision.vary);
+        decision.vary = vary.get_or_init(|| downgrade.vary);
+        if downgrade.is_needed {
+            (redirect.status, redirect.cache_control) = (RedirectStatus::TemporaryRedirect, Downgrade::CACHE_CONTROL);
+        }
+        downgrade.is_needed
     }
 
     /// The host of a Host field that was given, as a proxy in front would send it.
