@@ -86,6 +86,11 @@ fn what_stands_in_the_work_orders_is_read() {
     check(include_str!("apache.md"), 4);
 }
 
+#[test]
+fn maps_are_looked_up() {
+    check(include_str!("apache-maps.md"), 5);
+}
+
 fn check(page: &str, least: usize) {
     let page = Document::parse(page);
     let (mut wrong, mut asked, mut cases) = (Vec::new(), 0, 0);
@@ -130,6 +135,10 @@ fn read(section: &Section) -> RuleSet {
     for block in &section.blocks {
         match block.kind() {
             "apache" => text.push_str(&block.text),
+            "map" => {
+                let name = block.info.strip_prefix("map").unwrap_or_default().trim();
+                files.insert(Path::new("/srv/www").join(name), &block.text);
+            }
             "htaccess" => {
                 let folder = block.info.strip_prefix("htaccess").unwrap_or_default().trim();
                 files.insert(Path::new("/srv/www").join(folder).join(".htaccess"), &block.text);

@@ -287,6 +287,9 @@ pub const APACHE_B_NE: Dialect = Dialect { captures: CaptureForm::ApacheEscaped,
 /// Rules of mod_alias that are patterns: what they put into a query is written as it is.
 pub const APACHE_MATCH: Dialect = Dialect { captures: CaptureForm::ApacheMatch, ..APACHE };
 
+/// The entries of an Apache `RewriteMap`: what is compared is the text that was handed over.
+pub const APACHE_MAP: Dialect = Dialect { view: View::Given, ..APACHE };
+
 /// The rows above as Apache has them with `AllowEncodedSlashes On`, then with `NoDecode`.
 const APACHE_SLASHES: [[Dialect; 6]; 2] = [apache_with(EncodedSlash::Decoded), apache_with(EncodedSlash::Kept)];
 
@@ -313,7 +316,7 @@ pub fn apache_slashes(row: &Dialect, slash: EncodedSlash) -> &'static Dialect {
 }
 
 /// All rows, in the order of their numbers in a compiled file: new ones are added at the end.
-pub(crate) const DIALECTS: [&Dialect; 32] = [
+pub(crate) const DIALECTS: [&Dialect; 33] = [
     &BYWAY,
     &NGINX_RETURN,
     &NGINX_REWRITE,
@@ -346,4 +349,5 @@ pub(crate) const DIALECTS: [&Dialect; 32] = [
     &APACHE_SLASHES[1][3],
     &APACHE_SLASHES[1][4],
     &APACHE_SLASHES[1][5],
+    &APACHE_MAP,
 ];

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Asks the real nginx and Apache what the cases in nginx.md and apache.md say they answer.
 
-    measure.py [--update] [--only WORD] [nginx] [apache]
+    measure.py [--update] [--only WORD] [--page FILE] [nginx] [apache]
 
 Every case gets a port of its own on loopback, inside one server process per kind, with its own configuration in a
 temporary folder. Request lines go out byte for byte; status and Location are compared with what stands after `->`.
-With --update the file's right-hand sides are rewritten instead.
+Another page of such cases, for one of the servers, is named with --page. With --update the file's right-hand sides are
+rewritten instead.
 
 Exit: 0 all as written (or rewritten) | 1 differences, or a case that cannot be read or started | 77 a server is missing,
 and nothing else is wrong.
@@ -58,6 +59,7 @@ def read_arguments():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("servers", nargs="*", metavar="SERVER", help="nginx, apache (both when none is named)")
     parser.add_argument("--update", action="store_true", help="rewrite what stands after `->`")
+    parser.add_argument("--page", metavar="FILE", type=Path, help="the page of cases, in place of the server's own")
     parser.add_argument("--only", metavar="WORD", default="", help="only cases whose heading contains this")
     arguments = parser.parse_args()
     for name in arguments.servers:
@@ -70,7 +72,7 @@ def read_arguments():
 def measure(server, program, arguments):
     """Runs the cases of one fixture; true if any answer differs."""
     began = time.monotonic()
-    path = HERE / server.fixture
+    path = arguments.page or HERE / server.fixture
     fixture = Fixture(path)
     cases = [case for case in fixture.cases if arguments.only.lower() in case.heading.lower()]
     if not cases:
@@ -115,6 +117,7 @@ class Case:
         self.index = index
         self.config = ""     # what stands in the `nginx` or `apache` block
         self.htaccess = []   # (folder below the document root, text)
+        self.maps = []       # (file below the document root, text)
         self.requests = []   # Line
         self.blocks = []     # lists of Line, one per `requests` block: they are aligned together
         self.port = None
@@ -181,6 +184,8 @@ class Fixture:
             case.config += text
         elif name == "htaccess":
             case.htaccess.append((rest.strip().strip("/"), text))
+        elif name == "map":
+            case.maps.append((rest.strip(), text))
         elif name == "requests":
             block = [Line(number, self.lines[number], self.path) for number in range(start, end)
                      if self.lines[number].strip() and not self.lines[number].startswith("#")]
@@ -393,6 +398,8 @@ def lay_out(case):
     for folder, text in case.htaccess:
         (case.root / folder).mkdir(parents=True, exist_ok=True)
         (case.root / folder / ".htaccess").write_text(text.replace(ROOT, str(case.root)), encoding="utf-8")
+    for name, text in case.maps:
+        (case.root / name).write_text(text, encoding="utf-8")
     for name in case.files():
         path = case.root / name.lstrip("/")
         if name.endswith("/"):

@@ -85,6 +85,17 @@ pub(super) fn condition(cond: &Cond, parts: &[Known], disk: &Disk) -> Result<Mad
     }
 }
 
+/// Whether a text that is known passes a condition; `None` where that is not known.
+pub(super) fn holds(cond: &Cond, text: &str) -> Option<bool> {
+    let found = match operator(&cond.pattern) {
+        Operator::Same(wanted) if cond.case == LetterCase::Significant => text == wanted,
+        Operator::Same(wanted) => text.eq_ignore_ascii_case(wanted),
+        Operator::Regex(wanted) => pattern(wanted, cond.case).finds(text.as_bytes()).ok()?,
+        _ => return None,
+    };
+    Some(found != cond.is_negated)
+}
+
 /// A test that no value passes.
 fn never() -> Test {
     regex("[^\\x00-\\xff]")

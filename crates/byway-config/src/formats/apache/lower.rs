@@ -22,6 +22,7 @@ use byway_core::target::{Landing, Part, Piece, Target, What};
 use super::alias::{Alias, AliasSource};
 use super::cond::Disk;
 use super::expand::{self, Escaping, Known, Token, Unplaced, alias_tokens, tokens};
+use super::maps::{self, Map};
 use super::pattern::{pattern, shape};
 use super::rule::RewriteRule;
 use super::site::{Effective, Place, Scope, Server, SetEnv, Site};
@@ -43,7 +44,7 @@ enum State {
 
 /// Makes tables of a configuration.
 pub(super) fn lower(site: &Site, reading: &mut Reading<'_>) {
-    let mut lowering = Lowering { site, reading, said: BTreeSet::new() };
+    let mut lowering = Lowering { reading, said: BTreeSet::new(), looked_up: 0, servers: std::marker::PhantomData };
     let Some((main, hosts)) = site.servers.split_first() else { return };
     if hosts.is_empty() {
         let start = lowering.server(main, None);
@@ -53,11 +54,13 @@ pub(super) fn lower(site: &Site, reading: &mut Reading<'_>) {
     lowering.virtual_hosts(main, hosts);
 }
 
-struct Lowering<'s, 'a, 'r> {
-    site: &'s Site,
-    reading: &'a mut Reading<'r>,
+pub(super) struct Lowering<'s, 'a, 'r> {
+    pub(super) reading: &'a mut Reading<'r>,
     /// Rules of which a remark was made: inherited ones come several times.
     said: BTreeSet<(u16, usize)>,
+    /// Entries of maps that became rules.
+    pub(super) looked_up: usize,
+    servers: std::marker::PhantomData<&'s Server>,
 }
 
 /// A list of mod_rewrite with its tables.
@@ -99,11 +102,18 @@ fn no_span() -> Span {
 }
 
 impl<'s> Lowering<'s, '_, '_> {
-    fn table(&mut self, dialect: &'static Dialect, order: Order, strip: &str) -> TableId {
+    pub(super) fn table(&mut self, dialect: &'static Dialect, order: Order, strip: &str) -> TableId {
         self.reading.table(&TableSpec { dialect, order, after: After::NextRoot, strip: strip.as_bytes() })
     }
 
-    fn push(&mut self, table: TableId, source: Source<'_>, conditions: &[Condition], action: Action<'_>, span: &Span) {
+    pub(super) fn push(
+        &mut self,
+        table: TableId,
+        source: Source<'_>,
+        conditions: &[Condition],
+        action: Action<'_>,
+        span: &Span,
+    ) {
         let rule = Rule { conditions, ..Rule::new(source, action) };
         self.reading.push(table, &rule, span);
     }
@@ -282,7 +292,12 @@ impl<'s> Lowering<'s, '_, '_> {
         let name = server.name.as_ref().map(|(name, port)| (name.as_str(), *port));
         let is_canonical = server.is_canonical && name.is_some();
         let name = name.or(main.is_none().then_some(("", None)));
-        let facts = Facts { name, is_canonical, root, disk: &disk };
+        // Without `Inherit`, a virtual host knows its own maps alone.
+        let mut maps = server.maps.clone();
+        if let Some(main) = main.filter(|_| server.own.rewriting.inherits.is_some()) {
+            main.maps.iter().for_each(|(name, map)| _ = maps.entry(name.clone()).or_insert_with(|| map.clone()));
+        }
+        let facts = Facts { name, is_canonical, root, disk: &disk, maps: &maps };
         plan.changed = Some(to_folders);
         self.fill(&plan, &facts, to_alias, to_alias);
         self.fill_aliases(&aliases, &facts);
@@ -496,7 +511,7 @@ impl<'s> Lowering<'s, '_, '_> {
             is_canonical: facts.is_canonical,
             names: &plan.names,
             disk: facts.disk,
-            maps: &self.site.maps,
+            maps: facts.maps,
         };
         for (&(segment, state), &table) in &plan.tables {
             let exit = if state == State::Same { end } else { changed };
@@ -513,7 +528,7 @@ impl<'s> Lowering<'s, '_, '_> {
             self.reading.set_after(table, After::Table(next.unwrap_or(exit)));
             for at in range {
                 let to = Exits { end: exit, changed, for_good };
-                let verdict = self.rewrite_rule(plan, at, state, table, &around, to);
+                let verdict = self.rewrite_rule(plan, at, &plan.rules[at], state, table, &around, to);
                 let rule = &plan.rules[at];
                 if state == State::Same && !self.said.contains(&(rule.span.file.0, rule.span.start)) {
                     words::of_rule(rule, plan.folder.is_some(), self.reading);
@@ -565,18 +580,29 @@ impl<'s> Lowering<'s, '_, '_> {
     }
 
     /// Makes the rules of one rule in one state.
+    #[expect(clippy::too_many_arguments, reason = "a rule, where it stands, and where it may lead")]
     fn rewrite_rule(
         &mut self,
         plan: &Plan<'s>,
         at: usize,
+        rule: &RewriteRule,
         state: State,
         table: TableId,
         around: &Around<'_>,
         to: Exits,
     ) -> Result<Option<&'static str>, Unplaced> {
-        let rule = &plan.rules[at];
         let flags = &rule.flags;
         let is_changed = state != State::Same;
+        if maps::asks(rule) {
+            let missed = self.look_up(rule, table, around, is_changed)?;
+            return match missed.rule {
+                Some(rule) => {
+                    let verdict = self.rewrite_rule(plan, at, &rule, state, table, around, to)?;
+                    Ok(missed.approximates.or(verdict))
+                }
+                None => Ok(missed.approximates),
+            };
+        }
         let ready = steps::ready(rule, around, is_changed)?;
         let mut approximates = ready.approximates;
         if flags.cookie {
@@ -818,6 +844,7 @@ struct Facts<'f> {
     is_canonical: bool,
     root: Option<&'f str>,
     disk: &'f Disk,
+    maps: &'f BTreeMap<String, Rc<Map>>,
 }
 
 /// Where a list may end.

@@ -9,6 +9,7 @@ mod cond;
 mod expand;
 mod lines;
 mod lower;
+mod maps;
 mod names;
 mod pattern;
 mod read;

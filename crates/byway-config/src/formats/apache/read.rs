@@ -9,9 +9,10 @@ use byway_core::dialect::EncodedSlash;
 
 use super::alias::{self, Kind};
 use super::lines::{Line, Lines, Word, words};
+use super::maps::{self, Internal, Map};
 use super::names::{self, Known};
 use super::rule::{self, Wrong, wrong};
-use super::site::{Inherits, Map, Place, Scope, Server, SetEnv, Site};
+use super::site::{Inherits, Place, Scope, Server, SetEnv, Site};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::files::EntryKind;
 use crate::foreign::{Reading, Text};
@@ -112,7 +113,7 @@ pub(super) fn folder(reading: &mut Reading<'_>, path: &Path) -> Option<Site> {
 impl<'a, 'r> Reader<'a, 'r> {
     fn new(reading: &'a mut Reading<'r>, base: PathBuf, folder: Option<String>) -> Reader<'a, 'r> {
         let defines = reading.defines().iter().cloned().collect();
-        let site = Site { servers: vec![Server::default()], maps: BTreeMap::new() };
+        let site = Site { servers: vec![Server::default()] };
         Reader { reading, site, open: Vec::new(), deeper: 0, defines, folder, in_tree: false, depth: 0, base }
     }
 
@@ -663,24 +664,34 @@ impl<'a, 'r> Reader<'a, 'r> {
             let what = "RewriteMap takes two or three arguments, a mapname and a filename and options";
             return wrong(all, what, None);
         };
-        let why = match from.text.split_once(':') {
-            Some(("txt", _)) => "a map of texts is not looked up",
-            Some(("int", "tolower" | "toupper" | "escape" | "unescape")) => {
-                "a map that changes the text of the request"
-            }
+        if self.in_folder() {
+            return wrong(all, "RewriteMap not allowed here", Some("it stands in the server or virtual host"));
+        }
+        let map = match from.text.split_once(':') {
+            Some(("txt", path)) => match maps::read(self.reading, &self.base.join(path), span) {
+                Some(list) => Map::List(list),
+                None => return Ok(()),
+            },
+            Some(("int", "tolower")) => Map::Internal(Internal::Lower),
+            Some(("int", "toupper")) => Map::Internal(Internal::Upper),
+            Some(("int", "escape")) => Map::Internal(Internal::Escape),
+            Some(("int", "unescape")) => Map::Internal(Internal::Unescape),
             Some(("int", other)) => {
                 return wrong(from.at.clone(), format!("RewriteMap: internal map not found:{other}"), None);
             }
-            Some(("prg", _)) => "a map that runs a program",
-            Some(("rnd", _)) => "a map that draws",
-            Some(("dbm" | "dbd" | "fastdbd", _)) => "a map that asks a database",
-            _ => {
-                let what = format!("RewriteMap: file for map {} not found:{}", name.text, from.text);
-                return wrong(from.at.clone(), what, None);
-            }
+            Some(("prg", _)) => Map::Refused("a map that runs a program"),
+            Some(("rnd", _)) => Map::Refused("a map that draws"),
+            Some(("dbm" | "dbd" | "fastdbd", _)) => Map::Refused("a map that asks a database"),
+            // Without a kind it is a text.
+            _ => match maps::read(self.reading, &self.base.join(&from.text), span) {
+                Some(list) => Map::List(list),
+                None => return Ok(()),
+            },
         };
-        self.reading.refused(span, line, why);
-        self.site.maps.insert(name.text.clone(), Map(why));
+        if let Map::Refused(why) = map {
+            self.reading.refused(span, line, why);
+        }
+        self.server().maps.insert(name.text.clone(), std::rc::Rc::new(map));
         Ok(())
     }
 

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use byway_core::dialect::EncodedSlash;
 
 use super::alias::Alias;
+use super::maps::Map;
 use super::rule::{Cond, RewriteRule, Rules};
 use crate::span::Span;
 
@@ -14,8 +15,6 @@ use crate::span::Span;
 pub(super) struct Site {
     /// The main server, then the virtual hosts in their order.
     pub(super) servers: Vec<Server>,
-    /// Maps by name, in small letters as written: `RewriteMap` of the server.
-    pub(super) maps: BTreeMap<String, Map>,
 }
 
 /// A server or virtual host.
@@ -30,6 +29,8 @@ pub(super) struct Server {
     pub(super) root: Option<String>,
     pub(super) is_canonical: bool,
     pub(super) slashes: Option<EncodedSlash>,
+    /// `RewriteMap` by name.
+    pub(super) maps: BTreeMap<String, Rc<Map>>,
     /// What stands in the server itself.
     pub(super) own: Scope,
     /// Folders by their path in the URL, `/` at both ends.
@@ -90,10 +91,6 @@ pub(super) struct SetEnv {
     /// Names and values; no value takes the name away.
     pub(super) pairs: Vec<(String, Option<String>)>,
 }
-
-/// A `RewriteMap`, and why it is not looked up.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Map(pub(super) &'static str);
 
 /// The rules of a folder with those it inherits, and whether they run.
 #[derive(Clone, Debug, Default)]

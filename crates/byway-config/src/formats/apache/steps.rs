@@ -1,6 +1,7 @@
 //! One rule of mod_rewrite as rules of the core: its pattern, its conditions, and what it does in the state it is reached in.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use byway_core::condition::{Condition, Subject, Test};
 use byway_core::dialect::{APACHE_B, APACHE_B_NE, APACHE_NE, APACHE_REWRITE, Dialect, LetterCase, QueryPolicy};
@@ -9,9 +10,9 @@ use byway_core::target::{Landing, Part, Piece, What};
 
 use super::cond::{self, Disk};
 use super::expand::{self, Escaping, Known, Placed, Token, Unplaced, tokens};
+use super::maps::Map;
 use super::pattern::{Shape, pattern, shape};
 use super::rule::RewriteRule;
-use super::site::Map;
 
 /// The slot that keeps the path of a round's beginning.
 pub(super) const URI: u16 = 0;
@@ -30,7 +31,7 @@ pub(super) struct Around<'l> {
     pub(super) is_canonical: bool,
     pub(super) names: &'l Names,
     pub(super) disk: &'l Disk,
-    pub(super) maps: &'l BTreeMap<String, Map>,
+    pub(super) maps: &'l BTreeMap<String, Rc<Map>>,
 }
 
 /// Variables of the environment that the rules set.
@@ -235,9 +236,9 @@ fn known(
             Token::CondGroup(number) => out.push(Known::Insert(What::ConditionCapture(*number))),
             Token::Variable(name) => variable(name, around, is_changed, out, approximates)?,
             Token::Map { name, .. } => {
-                return Err(match around.maps.get(name) {
-                    Some(Map(why)) => (*why).into(),
-                    None => "a map that is not declared here".into(),
+                return Err(match around.maps.get(name).map(|map| &**map) {
+                    Some(Map::Refused(why)) => (*why).into(),
+                    _ => "a look-up in a place where byway makes none".into(),
                 });
             }
         }
