@@ -245,6 +245,39 @@ fn a_report_says_what_stood_in_the_file_and_runs_nothing_of_it() {
 }
 
 #[test]
+fn a_long_list_lies_beside_its_text() {
+    let mut rules = "from,to,status,note\n/own,/target,307,named\n/t/*,/tail/*,307,\n/q,/b?x=1,308,\n".to_owned();
+    for number in 0..200 {
+        rules.push_str(&format!("/old/{number},https://x.test/{number}%20a,{},\n", 307 + number % 2));
+    }
+    let files = MemoryFiles::new([("moves.csv", rules)]);
+    let loaded = load(&files, &["moves.csv".as_ref()], &LoadOptions::default());
+    let apache = Format::named("apache").expect("a format");
+    let written = writing::write_for(&loaded, apache, Some("/etc/apache2/moves.conf".as_ref())).expect("rules");
+    let names: Vec<&str> = written.lists.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["moves-moved-307.txt", "moves-moved-308.txt"], "{}", written.text);
+    assert!(written.lists[0].1.starts_with("/old/0 https://x.test/0%20a\n/old/2 "), "{}", written.lists[0].1);
+    let mut again = MemoryFiles::new([("/etc/apache2/moves.conf", written.text.clone())]);
+    for (name, text) in &written.lists {
+        again.insert(Path::new("/etc/apache2").join(name), text);
+    }
+    let options = LoadOptions { format: Some(apache), ..LoadOptions::default() };
+    let read = load(&again, &["/etc/apache2/moves.conf".as_ref()], &options);
+    let (before, after) = (loaded.rules.as_ref().expect("rules"), read.rules.as_ref().expect("rules"));
+    let mut scratch = Scratch::new();
+    for path in ["/old/0", "/old/199?q=1", "/old/200", "/own", "/t/a", "/q", "/q?a"] {
+        let case = Case::parse(&format!("GET {path} -> pass")).expect("a case");
+        let (before, after) = (case.decide(before, NOW, &mut scratch).0, case.decide(after, NOW, &mut scratch).0);
+        assert!(is_same(&case, &before, &after, apache), "{path}: {after}, not {before}\n{}", written.text);
+    }
+    // A folder has no maps, and without a file there is no place for one.
+    let htaccess = Format::named("htaccess").expect("a format");
+    let expanded = writing::write_for(&loaded, htaccess, Some("/srv/www/.htaccess".as_ref())).expect("rules");
+    assert!(expanded.lists.is_empty() && expanded.text.lines().count() > 200);
+    assert!(write(&loaded, apache).expect("rules").lists.is_empty());
+}
+
+#[test]
 fn what_was_written_for_apache_is_what_apache_answers() {
     let Some(program) = testbed::find("apache2") else { return };
     let (mut sites, mut asked) = (Vec::new(), Vec::new());

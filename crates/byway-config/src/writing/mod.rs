@@ -10,6 +10,7 @@ pub(crate) mod report;
 pub(crate) mod toml;
 
 use std::fmt::Write;
+use std::path::{Path, PathBuf};
 
 use byway_core::RuleSet;
 use byway_core::rule::Place;
@@ -34,12 +35,24 @@ pub struct Writing<'w> {
     pub remarks: Remarks,
     /// Where the rules of the remarks were written, in the same order.
     pub places: Vec<Place>,
+    /// The file that the text is for, as an absolute path, where there is one: long lists may then lie beside it.
+    pub file: Option<PathBuf>,
+    /// Lists beside the text: the name of a file in the same folder, and what stands in it.
+    pub lists: Vec<(String, String)>,
 }
 
 impl<'w> Writing<'w> {
     /// Nothing written yet.
     pub fn new(rules: &'w RuleSet, files: &'w FileTable) -> Writing<'w> {
-        Writing { rules, files, text: String::new(), remarks: Remarks::default(), places: Vec::new() }
+        Writing {
+            rules,
+            files,
+            text: String::new(),
+            remarks: Remarks::default(),
+            places: Vec::new(),
+            file: None,
+            lists: Vec::new(),
+        }
     }
 
     /// Says how a rule was written. Reasons are grouped: no detail of the one rule belongs in.
@@ -86,7 +99,13 @@ pub fn words(rule: &RuleView<'_>) -> String {
 /// assert_eq!((written.remarks.exact, written.remarks.refused), (1, 0));
 /// ```
 pub fn write<'w>(loaded: &'w Loaded, format: &Format) -> Option<Writing<'w>> {
+    write_for(loaded, format, None)
+}
+
+/// The same for a file, as an absolute path: what a server would rather read from a list then stands in [`Writing::lists`].
+pub fn write_for<'w>(loaded: &'w Loaded, format: &Format, file: Option<&Path>) -> Option<Writing<'w>> {
     let mut writing = Writing::new(loaded.rules.as_ref()?, &loaded.files);
+    writing.file = file.map(Path::to_owned);
     format.write?(&mut writing);
     Some(writing)
 }

@@ -57,11 +57,19 @@ impl Run for Convert {
         if !said.is_empty() {
             terminal.say(&said);
         }
-        let Some(written) = writing::write(&loaded, self.to) else { return Err(rules::refusal(&loaded)) };
+        let out = self.out.as_deref().map(std::path::absolute).transpose();
+        let out = out.map_err(|error| Failure::no_verdict(format!("the folder here cannot be found: {error}")))?;
+        let Some(written) = writing::write_for(&loaded, self.to, out.as_deref()) else {
+            return Err(rules::refusal(&loaded));
+        };
         let rows = writing::rows(&loaded, &written);
-        if let Some(out) = &self.out {
-            replace(out, written.text.as_bytes())
-                .map_err(|fault| Failure::no_verdict(format!("{} cannot be written: {fault}", out.display())))?;
+        if let Some(out) = &out {
+            // A text that names a list is there only once the list is.
+            let lists = written.lists.iter().map(|(name, text)| (out.with_file_name(name), text));
+            for (path, text) in lists.chain([(out.clone(), &written.text)]) {
+                replace(&path, text.as_bytes())
+                    .map_err(|fault| Failure::no_verdict(format!("{} cannot be written: {fault}", path.display())))?;
+            }
         }
         self.print(&rows, &loaded, &written, terminal)?;
         let is_refused = loaded.remarks.refused > 0 || written.remarks.refused > 0;

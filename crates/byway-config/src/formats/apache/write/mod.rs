@@ -5,6 +5,7 @@
 //! stays with mod_alias only where nothing behind it that mod_rewrite says could fit the same path. A status is always written.
 
 mod conditions;
+mod lists;
 mod rule;
 mod text;
 
@@ -63,6 +64,8 @@ struct Placed {
     lines: Lines,
     comment: Option<String>,
     is_pass: bool,
+    /// Where else it may fit, for a list.
+    more: Vec<Region>,
 }
 
 fn write(writing: &mut Writing<'_>, context: Context) {
@@ -78,6 +81,9 @@ fn write(writing: &mut Writing<'_>, context: Context) {
         }
     }
     placed.sort_by(|one, other| one.rank.cmp(&other.rank));
+    if let Some(file) = writing.file.as_deref().filter(|_| context == Context::Server) {
+        writing.lists = lists::taken(&mut placed, file);
+    }
     writing.headline();
     writing.text.push_str(match context {
         Context::Server => "# It belongs inside <VirtualHost>, or beside it for all of them.\n",
@@ -127,7 +133,7 @@ fn of_rule(view: RuleView<'_>, plan: &Plan, context: Context) -> Said {
         why = why.or_else(|| lines.why.clone());
         let comment = comment(&rule.view).filter(|_| at == 0);
         let is_pass = matches!(rule.does, Does::Pass);
-        placed.push(Placed { rank: Rank::of(rule, at)?, lines, comment, is_pass });
+        placed.push(Placed { rank: Rank::of(rule, at)?, lines, comment, is_pass, more: Vec::new() });
     }
     Ok((placed, why.map_or(Verdict::Exact, Verdict::Approximated)))
 }
@@ -162,12 +168,12 @@ fn divided(placed: Vec<Placed>) -> (Rewrites, Aliases) {
     let has_exceptions = placed.iter().any(|rule| rule.is_pass);
     let (mut rewrites, mut aliases) = (Vec::new(), Vec::new());
     let mut taken = Taken::default();
-    for Placed { lines, comment, .. } in placed.into_iter().rev() {
+    for Placed { lines, comment, more, .. } in placed.into_iter().rev() {
         match lines.alias {
             // An exception of mod_rewrite's would not hold back mod_alias.
             Some(line) if !has_exceptions && !taken.meets(&lines.region) => aliases.push((comment, line)),
             _ => {
-                taken.take(lines.region);
+                more.into_iter().chain([lines.region]).for_each(|region| taken.take(region));
                 rewrites.push((comment, lines.rewrite));
             }
         }
@@ -208,7 +214,7 @@ impl Taken {
 }
 
 /// The place of a rule in the order of our own dialect: priority, host, kind of path, what it asks more, then as given.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Rank {
     priority: Reverse<i32>,
     host: (u8, Reverse<usize>),
@@ -220,6 +226,11 @@ struct Rank {
 }
 
 impl Rank {
+    /// Whether nothing but the order in which they were given puts one before the other.
+    fn is_beside(&self, other: &Rank) -> bool {
+        Rank { given: other.given, ..self.clone() } == *other
+    }
+
     fn of(rule: &OwnRule<'_>, at: usize) -> Result<Rank, &'static str> {
         let source = Source::parse(&rule.from).map_err(|_| "a source that no file of our own can hold")?;
         let host = match &source.host {

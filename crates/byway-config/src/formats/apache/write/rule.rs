@@ -22,11 +22,27 @@ pub(super) struct Lines {
     pub(super) alias: Option<String>,
     /// The lines of mod_rewrite.
     pub(super) rewrite: Vec<String>,
+    /// What a list says of it, where it is one path and one target.
+    pub(super) entry: Option<Entry>,
+    /// Whether it is one path that is found without case, or without its last slash.
+    pub(super) is_loose: bool,
     /// Where it may fit.
     pub(super) region: Region,
     /// Why it is not quite the rule.
     pub(super) why: Option<Why>,
 }
+
+/// A line of a `RewriteMap`.
+pub(super) struct Entry {
+    pub(super) status: u16,
+    /// Whether the request's query is dropped.
+    pub(super) drops_query: bool,
+    pub(super) key: String,
+    pub(super) value: String,
+}
+
+/// The most bytes of a line: httpd reads no more than 1,023 in one go.
+const LINE: usize = 1_000;
 
 const CAPTURES: &str = "Apache writes what it captures decoded and escaped anew, and answers `%2F` in it with 404";
 const DECODED: &str = "Apache's patterns see the path decoded";
@@ -197,10 +213,9 @@ impl Saying {
     ) -> Result<Lines, Why> {
         let path = path(source, tail_of(target), context)?;
         self.note((matches!(source.path, PathPattern::Regex(_))).then_some(DECODED));
-        let alias = match self.conditions.is_empty() && status.get == status.other {
-            true => alias(source, &path, status.get.number(), target, query),
-            false => None,
-        };
+        let is_one = self.conditions.is_empty() && status.get == status.other;
+        let alias = if is_one { alias(source, &path, status.get.number(), target, query) } else { None };
+        let entry = if is_one { entry(source, status.get.number(), target, query) } else { None };
         let mut said = substitution(target, &path)?;
         self.note(said.takes_captures.then_some(CAPTURES));
         self.note(said.why);
@@ -246,7 +261,8 @@ impl Saying {
         rewrite.append(&mut self.conditions);
         rewrite.extend(path.condition.clone());
         rewrite.push(rule(status.other.number(), &said)?);
-        Ok(Lines { alias, rewrite, region: path.region, why: self.why })
+        let is_loose = is_loose(source);
+        Ok(Lines { alias, rewrite, entry, is_loose, region: path.region, why: self.why })
     }
 
     fn reply(self, source: &Source<'_>, status: u16, context: Context) -> Result<Lines, Why> {
@@ -275,8 +291,13 @@ impl Saying {
         rewrite.extend(path.condition.clone());
         let nocase = nocase(source).map(|flag| format!(",{flag}")).unwrap_or_default();
         rewrite.push(format!("RewriteRule {} - [{flags}{nocase}]", word(&path.pattern)?));
-        Ok(Lines { alias, rewrite, region: path.region, why: self.why })
+        let is_loose = is_loose(source);
+        Ok(Lines { alias, rewrite, entry: None, is_loose, region: path.region, why: self.why })
     }
+}
+
+fn is_loose(source: &Source<'_>) -> bool {
+    source.case == LetterCase::Ignored || source.slash == TrailingSlash::Either
 }
 
 fn nocase(source: &Source<'_>) -> Option<&'static str> {
@@ -452,6 +473,22 @@ fn alias(source: &Source<'_>, path: &Path, status: u16, target: &Target<'_>, que
         true => Some(format!("Redirect {status} / {base}/")),
         false => Some(format!("Redirect {status} {} {base}", alias_word(&prefix))),
     }
+}
+
+/// The line of a list, where it says the same: no blank parts it otherwise, and a `?` in a value would be answered with 403.
+fn entry(source: &Source<'_>, status: u16, target: &Target<'_>, query: &QueryPolicy) -> Option<Entry> {
+    let PathPattern::Exact(path) = &source.path else { return None };
+    let value = target.constant().filter(|to| !to.contains(['?', '#']))?;
+    let key = String::from_utf8(seen(path).ok()?).ok()?;
+    let drops_query = match query {
+        QueryPolicy::Keep | QueryPolicy::Replace => false,
+        QueryPolicy::Drop => true,
+        QueryPolicy::Merge(_) | QueryPolicy::Only(_) => return None,
+    };
+    let is_plain = source.case == LetterCase::Significant && source.slash == TrailingSlash::Significant;
+    let fits =
+        is_plain && !key.contains(|c: char| c.is_whitespace() || c.is_control()) && key.len() + value.len() < LINE;
+    fits.then(|| Entry { status, drops_query, key, value: value.to_owned() })
 }
 
 /// A target as mod_rewrite takes it.
