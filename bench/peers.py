@@ -10,7 +10,9 @@ import re
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
+import sys
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -18,6 +20,9 @@ ROOT = os.path.dirname(HERE)
 OUT = os.path.join(HERE, "out")
 ROWS = 1_000_000
 TICK = os.sysconf("SC_CLK_TCK")
+
+# Whoever is told to stop ends as any error does, so that no server stays behind.
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
 # One rule of the million, from its number alone, so that the load generator needs no table: `load.lua` says the same.
 WORDS = "amber atlas basic birch cargo cedar cloud delta ember field grape honey ivory maple olive river".split()
@@ -57,6 +62,7 @@ def version(name):
     command = {
         "byway": [byway_binary() or "byway", "--version"], "nginx": ["nginx", "-v"], "haproxy": ["haproxy", "-v"],
         "apache": ["apache2", "-v"], "caddy": ["caddy", "version"], "wrk": ["wrk", "-v"],
+        "openssl": ["openssl", "version"],
     }[name]
     try:
         done = subprocess.run(command, capture_output=True, text=True)
@@ -253,7 +259,7 @@ def free_port():
 
 
 class Server:
-    """A server that answers `asked` with `wanted` as Location; `load` seconds passed until it did."""
+    """A server that answers `asked` with `wanted` (or one of them) as Location; `load` seconds passed until it did."""
 
     def __init__(self, name, configure, folder, how="", core=None, asked="/old", wanted=DETOUR, patience=120):
         self.name, self.port = name, free_port()
@@ -268,16 +274,19 @@ class Server:
         self.load = time.monotonic() - began
         self.held_when_loaded = self.memory()
 
+    def answer(self, asked):
+        return ask(self.port, asked)
+
     def url(self, path="/old"):
         return f"http://127.0.0.1:{self.port}{path}"
 
     def wait(self, asked, wanted, end):
         while True:
             try:
-                status, location, _ = ask(self.port, asked)
+                status, location, _ = self.answer(asked)
             except OSError:
                 status = None
-            if status == 307 and location == wanted:
+            if status == 307 and location in (wanted if isinstance(wanted, tuple) else (wanted,)):
                 return
             if status is not None or self.process.poll() is not None or time.monotonic() > end:
                 self.stop()
@@ -350,14 +359,26 @@ def kib(text, name):
     return int(found[1]) * 1024 if found else 0
 
 
-def ask(port, path, method="GET", body=b""):
+def ask(port, path, method="GET", body=b"", tls=False):
     """One request by hand: status, Location, and how many bytes the whole answer was."""
-    with socket.create_connection(("127.0.0.1", port), 10) as s:
+    with connected(port, tls) as s:
         length = f"Content-Length: {len(body)}\r\n" if body else ""
         s.sendall(f"{method} {path} HTTP/1.1\r\nHost: bench.test\r\nConnection: close\r\n{length}\r\n".encode() + body)
         data = b""
-        while more := s.recv(65536):
-            data += more
+        try:
+            while more := s.recv(65536):
+                data += more
+        except ssl.SSLEOFError:
+            pass  # nginx leaves close_notify out
     found = re.match(rb"HTTP/1\.1 (\d+)", data)
     place = re.search(rb"^location: (\S+)\r", data, re.I | re.M)
     return int(found[1]) if found else 0, place[1].decode() if place else None, len(data)
+
+
+def connected(port, tls):
+    connection = socket.create_connection(("127.0.0.1", port), 10)
+    if not tls:
+        return connection
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context.wrap_socket(connection)

@@ -3,11 +3,17 @@
 //! A file is checked whole when it is opened, so that a damaged one is found before anybody is sent by it. Which of the forms it
 //! has is found once, from what stands in it.
 
+mod tree;
+
+use std::cell::RefCell;
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use byway_core::place::{Code, Place, Places};
 use maxminddb::{LookupResult, MaxMindDbError, PathElement, Reader, WithinOptions};
+use tree::Tree;
 
 /// How many networks of a file are looked at to find its form.
 const LOOKED_AT: usize = 2_000;
@@ -17,8 +23,22 @@ pub const FILE_LIMIT: u64 = 2 << 30;
 /// One open database.
 pub struct Database {
     name: String,
-    reader: Reader<Vec<u8>>,
+    /// Tells what was read from it from what was read from others.
+    serial: u64,
+    bytes: Bytes,
+    tree: Option<Tree>,
+    reader: Reader<Bytes>,
     form: Form,
+}
+
+/// A file, for its reader and for those who look into its tree.
+#[derive(Clone)]
+struct Bytes(Arc<Vec<u8>>);
+
+impl AsRef<[u8]> for Bytes {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
 }
 
 /// Where a file keeps what; `None` where it does not say.
@@ -53,7 +73,8 @@ impl Database {
             what: format!("{name} is damaged, or no MMDB file: {error}"),
             help: "fetch it again, whole, and put it in place by renaming",
         };
-        let reader = Reader::from_source(bytes).map_err(bad)?;
+        let bytes = Bytes(Arc::new(bytes));
+        let reader = Reader::from_source(bytes.clone()).map_err(bad)?;
         match reader.verify() {
             // Some makers leave out what only people read.
             Err(error) if is_about_words(&error) => {}
@@ -66,7 +87,8 @@ impl Database {
                 help: "name a database of countries, cities or autonomous systems",
             });
         }
-        Ok(Database { name: name.to_owned(), reader, form })
+        let tree = Tree::of(bytes.as_ref(), reader.metadata());
+        Ok(Database { name: name.to_owned(), serial: OPENED.fetch_add(1, Relaxed) + 1, bytes, tree, reader, form })
     }
 
     /// The name of its file.
@@ -95,6 +117,16 @@ impl Database {
     }
 
     fn place(&self, address: IpAddr) -> Place {
+        match (&self.tree, address) {
+            (Some(tree), IpAddr::V4(short)) => match tree.record(self.bytes.as_ref(), short) {
+                Some(record) => remembered((self.serial, record), || self.read(address)),
+                None => Place::default(),
+            },
+            _ => self.read(address),
+        }
+    }
+
+    fn read(&self, address: IpAddr) -> Place {
         let Ok(found) = self.reader.lookup(address) else { return Place::default() };
         let form = &self.form;
         let code = |path: Option<Path>| path.and_then(|path| code_at(&found, path));
@@ -106,6 +138,36 @@ impl Database {
             asn: form.asn.and_then(|path| system_at(&found, path)),
         }
     }
+}
+
+/// How many databases were opened.
+static OPENED: AtomicU64 = AtomicU64::new(0);
+
+/// How many records a thread remembers.
+const REMEMBERED: usize = 1_024;
+
+/// A record by the serial number of its database and its number there.
+type Record = (u64, u32);
+
+thread_local! {
+    /// Many networks share a record, and reading one means going through names in every language: what was read last is kept.
+    static READ: RefCell<Vec<(Record, Place)>> = const { RefCell::new(Vec::new()) };
+}
+
+/// What a record holds: as it was read before, or read now.
+fn remembered(record: Record, read: impl FnOnce() -> Place) -> Place {
+    READ.with_borrow_mut(|known| {
+        if known.is_empty() {
+            known.resize(REMEMBERED, ((0, 0), Place::default())); // no database has the number 0
+        }
+        // Records lie a few bytes apart: Fibonacci's multiplier spreads them.
+        let at = (u64::from(record.1) ^ record.0 << 32).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 54;
+        let slot = &mut known[at as usize % REMEMBERED];
+        if slot.0 != record {
+            *slot = (record, read());
+        }
+        slot.1
+    })
 }
 
 impl fmt::Debug for Database {
@@ -130,17 +192,17 @@ macro_rules! at {
     };
 }
 
-fn code_at(found: &LookupResult<'_, Vec<u8>>, path: Path) -> Option<Code> {
+fn code_at(found: &LookupResult<'_, Bytes>, path: Path) -> Option<Code> {
     let text: Option<&str> = at!(found, path);
     text.and_then(Code::new)
 }
 
-fn flag_at(found: &LookupResult<'_, Vec<u8>>, path: Path) -> Option<bool> {
+fn flag_at(found: &LookupResult<'_, Bytes>, path: Path) -> Option<bool> {
     at!(found, path)
 }
 
 /// A number, or a text such as `AS3320`.
-fn system_at(found: &LookupResult<'_, Vec<u8>>, path: Path) -> Option<u32> {
+fn system_at(found: &LookupResult<'_, Bytes>, path: Path) -> Option<u32> {
     let number: Option<u32> = at!(found, path);
     number.or_else(|| {
         let text: Option<&str> = at!(found, path);
@@ -149,7 +211,7 @@ fn system_at(found: &LookupResult<'_, Vec<u8>>, path: Path) -> Option<u32> {
 }
 
 /// The form of a file: where the first networks that say something keep it.
-fn form(reader: &Reader<Vec<u8>>) -> Form {
+fn form(reader: &Reader<Bytes>) -> Form {
     let mut form = Form::default();
     let Ok(networks) = reader.networks(WithinOptions::default()) else { return form };
     for found in networks.take(LOOKED_AT).flatten() {

@@ -140,9 +140,10 @@ impl Core {
             address,
             local_port: incoming.peer.local_port,
         };
-        let places = if generation.rules.needs_places() { self.places.load_full() } else { None };
+        let places = generation.rules.needs_places().then(|| self.places.load());
+        let places = places.as_ref().and_then(|places| places.as_deref());
         let mut around = Surroundings::at(self.clock.second())
-            .with_places(places.as_deref().map(|places| &**places as &dyn Places))
+            .with_places(places.map(|places| &**places as &dyn Places))
             .with_draws(Some(&self.dice));
         let outlook = generation.outlook();
         if let Some(outlook) = outlook.as_ref().and_then(|outlook| outlook.as_deref()) {

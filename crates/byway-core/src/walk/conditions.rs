@@ -153,18 +153,19 @@ impl<'w, W: Watch> Walk<'w, W> {
             Depends::OnField(field) => field,
             Depends::OnNamedField => name,
         };
+        let vary = &mut self.scratch.vary;
+        if vary.split(',').any(|held| held.trim_start_matches(' ') == field) {
+            return;
+        }
         // A name that no field can have, from a file that was not checked, is not written into an answer.
         if !is_field_name(field) {
             self.storing = Storing::Forbidden;
             return;
         }
-        let vary = &mut self.scratch.vary;
-        if !vary.split(", ").any(|held| held == field) {
-            if !vary.is_empty() {
-                vary.push_str(", ");
-            }
-            vary.push_str(field);
+        if !vary.is_empty() {
+            vary.push_str(", ");
         }
+        vary.push_str(field);
     }
 }
 
