@@ -102,7 +102,7 @@ mod tests {
                         waiting.push((nodes.len() - 1, of_depth + 1));
                         nodes.len() as u32 - 1
                     }
-                    false => 1 << 20 | draw % RECORDS,
+                    false => (1 << 20) | (draw % RECORDS),
                 };
             }
         }
