@@ -1,5 +1,6 @@
--- What wrk sends: nothing but /old, a POST of 32 bytes, random paths of the million (see peers.py), or /old for many visitors;
--- one line of figures at the end. Arguments after `--`: get | post | random | visitors, and a seed.
+-- What wrk sends: nothing but /old, a POST of 32 bytes, random paths of the million (see peers.py), /old for many visitors,
+-- or random lines of a file of paths; one line of figures at the end. Arguments after `--`: get | post | random | visitors | FILE,
+-- and a seed.
 local words = { "amber", "atlas", "basic", "birch", "cargo", "cedar", "cloud", "delta", "ember", "field", "grape", "honey",
   "ivory", "maple", "olive", "river" }
 local byte_format = string.format
@@ -12,6 +13,9 @@ function init(args)
   if kind == "visitors" then
     visits = {}
     for at = 1, VISITORS do visits[at] = visit() end
+  elseif kind:find("/") then
+    visits = {}
+    for path in io.lines(kind) do visits[#visits + 1] = "GET " .. path .. " HTTP/1.1\r\nHost: bench.test\r\n\r\n" end
   elseif kind == "post" then
     fixed = "POST /old HTTP/1.1\r\nHost: bench.test\r\nContent-Length: 32\r\n\r\n0123456789abcdef0123456789abcdef"
   else
@@ -35,7 +39,7 @@ function visit()
 end
 
 function request()
-  if kind == "visitors" then return visits[draw() % VISITORS + 1] end
+  if visits then return visits[draw() % #visits + 1] end
   if kind ~= "random" then return fixed end
   draw()
   local n = state % 1000000

@@ -48,14 +48,39 @@ static SELECTED: LazyLock<fn(&[u8])> = LazyLock::new(|| {
 
 fuzz_target!(|bytes: &[u8]| SELECTED(bytes));
 
-/// Another server's configuration: it ends, it is refused with an error or makes rules that open again and decide.
+/// Another server's configuration: it ends, it is refused with an error or makes rules that open again and decide the same.
 fn read_foreign(name: &str, format: &str, bytes: &[u8]) {
     let files = MemoryFiles::new([(name, bytes.to_vec())]);
     let options = LoadOptions { format: Format::named(format), ..LoadOptions::default() };
     let loaded = load(&files, &[name.as_ref()], &options);
-    match loaded.rules {
-        Some(rules) => drop(RuleSet::open(rules.as_bytes().to_vec()).expect("what was built opens")),
-        None => assert!(loaded.errors > 0, "no rules and no error"),
+    let Some(rules) = loaded.rules else {
+        assert!(loaded.errors > 0, "no rules and no error");
+        return;
+    };
+    let opened = RuleSet::open(rules.as_bytes().to_vec()).expect("what was built opens");
+    let paths =
+        bytes.split(|b| b.is_ascii_whitespace() || b"^$\"';{}=".contains(b)).filter(|word| word.starts_with(b"/"));
+    for path in paths.chain([&b"/"[..], b"/%2e%2e//a%0d%0a"]).take(32) {
+        let Ok(TargetForm::Origin(asked)) = request_target(path) else { continue };
+        let request = get(asked.path, asked.query);
+        let (mut scratch, mut other) = (Scratch::new(), Scratch::new());
+        let around = Surroundings::at(0);
+        let (one, two) = (rules.decide(&request, &around, &mut scratch), opened.decide(&request, &around, &mut other));
+        assert_eq!(one.outcome, two.outcome);
+    }
+}
+
+fn get<'a>(path: &'a [u8], query: Option<&'a [u8]>) -> Request<'a> {
+    Request {
+        method: "GET",
+        scheme: Scheme::Http,
+        host: "a.example.com",
+        port: 80,
+        path,
+        query,
+        fields: NO_FIELDS,
+        address: [127, 0, 0, 1].into(),
+        local_port: 80,
     }
 }
 
@@ -165,19 +190,9 @@ fn compiled(bytes: &[u8]) {
     for rules in [RuleSet::open(file.clone()), RuleSet::open_shared(file)].into_iter().flatten() {
         let mut scratch = Scratch::new();
         for path in ["/a", "/docs/x/y", "/2024/slug", "/r-77-end", "/p?id=7", "/"] {
-            let (path, query) = path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query.as_bytes())));
-            let request = Request {
-                method: "GET",
-                scheme: Scheme::Http,
-                host: "a.example.com",
-                port: 80,
-                path: path.as_bytes(),
-                query,
-                fields: NO_FIELDS,
-                address: [127, 0, 0, 1].into(),
-                local_port: 80,
-            };
-            let _ = rules.decide(&request, &Surroundings::at(0), &mut scratch);
+            let (path, query) =
+                path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query.as_bytes())));
+            let _ = rules.decide(&get(path.as_bytes(), query), &Surroundings::at(0), &mut scratch);
         }
         for rule in rules.rules().take(100) {
             let _ = (rule.source().to_string(), rule.target_text(), rule.identity(), rule.conditions());

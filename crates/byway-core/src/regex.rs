@@ -340,8 +340,11 @@ pub(crate) struct MatcherCache {
 }
 
 impl MatcherCache {
-    /// One slot for each remainder of the key, so that a look-up is one comparison.
+    /// Far more than patterns, so that a look-up is one comparison almost always.
     const SLOTS: usize = 1 << 15;
+    /// So many slots in a row may hold a key: two patterns that want the same one must not push each other out by turns, since
+    /// building one takes as long as some hundred decisions.
+    const WAYS: usize = 8;
     /// Bytes of all matchers; when they are more, all make room.
     const BUDGET: usize = 64 << 20;
 
@@ -357,8 +360,11 @@ impl MatcherCache {
         if self.slots.is_empty() {
             self.slots.resize_with(Self::SLOTS, || None);
         }
-        let at = (key.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as usize % Self::SLOTS;
-        if !matches!(&self.slots[at], Some((held, _)) if *held == key) {
+        let home = (key.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as usize % Self::SLOTS;
+        let mut ways = (home..home + Self::WAYS).map(|at| at % Self::SLOTS);
+        let held = |at: &usize| self.slots[*at].as_ref().map(|(held, _)| *held);
+        let at = ways.find(|at| held(at).is_none_or(|held| held == key)).unwrap_or(home);
+        if held(&at) != Some(key) {
             let matcher = pattern().build().ok()?;
             self.bytes += matcher.bytes();
             if self.bytes > Self::BUDGET {
@@ -382,6 +388,22 @@ impl fmt::Debug for MatcherCache {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn patterns_that_want_the_same_slot_are_each_built_once() {
+        let (mut cache, mut built) = (MatcherCache::default(), 0);
+        // Keys are places in a file: many thousands of them fall on few slots.
+        let keys: Vec<u64> = (0..2_000).map(|n| n * 48).collect();
+        for _ in 0..3 {
+            for &key in &keys {
+                cache.get(key, || {
+                    built += 1;
+                    Pattern::own("/a")
+                });
+            }
+        }
+        assert_eq!(built, keys.len());
+    }
 
     #[test]
     fn literals_are_those_that_every_match_holds() {
