@@ -60,11 +60,12 @@ def start_origin(port):
 FOLLOWERS = ["curl", "curl-expect", "requests-bytes", "requests-file", "wget", "fetch-string", "fetch-blob", "axios", "got"]
 
 
-def arrives(name, size):
+def arrives(name, send, size, tls=False):
     def ask(world):
         if world.origin is None:
             raise Skip("no origin: its port is taken")
-        seen = PROGRAMS[name][0](world, world.url(f"/follow/sink/{name}"), size, follow=True)
+        url = (world.tls_url if tls else world.url)(f"/follow/sink/{name}")
+        seen = send(world, url, size, follow=True)
         if seen.error:
             raise Fail(seen.error)
         try:
@@ -79,4 +80,4 @@ def arrives(name, size):
 
 for _name in FOLLOWERS:
     for _label, _size in (("1B", 1), ("4MiB", 4 << 20)):
-        case(f"follow/{_name}-{_label}")(arrives(_name, _size))
+        case(f"follow/{_name}-{_label}")(arrives(_name, PROGRAMS[_name][0], _size))

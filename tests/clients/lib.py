@@ -8,6 +8,7 @@ import fnmatch
 import os
 import re
 import socket
+import ssl
 import time
 
 
@@ -56,9 +57,22 @@ class World:
 
     def __init__(self, host, port, folder, options, origin, server=None):
         self.host, self.port, self.folder, self.options, self.origin, self.server = host, port, folder, options, origin, server
+        self.trusted = None
 
     def url(self, path):
         return f"http://{self.host}:{self.port}{path}"
+
+    def tls_url(self, path):
+        """The same over TLS. From here on `trusted` is the file of the one certificate that clients trust."""
+        if not self.options.tls_base:
+            raise Skip("--tls-base: it is not known where the server speaks TLS")
+        if not self.trusted:
+            address = re.fullmatch(r"https://([^:/]+):(\d+)/?", self.options.tls_base).groups()
+            path_of_it = os.path.join(self.folder, "trusted.pem")
+            with open(path_of_it, "w") as f:
+                f.write(ssl.get_server_certificate((address[0], int(address[1])), timeout=30))
+            self.trusted = path_of_it
+        return self.options.tls_base.rstrip("/") + path
 
     def file(self, size):
         """A file of so many zero bytes; sparse, so that 1 GiB costs nothing."""
@@ -214,5 +228,5 @@ def redirect(answer, location, status=307):
     return answer
 
 
-SIZES = {"1B": 1, "64KiB": 64 << 10, "4MiB": 4 << 20, "20MiB": 20 << 20, "100MiB": 100 << 20, "1GiB": 1 << 30}
+SIZES = {"1B": 1, "64KiB": 64 << 10, "1MiB": 1 << 20, "4MiB": 4 << 20, "20MiB": 20 << 20, "100MiB": 100 << 20, "1GiB": 1 << 30}
 HEAVY = {"1GiB"}

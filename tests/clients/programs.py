@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shutil
+import ssl
 import subprocess
 import sys
 from urllib.parse import urlsplit
@@ -40,11 +41,12 @@ def with_requests():
         os.execv(python, [python, *sys.argv])
 
 
-def run(command, limit=120):
+def run(command, limit=120, **variables):
     if not shutil.which(command[0]):
         raise Skip(f"{command[0]} is not installed")
+    fixed = {"text": True, "errors": "replace", "stdin": subprocess.DEVNULL, "env": {**os.environ, **variables}}
     try:
-        return subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=limit, stdin=subprocess.DEVNULL)
+        return subprocess.run(command, capture_output=True, timeout=limit, **fixed)
     except subprocess.TimeoutExpired:
         return subprocess.CompletedProcess(command, -1, "", f"still running after {limit} s")
 
@@ -57,6 +59,7 @@ def curl(*arguments):
         out = os.path.join(world.folder, "curl-body")
         said = "%{http_code}\n%{redirect_url}\n%{size_upload}\n"
         more = ["-L", "--post301", "--post302"] if follow else []
+        more += ["--cacert", world.trusted] if url.startswith("https:") else []
         done = run(["curl", "-sS", "-o", out, "-w", said, *more, *filled, url])
         status, location, _ = (done.stdout + "\n\n\n").split("\n")[:3]
         if done.returncode:
@@ -72,7 +75,8 @@ def node(client):
         if not shutil.which("node"):
             raise Skip("node is not installed")
         os.environ.setdefault("NODE_CLIENTS", os.path.join(testbed(), "node_modules"))
-        done = run(["node", os.path.join(HERE, "node.mjs"), client, url, str(size), *(["follow"] if follow else [])])
+        trusts = {"NODE_EXTRA_CA_CERTS": world.trusted} if url.startswith("https:") else {}
+        done = run(["node", os.path.join(HERE, "node.mjs"), client, url, str(size), *(["follow"] if follow else [])], **trusts)
         try:
             said = json.loads(done.stdout.splitlines()[-1])
         except (IndexError, ValueError):
@@ -100,7 +104,11 @@ def wget(world, url, size, follow=False):
 def http_client(world, url, size, follow=False, again=True):
     """Writes the whole body, then reads; then, if so wanted, asks again on the connection, if it was left open."""
     parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=120)
+    if parts.scheme == "https":
+        trusts = ssl.create_default_context(cafile=world.trusted)
+        connection = http.client.HTTPSConnection(parts.hostname, parts.port, timeout=120, context=trusts)
+    else:
+        connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=120)
     try:
         connection.putrequest("POST", parts.path)
         connection.putheader("Content-Length", str(size))
@@ -110,6 +118,8 @@ def http_client(world, url, size, follow=False, again=True):
         connection.send(bytes(size & 0xFFFFF))
         answer = connection.getresponse()
         seen = Seen(answer.status, answer.headers["Location"], text=answer.read().decode("latin-1"))
+        if follow and seen.location:
+            return http_client(world, seen.location, size)
         if again and not answer.will_close:
             connection.request("GET", parts.path)
             second = connection.getresponse()
@@ -130,7 +140,8 @@ def requests_with(body):
             raise Skip("requests is not installed") from None
         try:
             with body(world, size) as data:
-                r = requests.post(url, data=data, allow_redirects=follow, timeout=120)
+                trusts = world.trusted if url.startswith("https:") else None
+                r = requests.post(url, data=data, allow_redirects=follow, timeout=120, verify=trusts)
                 return Seen(r.status_code, r.headers.get("Location"), text=r.text)
         except requests.RequestException as e:
             return Seen(error=f"{type(e).__name__}: {e}"[:200])
@@ -177,6 +188,21 @@ PROGRAMS = {
     "undici": (node("undici"), False),
     "axios": (node("axios"), False),
     "got": (node("got"), False),
+}
+
+# Over TLS alone, since in the clear they are asked by hand (h2): which protocol, TLS says.
+TLS_PROGRAMS = {
+    "curl-h1": curl("--http1.1", "-X", "POST", "-H", "Expect:", "--data-binary", "@FILE"),
+    "curl-h1-T": curl("--http1.1", "-X", "POST", "-H", "Expect:", "-T", "FILE"),
+    "curl-h2": curl("--http2", "-X", "POST", "-H", "Expect:", "--data-binary", "@FILE"),
+    "curl-h2-T": curl("--http2", "-X", "POST", "-H", "Expect:", "-T", "FILE"),
+    "http.client": http_client,
+    "requests-bytes": requests_with(as_bytes),
+    "requests-file": requests_with(as_file),
+    "node-https": node("http"),
+    "node-http2": node("http2"),
+    "fetch-blob": node("fetch-blob"),
+    "fetch-stream": node("fetch-stream"),
 }
 
 

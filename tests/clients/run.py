@@ -30,6 +30,7 @@ import follow  # noqa: E402
 import raw  # noqa: E402, F401
 import malformed  # noqa: E402, F401
 import h2  # noqa: E402, F401
+import tls  # noqa: E402, F401
 
 RULES = os.path.join(HERE, "rules.toml")
 ORIGIN = 18307  # the port that rules.toml names
@@ -43,13 +44,13 @@ def main():
             print(name + (" (heavy)" if heavy else ""))
         return 0
     names = lib.chosen(options.case)
-    follows = any(name.startswith("follow/") for name in names)
+    follows = any("follow" in name for name in names)
     origin = follow.start_origin(0 if options.serve else options.origin_port) if follows else None
     with tempfile.TemporaryDirectory(prefix="byway-clients-") as folder:
         server = None
         try:
             if options.serve:
-                server, options.base = start(options, folder, origin)
+                server, options.base, options.tls_base = start(options, folder, origin)
             host, port = re.fullmatch(r"http://([^:/]+):(\d+)/?", options.base).groups()
             return report(names, lib.World(host, int(port), folder, options, origin, server), options, server)
         finally:
@@ -61,6 +62,7 @@ def main():
 def arguments():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--base", help="the server, as http://ADDRESS:PORT; it serves rules.toml")
+    p.add_argument("--tls-base", help="where it speaks TLS, as https://ADDRESS:PORT; the certificate that it shows is trusted")
     p.add_argument("--serve", metavar="BYWAY", help="start this byway with rules.toml instead")
     p.add_argument("--rules-add", default="", metavar="TOML", help="with --serve: text before the rules, such as a [server] table")
     p.add_argument("--case", nargs="+", metavar="NAME", help="cases, groups, globs; heavy ones only by name or as `heavy`")
@@ -77,7 +79,7 @@ def arguments():
 
 
 def start(options, folder, origin):
-    """The server with these rules and its address, once it says where it listens."""
+    """The server with these rules and its addresses, once it says where it listens."""
     rules = os.path.join(folder, "byway.toml")
     with open(RULES) as f:
         text = f.read()
@@ -86,12 +88,13 @@ def start(options, folder, origin):
     with open(rules, "w") as f:
         f.write(options.rules_add.replace("\\n", "\n") + "\n" + text)
     log = open(os.path.join(folder, "stderr"), "w+")
-    server = subprocess.Popen([options.serve, "serve", rules, "--listen", "127.0.0.1:0"], stdin=subprocess.DEVNULL, stderr=log)
-    for _ in range(200):
+    listens = ["--listen", "127.0.0.1:0", "--listen-tls", "127.0.0.1:0", "--tls-self-signed"]
+    server = subprocess.Popen([options.serve, "serve", rules, *listens], stdin=subprocess.DEVNULL, stderr=log)
+    for _ in range(600):
         with open(log.name) as f:
             said = f.read()
-        if found := re.search(r"listening on (http://\S+:\d+)", said):
-            return server, found[1]
+        if found := re.search(r"listening on (http://\S+:\d+)\nlistening on (https://\S+:\d+)\n", said):
+            return server, found[1], found[2]
         if server.poll() is not None:
             break
         time.sleep(0.05)

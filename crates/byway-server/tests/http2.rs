@@ -16,6 +16,7 @@ const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
 const WINDOW_UPDATE: u8 = 8;
 const END_STREAM: u8 = 1;
+const ACK: u8 = 1;
 const END_HEADERS: u8 = 4;
 
 struct Frames {
@@ -159,14 +160,15 @@ fn a_body_that_comes_is_read_to_its_end() {
     let mut frames = Frames::to(&server);
     frames.ask(1, 0, &post(&[]));
     assert_eq!(status(&frames.until(1, |frame| frame.flags & END_STREAM != 0)[0]), 307, "before the body");
-    let mut credit = 65_535;
-    for number in 1..=20 {
-        while credit < 10_000 {
+    frames.send(SETTINGS, ACK, 0, &[]);
+    let mut credit = 1 << 20; // as its SETTINGS say, once they are acknowledged
+    for number in 1..=200 {
+        while credit < 16_000 {
             let update = frames.until(1, |frame| frame.kind == WINDOW_UPDATE).pop().expect("the one waited for");
             credit += update.payload.iter().fold(0, |sum: usize, byte| sum << 8 | usize::from(*byte));
         }
-        frames.send(DATA, u8::from(number == 20), 1, &[b'x'; 10_000]);
-        credit -= 10_000;
+        frames.send(DATA, u8::from(number == 200), 1, &[b'x'; 16_000]);
+        credit -= 16_000;
     }
     frames.ask(3, END_STREAM, &post(&[]));
     let seen = frames.until(3, |frame| frame.flags & END_STREAM != 0);
