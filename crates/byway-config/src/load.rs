@@ -6,6 +6,7 @@
 
 mod visitors;
 
+use std::collections::BTreeMap;
 use std::io::{self, Read, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -28,6 +29,7 @@ use crate::own::{self, Standing};
 use crate::places::Databases;
 use crate::remarks::{Beyond, Remarks};
 use crate::span::{FileId, FileTable, LineIndex, Span};
+use crate::writing::KeySource;
 
 /// Where includes may lead.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -73,6 +75,10 @@ pub struct Loaded {
     pub place_files: Vec<PathBuf>,
     /// Whether a key of a split came from a file: such rules must not be written to one that others read.
     pub has_secrets: bool,
+    /// Where the keys of splits come from, where that is not their names.
+    pub split_keys: BTreeMap<String, KeySource>,
+    /// The sections of root files that are no rules: `server`, `admin`, `policy`, `geo`, `upgrade`.
+    pub beside: toml::Table,
     /// What was said of the text, in the order in which it was read.
     pub diagnostics: Vec<Diagnostic>,
     /// How many errors there were, those counted but not kept among them.
@@ -128,6 +134,8 @@ struct Loader<'l> {
     server: Option<(ServerSettings, Span)>,
     places: Option<Arc<Databases>>,
     place_files: Vec<PathBuf>,
+    split_keys: BTreeMap<String, KeySource>,
+    beside: toml::Table,
     has_secrets: bool,
     hsts: Option<HstsSetting>,
     /// Whether the root file that comes has an `[upgrade]`.
@@ -175,6 +183,8 @@ impl<'l> Loader<'l> {
             places: None,
             place_files: Vec::new(),
             has_secrets: false,
+            split_keys: BTreeMap::new(),
+            beside: toml::Table::new(),
             hsts: None,
             upgrades: false,
             foreign_seen: false,
@@ -326,6 +336,7 @@ impl<'l> Loader<'l> {
         self.intake.folder = path.parent().unwrap_or(Path::new("")).to_owned();
         let said = own::read(&text, file, standing, under.own, &mut self.intake, &mut self.diagnostics);
         self.hsts = said.hsts.or(self.hsts.take());
+        self.beside.extend(said.beside);
         if let Some((mut settings, span)) = said.server {
             let folder = path.parent().unwrap_or(Path::new(""));
             for pair in &mut settings.tls {
@@ -543,6 +554,8 @@ impl<'l> Loader<'l> {
             place_databases: self.places,
             place_files: self.place_files,
             has_secrets: self.has_secrets,
+            split_keys: self.split_keys,
+            beside: self.beside,
             settings: ServerSettings {
                 hsts: self.hsts,
                 downgrade_308: self.intake.policy.downgrade_308,

@@ -10,10 +10,11 @@ use byway_config::formats::{FORMATS, Format};
 use byway_config::load::{LoadOptions, Loaded, load};
 use byway_config::remarks::Verdict;
 use byway_config::writing::{self, Writing, write};
-use byway_core::Scratch;
 use byway_core::host::normalise;
 use byway_core::request::Scheme;
 use byway_core::rule::Place;
+use byway_core::ruleset::RuleView;
+use byway_core::{RuleSet, Scratch};
 use byway_testkit::{Document, Section, testbed};
 use httpd::{Httpd, Site};
 
@@ -131,6 +132,68 @@ fn what_was_written_decides_the_same_or_a_remark_says_otherwise() {
     }
     assert!(failed.is_empty(), "{}", failed.join("\n"));
     assert!(asked > 300, "only {asked} requests were asked");
+}
+
+/// Everything that a rule says, but its place.
+fn said_of(rules: &RuleSet) -> Vec<String> {
+    let said = |rule: RuleView<'_>| {
+        let source = rule.source();
+        let names = (rule.window().map(|window| window.name), rule.unless_window().map(|window| window.name));
+        let kept = (rule.since(), rule.until(), rule.review(), rule.allowed().collect::<Vec<_>>(), rule.probing());
+        let people = (rule.id(), rule.group(), rule.owner(), rule.note());
+        let answer = (rule.target_text(), rule.action(), rule.cache_control(), rule.extras());
+        let how = (source.slash, source.case, rule.pool());
+        format!("{} {source} {how:?} {answer:?} {names:?} {kept:?} {people:?}", rule.identity())
+    };
+    rules.rules().map(said).collect()
+}
+
+#[test]
+fn nothing_of_our_own_is_lost() {
+    let crates = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let toml = Format::named("toml").expect("a format");
+    let (mut compared, mut pools, mut windows, mut splits) = (0, 0, 0, 0);
+    for page in ["byway-toml", "pools", "windows", "splits", "geography", "api-migration", "upgrade", "everything"] {
+        let text = std::fs::read_to_string(crates.join(format!("tests/{page}.md"))).expect("a page");
+        for section in &Document::parse(&text).sections {
+            let Some(loaded) = loaded_of(section) else { continue };
+            let rules = loaded.rules.as_ref().expect("rules");
+            let is_own = loaded.files.iter().all(|(_, file)| file.format.is_none_or(|format| format.name == "toml"));
+            if !is_own || rules.is_empty() {
+                continue;
+            }
+            let written = write(&loaded, toml).expect("it is written");
+            let refused: Vec<_> = written.remarks.kept.iter().filter(|one| one.verdict != Verdict::Exact).collect();
+            assert!(refused.is_empty(), "{page}, {}: {refused:?}", section.name());
+            let mut files = MemoryFiles::default();
+            for block in &section.blocks {
+                if let Some(name) = block.info.split_whitespace().nth(1) {
+                    files.insert(format!("site/{name}"), &block.text);
+                }
+            }
+            files.insert("site/again.toml", &written.text);
+            let again = load(&files, &["site/again.toml".as_ref()], &LoadOptions::default());
+            let said: Vec<&str> = again.diagnostics.iter().map(|said| said.message.as_str()).collect();
+            let read = again
+                .rules
+                .as_ref()
+                .unwrap_or_else(|| panic!("{page}, {}: {said:?}\n{}", section.name(), written.text));
+            let (before, after) = (said_of(rules), said_of(read));
+            assert_eq!(before.len(), after.len(), "{page}, {}\n{}", section.name(), written.text);
+            for (before, after) in before.iter().zip(&after) {
+                assert_eq!(before, after, "{page}, {}\n{}", section.name(), written.text);
+            }
+            assert_eq!((rules.pools(), rules.windows()), (read.pools(), read.windows()), "{page}, {}", section.name());
+            assert!(rules.splits().eq(read.splits()), "{page}, {}\n{}", section.name(), written.text);
+            assert_eq!(format!("{:?}", loaded.settings), format!("{:?}", again.settings), "{page}, {}", section.name());
+            let cases = |loaded: &Loaded| loaded.examples.iter().map(|case| case.text.clone()).collect::<Vec<_>>();
+            assert_eq!(cases(&loaded), cases(&again), "{page}, {}", section.name());
+            (compared, pools, windows) =
+                (compared + before.len(), pools + rules.pools().len(), windows + rules.windows().len());
+            splits += rules.splits().count();
+        }
+    }
+    assert!(compared > 60 && pools > 4 && windows > 10 && splits > 3, "{compared}, {pools}, {windows}, {splits}");
 }
 
 fn compare(section: &Section, loaded: &Loaded, format: &Format, name: &str, failed: &mut Vec<String>) {

@@ -47,7 +47,7 @@ impl Watcher for ReviewWithoutSince {
             let message = "`review` counts from `since`, and there is none: this rule is never due";
             let mut diagnostic = Diagnostic::warning(LINT.name, message);
             diagnostic.primary = locator.source(&seen.rule);
-            let date = |text: &str| text.split('T').next().unwrap_or_default().to_owned();
+            let date = |text: &str| format!("\"{}T00:00Z\"", text.split('T').next().unwrap_or_default());
             diagnostic.help(format!(
                 "say when it began, as `since = {}`, or write the day: `review = {}`",
                 date(&began),

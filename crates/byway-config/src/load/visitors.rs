@@ -14,6 +14,7 @@ use crate::own::instant::shown;
 use crate::own::split::SplitDraft;
 use crate::places::{BadDatabase, Database, Databases, FILE_LIMIT};
 use crate::span::Span;
+use crate::writing::KeySource;
 
 /// After so many days a database is named: a twentieth of the addresses have moved by then.
 const OLD_DAYS: i64 = 90;
@@ -75,7 +76,11 @@ impl Loader<'_> {
 
     /// Takes a split, with the key of its file.
     pub(super) fn take_split(&mut self, mut draft: SplitDraft, folder: &Path) {
+        if let Some(salt) = &draft.salt {
+            self.split_keys.insert(draft.split.name.clone(), KeySource::Salt(salt.clone()));
+        }
         if let Some((name, span)) = &draft.key_file {
+            self.split_keys.insert(draft.split.name.clone(), KeySource::File(name.clone()));
             match self.read_key(&tidy_path(&folder.join(name))) {
                 Ok(key) => draft.split.key = key,
                 Err(why) => {

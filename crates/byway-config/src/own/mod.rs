@@ -26,6 +26,7 @@ pub(crate) mod when;
 pub(crate) mod window;
 
 use byway_core::ruleset::TableId;
+use toml::de::DeValue;
 
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::intake::Intake;
@@ -54,6 +55,8 @@ pub(crate) struct Said {
     pub(crate) geo: Option<Geo>,
     pub(crate) splits: Vec<SplitDraft>,
     pub(crate) hsts: Option<HstsSetting>,
+    /// The sections that only a root file has, as they stand.
+    pub(crate) beside: toml::Table,
 }
 
 /// Reads one file of our own.
@@ -74,6 +77,7 @@ pub(crate) fn read(
         server: server_and_admin(&mut page, &root, standing),
         geo: of_root(&mut page, &root, "geo", standing).and_then(|value| geo::read(&mut page, value)),
         splits: Vec::new(),
+        beside: if standing == Standing::Root { beside(&root) } else { toml::Table::new() },
     };
     // Folders begin at the file that names them.
     if let Some(state) = said.server.as_mut().and_then(|(server, _)| server.state.as_mut()) {
@@ -119,6 +123,31 @@ pub(crate) fn foreknown(text: &str) -> Foreknown {
     let document = page.parse();
     let policy = document.get("policy").and_then(|value| policy::read(&mut page, value)).unwrap_or_default();
     Foreknown { policy, upgrades: document.contains_key("upgrade") }
+}
+
+/// The sections that say nothing of single rules.
+fn beside(root: &Record<'_, '_>) -> toml::Table {
+    let sections = ["policy", "geo", "upgrade", "server", "admin"].into_iter();
+    sections.filter_map(|name| Some((name.to_owned(), plain(root.get(name)?.get_ref())?))).collect()
+}
+
+/// A value without its place; nothing for a number that is none.
+fn plain(value: &DeValue<'_>) -> Option<toml::Value> {
+    Some(match value {
+        DeValue::String(text) => toml::Value::String(text.to_string()),
+        DeValue::Integer(_) => toml::Value::Integer(page::integer(value)?),
+        DeValue::Float(number) => toml::Value::Float(number.as_str().parse().ok()?),
+        DeValue::Boolean(flag) => toml::Value::Boolean(*flag),
+        DeValue::Datetime(at) => toml::Value::Datetime(*at),
+        DeValue::Array(items) => {
+            toml::Value::Array(items.iter().map(|item| plain(item.get_ref())).collect::<Option<_>>()?)
+        }
+        DeValue::Table(table) => {
+            let pairs = page::in_order(table).into_iter();
+            let pairs = pairs.map(|(key, value)| Some((key.get_ref().to_string(), plain(value.get_ref())?)));
+            toml::Value::Table(pairs.collect::<Option<_>>()?)
+        }
+    })
 }
 
 /// A section that only the root file may have.

@@ -23,6 +23,8 @@ pub(crate) struct SplitDraft {
     pub(crate) variants: Vec<Span>,
     /// The file of its key, from the folder of the file it stands in.
     pub(crate) key_file: Option<(String, Span)>,
+    /// The text that mixes its slots, where one is written.
+    pub(crate) salt: Option<String>,
 }
 
 /// Reads all splits of a file.
@@ -81,7 +83,8 @@ fn one<'p>(page: &mut Page<'p>, record: &Record<'_, 'p>, name: &str, span: Span,
         key,
         exposure,
     };
-    Some(SplitDraft { split, span, variants: spans, key_file })
+    let salt = record.text("salt").map(str::to_owned);
+    Some(SplitDraft { split, span, variants: spans, key_file, salt })
 }
 
 fn span_of<'p>(page: &mut Page<'p>, record: &Record<'_, 'p>, zone: &Zone) -> (Option<i64>, Option<i64>) {

@@ -11,7 +11,7 @@ use byway_core::condition::{Condition, Subject, Test};
 use byway_core::dialect::QueryPolicy;
 use byway_core::host::HostPattern;
 use byway_core::rule::{Action, Place, Rule};
-use byway_core::ruleset::TableId;
+use byway_core::ruleset::{RuleView, TableId};
 use byway_core::source::Source;
 use byway_core::status::{RedirectStatus, ReplyStatus, StatusByMethod};
 use byway_core::target::Target;
@@ -24,6 +24,11 @@ use crate::diagnostic::Diagnostic;
 use crate::intake::Intake;
 
 /// The group of the rules that are made here.
+/// Whether a rule was made here.
+pub(crate) fn is_made(rule: &RuleView<'_>) -> bool {
+    rule.group() == Some(GROUP) && rule.note() == Some(NOTE)
+}
+
 const GROUP: &str = "upgrade";
 /// Where certificates are proved: over plain http, and not to be sent away (RFC 8555 §8.3).
 const ACME: &str = "/.well-known/acme-challenge/*";

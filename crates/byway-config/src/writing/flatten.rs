@@ -205,10 +205,7 @@ fn translated<'s>(rule: RuleView<'s>, spot: &Spot, steps: usize) -> Result<OwnRu
             Does::Redirect { status, to, query }
         }
         Action::Reply { status, retry_after } if ReplyStatus::OWN.contains(&status) => {
-            let retry_after = match retry_after {
-                Some(RetryAfter::Seconds(seconds)) => Some(seconds),
-                _ => None,
-            };
+            let retry_after = retry_after.filter(|retry| *retry != RetryAfter::Window);
             Does::Reply { status, retry_after }
         }
         Action::Reply { .. } => return Err("a status that only its server replies".into()),

@@ -5,6 +5,7 @@
 
 pub(crate) mod csv;
 mod flatten;
+pub(crate) mod named;
 pub(crate) mod own;
 pub(crate) mod report;
 pub(crate) mod toml;
@@ -20,6 +21,7 @@ use crate::formats::Format;
 use crate::load::Loaded;
 use crate::remarks::{Remarks, Verdict};
 use crate::span::FileTable;
+pub use named::KeySource;
 pub use report::{Named, Row, html, json, rows, text};
 
 /// A text being written.
@@ -39,6 +41,8 @@ pub struct Writing<'w> {
     pub file: Option<PathBuf>,
     /// Lists beside the text: the name of a file in the same folder, and what stands in it.
     pub lists: Vec<(String, String)>,
+    /// All that was loaded beside the rules, where that is known.
+    pub loaded: Option<&'w Loaded>,
 }
 
 impl<'w> Writing<'w> {
@@ -52,6 +56,7 @@ impl<'w> Writing<'w> {
             places: Vec::new(),
             file: None,
             lists: Vec::new(),
+            loaded: None,
         }
     }
 
@@ -106,6 +111,7 @@ pub fn write<'w>(loaded: &'w Loaded, format: &Format) -> Option<Writing<'w>> {
 pub fn write_for<'w>(loaded: &'w Loaded, format: &Format, file: Option<&Path>) -> Option<Writing<'w>> {
     let mut writing = Writing::new(loaded.rules.as_ref()?, &loaded.files);
     writing.file = file.map(Path::to_owned);
+    writing.loaded = Some(loaded);
     format.write?(&mut writing);
     Some(writing)
 }

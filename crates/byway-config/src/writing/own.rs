@@ -8,10 +8,10 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use byway_core::RuleSet;
-use byway_core::condition::{Condition, Subject, Test};
+use byway_core::condition::{Condition, Depends, SUBJECTS, Subject, Test};
 use byway_core::dialect::{BYWAY, Dialect, LetterCase, QueryPolicy, TrailingSlash};
 use byway_core::regex::{Anchoring, Flavour};
-use byway_core::rule::{Action, RetryAfter};
+use byway_core::rule::{Action, Probing, RetryAfter};
 use byway_core::ruleset::{Order, RuleView, TableId, TableView};
 use byway_core::source::{PathPattern, Source};
 use byway_core::status::{ReplyStatus, StatusByMethod};
@@ -34,7 +34,7 @@ pub(crate) struct OwnRule<'s> {
 /// What a rule does, as text.
 pub(crate) enum Does {
     Redirect { status: StatusByMethod, to: String, query: QueryPolicy },
-    Reply { status: ReplyStatus, retry_after: Option<u32> },
+    Reply { status: ReplyStatus, retry_after: Option<RetryAfter> },
     Pass,
 }
 
@@ -49,6 +49,8 @@ pub(crate) struct Plan {
     roots: Vec<TableId>,
     dialects: HashMap<TableId, &'static Dialect>,
     flat: Flat,
+    /// Whether the format has all that a rule of our own can say.
+    is_whole: bool,
 }
 
 impl Plan {
@@ -65,6 +67,7 @@ impl Plan {
                 Flat::default()
             },
             roots,
+            is_whole: false,
         };
         let is_plain = |id: &TableId| tables.get(id).is_some_and(|table| table.order == Order::Specific);
         if plan.roots.len() <= 1 && plan.roots.iter().all(is_plain) {
@@ -100,6 +103,11 @@ impl Plan {
         let last = depth - 1;
         plan.priorities = steps.iter().map(|step| i32::try_from(last - step).unwrap_or(i32::MAX)).collect();
         plan
+    }
+
+    /// The plan of a format that has all that a rule of our own can say.
+    pub(crate) fn whole(rules: &RuleSet) -> Plan {
+        Plan { is_whole: true, ..Plan::of(rules) }
     }
 
     fn priority(&self, rule: &RuleView<'_>) -> i32 {
@@ -167,7 +175,12 @@ pub(crate) type Said<'s> = (Vec<OwnRule<'s>>, Verdict);
 pub(crate) fn own<'s>(rule: RuleView<'s>, plan: &Plan) -> Result<Said<'s>, Cow<'static, str>> {
     let dialect = plan.dialects.get(&rule.table()).copied().unwrap_or(&BYWAY);
     if dialect.name == BYWAY.name {
-        return Ok((vec![native(rule, plan)?], Verdict::Exact));
+        let left_out = rule.review().is_some() || rule.allowed().next().is_some() || rule.probing() == Probing::Refused;
+        let verdict = match left_out && !plan.is_whole {
+            true => Verdict::Approximated("`review`, `allow` and `probe` are left out: no answer hangs on them".into()),
+            false => Verdict::Exact,
+        };
+        return Ok((vec![native(rule, plan)?], verdict));
     }
     let rules = plan.flat.own(rule)?;
     if rules.iter().any(|rule| rule.priority.abs() > HIGHEST) {
@@ -182,14 +195,8 @@ fn native<'s>(rule: RuleView<'s>, plan: &Plan) -> Result<OwnRule<'s>, Cow<'stati
     let from = source.to_string();
     reads_back(&source, &from)?;
     let does = does(&rule, &source, plan)?;
-    if rule.pool().is_some() {
-        return Err("a pool of targets is not written yet".into());
-    }
-    if rule.window().is_some() || rule.unless_window().is_some() {
-        return Err("a window of time is not written yet".into());
-    }
-    if rule.extras().is_some() {
-        return Err("further header fields of the answer are not written yet".into());
+    if let (false, Some(why)) = (plan.is_whole, only_ours(&rule)) {
+        return Err(why.into());
     }
     let conditions = rule.conditions();
     if conditions.iter().any(|condition| condition.or_next || matches!(condition.subject, Subject::Text(_))) {
@@ -200,6 +207,28 @@ fn native<'s>(rule: RuleView<'s>, plan: &Plan) -> Result<OwnRule<'s>, Cow<'stati
         return Err("more priorities would be needed than there are".into());
     }
     Ok(OwnRule { view: rule, from, slash: source.slash, case: source.case, does, conditions, priority })
+}
+
+/// What of a rule no other format has.
+pub(crate) fn only_ours(rule: &RuleView<'_>) -> Option<&'static str> {
+    let has_retry = matches!(rule.action(), Action::Reply { retry_after: Some(RetryAfter::Window), .. });
+    match rule {
+        _ if rule.pool().is_some() => Some("a pool: the format has no targets of which some may be down"),
+        _ if rule.has_window() || has_retry => Some("a window: the format has no spans of time that come again"),
+        _ if rule.extras().is_some() => Some("`cors`, `deprecation`, `sunset` or `successor`: fields of the answer"),
+        _ if asks(rule, Depends::OnVisitor) => Some("a split: the format does not divide visitors"),
+        _ if asks(rule, Depends::OnPlace) => Some("a place: the format does not know where addresses are"),
+        _ => None,
+    }
+}
+
+/// Whether a condition of a rule hangs on something of this kind.
+pub(crate) fn asks(rule: &RuleView<'_>, what: Depends) -> bool {
+    let depends = |condition: &Condition| match &condition.subject {
+        Subject::Of { row, .. } => SUBJECTS.get(usize::from(*row)).is_some_and(|row| row.depends == what),
+        Subject::Text(_) => false,
+    };
+    rule.conditions().iter().any(depends)
 }
 
 /// Whether a source that was written is the same when it is read.
@@ -230,11 +259,9 @@ fn does(rule: &RuleView<'_>, source: &Source<'_>, plan: &Plan) -> Result<Does, C
                 _ => Err("a target that would read differently".into()),
             }
         }
-        Action::Reply { status, retry_after } if ReplyStatus::OWN.contains(&status) => match retry_after {
-            None => Ok(Does::Reply { status, retry_after: None }),
-            Some(RetryAfter::Seconds(seconds)) => Ok(Does::Reply { status, retry_after: Some(seconds) }),
-            Some(RetryAfter::Window) => Err("a window of time is not written yet".into()),
-        },
+        Action::Reply { status, retry_after } if ReplyStatus::OWN.contains(&status) => {
+            Ok(Does::Reply { status, retry_after })
+        }
         Action::Reply { .. } => Err("a status that only another server replies".into()),
         Action::Pass if plan.roots.last() == Some(&rule.table()) => Ok(Does::Pass),
         Action::Pass => Err("an exception that leaves the request to the next list: one file has no next list".into()),
@@ -248,7 +275,7 @@ fn does(rule: &RuleView<'_>, source: &Source<'_>, plan: &Plan) -> Result<Does, C
 pub(crate) fn subject(condition: &Condition) -> Option<(&'static str, &str)> {
     match &condition.subject {
         Subject::Of { row, name } => {
-            let row = byway_core::condition::SUBJECTS.get(usize::from(*row))?;
+            let row = SUBJECTS.get(usize::from(*row))?;
             Some((row.key, name))
         }
         Subject::Text(_) => None,

@@ -1,22 +1,35 @@
 //! The writer of `byway.toml`: a table for each rule, keys in the order of the manual.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use byway_core::condition::{Condition, Test};
+use byway_core::condition::{Condition, Depends, Test};
 use byway_core::dialect::{LetterCase, MergeWinner, QueryPolicy, TrailingSlash};
+use byway_core::rule::{Action, Probing, RetryAfter, Review};
+use byway_core::ruleset::RuleView;
 use byway_core::status::StatusByMethod;
 
-use super::Writing;
-use super::own::{Does, OwnRule, Plan, instant, is_own_test, own, subject};
+use super::own::{Does, OwnRule, Plan, asks, instant, is_own_test, own, subject};
+use super::{Writing, named};
 use crate::remarks::Verdict;
 
 /// Writes all rules.
 pub(crate) fn write(writing: &mut Writing<'_>) {
     writing.headline();
-    let plan = Plan::of(writing.rules);
+    let plan = Plan::whole(writing.rules);
     let rules = writing.rules;
+    let missing = beside(writing);
+    let keeps_upgrade = writing.loaded.is_some_and(|loaded| loaded.beside.contains_key("upgrade"));
     for view in rules.rules() {
+        if keeps_upgrade && crate::own::upgrade::is_made(&view) {
+            writing.say(&view, Verdict::Exact);
+            continue;
+        }
+        if let Some(why) = missing.iter().find_map(|(name, why)| names(&view, name).then_some(why)) {
+            writing.say(&view, Verdict::Refused(why.clone()));
+            continue;
+        }
         let blocks = own(view, &plan).and_then(|(rules, verdict)| {
             let blocks: Result<Vec<String>, _> = rules.iter().map(block).collect();
             Ok((blocks?, verdict))
@@ -32,6 +45,103 @@ pub(crate) fn write(writing: &mut Writing<'_>) {
             Err(why) => writing.say(&view, Verdict::Refused(why)),
         }
     }
+}
+
+/// Names of windows and splits that cannot be written, and why.
+type Missing = Vec<(String, Cow<'static, str>)>;
+
+/// Writes what is no rule: cases, the sections of the root file, pools, windows and splits.
+fn beside(writing: &mut Writing<'_>) -> Missing {
+    let (mut missing, rules) = (Missing::new(), writing.rules);
+    let mut out = String::new();
+    let mut keys = &BTreeMap::new();
+    if let Some(loaded) = writing.loaded {
+        if !loaded.examples.is_empty() {
+            let cases: Vec<String> =
+                loaded.examples.iter().map(|case| format!("    {},\n", quoted(&case.text))).collect();
+            _ = write!(out, "\nexamples = [\n{}]\n", cases.concat());
+        }
+        if !loaded.beside.is_empty() {
+            _ = write!(out, "\n{}", loaded.beside);
+        }
+        keys = &loaded.split_keys;
+    }
+    rules.pools().iter().for_each(|pool| named::pool(pool, &mut out));
+    for window in rules.windows() {
+        if let Err(why) = named::window(&window, &mut out) {
+            missing.push((window.name, why));
+        }
+    }
+    for split in rules.splits() {
+        if let Err(why) = named::split(&split, keys, &mut out) {
+            missing.push((split.name, why));
+        }
+    }
+    writing.text.push_str(&out);
+    missing
+}
+
+/// Whether a rule names a window or a split.
+fn names(rule: &RuleView<'_>, name: &str) -> bool {
+    let windows = [rule.window(), rule.unless_window()];
+    let of_split = |condition: &Condition| matches!(subject(condition), Some(("split", of)) if of == name);
+    windows.into_iter().flatten().any(|window| window.name == name) || rule.conditions().iter().any(of_split)
+}
+
+/// The ways past a rule that asks for a place, and how crawlers are treated, as their keys say it; and the other conditions.
+fn visitors<'c>(view: &RuleView<'_>, conditions: &'c [Condition]) -> (Vec<(&'static str, String)>, &'c [Condition]) {
+    if !asks(view, Depends::OnPlace) {
+        return (Vec::new(), conditions);
+    }
+    let is_absent = |condition: &&Condition| condition.negate && condition.test == Test::Present;
+    let way = |condition: &Condition| match subject(condition) {
+        Some((key @ ("cookie" | "query"), name)) => Some(format!("{key}:{name}")),
+        _ => None,
+    };
+    let mut keys = Vec::new();
+    let ways: Vec<String> = conditions.iter().take_while(is_absent).map_while(way).collect();
+    let rest = &conditions[ways.len()..];
+    let is_crawler = |condition: &Condition| matches!(subject(condition), Some(("crawler", _)));
+    let (leaves_crawlers, rest) = match rest.split_first() {
+        Some((first, rest)) if is_absent(&first) && is_crawler(first) => (true, rest),
+        _ => (false, rest),
+    };
+    let is_pass = matches!(view.action(), Action::Pass);
+    let has_own = rest.iter().any(|known| is_absent(&known) && way(known).is_some());
+    match ways.len() {
+        _ if is_pass => {}
+        0 if has_own => {}
+        0 => keys.push(("override", "{ none = \"said in the file that this was written from\" }".to_owned())),
+        1 => keys.push(("override", quoted(&ways[0]))),
+        _ => keys.push(("override", list(&ways))),
+    }
+    if !leaves_crawlers && !is_pass && !rest.iter().any(is_crawler) {
+        keys.push(("crawlers", "\"follow\"".to_owned()));
+    }
+    (keys, rest)
+}
+
+/// What an answer says beside status and location.
+fn extras(view: &RuleView<'_>, out: &mut String) -> Result<(), Cow<'static, str>> {
+    let Some(extras) = view.extras() else { return Ok(()) };
+    for (name, second) in [("deprecation", extras.deprecation), ("sunset", extras.sunset)] {
+        if let Some(second) = second {
+            _ = writeln!(out, "{name} = {}", quoted(&instant(second).ok_or("an instant that no calendar has")?));
+        }
+    }
+    if let Some(successor) = &extras.successor {
+        _ = writeln!(out, "successor = {}", quoted(successor));
+    }
+    if let Some(cors) = &extras.cors {
+        let max_age = cors.max_age.map(|seconds| format!(", max_age = \"{seconds}s\"")).unwrap_or_default();
+        let credentials = if cors.credentials { ", credentials = true" } else { "" };
+        let (origins, methods, headers) = (list(&cors.origins), list(&cors.methods), list(&cors.headers));
+        _ = writeln!(
+            out,
+            "cors = {{ origins = {origins}, methods = {methods}, headers = {headers}{max_age}{credentials} }}"
+        );
+    }
+    Ok(())
 }
 
 fn block(rule: &OwnRule<'_>) -> Result<String, Cow<'static, str>> {
@@ -52,8 +162,10 @@ fn block(rule: &OwnRule<'_>) -> Result<String, Cow<'static, str>> {
             out.push_str("[[reply]]\n");
             key(&mut out, "from", &quoted(&rule.from));
             key(&mut out, "status", &status.number().to_string());
-            if let Some(seconds) = retry_after {
-                key(&mut out, "retry_after", &seconds.to_string());
+            match retry_after {
+                None => {}
+                Some(RetryAfter::Seconds(seconds)) => key(&mut out, "retry_after", &seconds.to_string()),
+                Some(RetryAfter::Window) => key(&mut out, "retry_after", "\"window\""),
             }
         }
         Does::Pass => {
@@ -61,11 +173,13 @@ fn block(rule: &OwnRule<'_>) -> Result<String, Cow<'static, str>> {
             key(&mut out, "from", &quoted(&rule.from));
         }
     }
+    let (keys, asked) = visitors(view, &rule.conditions);
     for (name, is_negated) in [("when", false), ("unless", true)] {
-        if let Some(table) = conditions(&rule.conditions, is_negated)? {
+        if let Some(table) = conditions(asked, is_negated)? {
             key(&mut out, name, &table);
         }
     }
+    keys.iter().for_each(|(name, value)| key(&mut out, name, value));
     for (name, text) in [("id", view.id()), ("group", view.group()), ("owner", view.owner()), ("note", view.note())] {
         if let Some(text) = text {
             key(&mut out, name, &quoted(text));
@@ -80,6 +194,26 @@ fn block(rule: &OwnRule<'_>) -> Result<String, Cow<'static, str>> {
             key(&mut out, name, &quoted(&text));
         }
     }
+    for (name, window) in [("window", view.window()), ("unless_window", view.unless_window())] {
+        if let Some(window) = window {
+            key(&mut out, name, &quoted(&window.name));
+        }
+    }
+    match view.review() {
+        None => {}
+        Some(Review::After(seconds)) => key(&mut out, "review", &format!("\"{}d\"", seconds / 86_400)),
+        Some(Review::On(second)) => {
+            let text = instant(second).ok_or("an instant that no calendar has")?;
+            key(&mut out, "review", &quoted(&text));
+        }
+    }
+    let allowed: Vec<String> = view.allowed().map(str::to_owned).collect();
+    if !allowed.is_empty() {
+        key(&mut out, "allow", &list(&allowed));
+    }
+    if view.probing() == Probing::Refused {
+        key(&mut out, "probe", "false");
+    }
     if rule.slash == TrailingSlash::Either {
         key(&mut out, "slash", "\"either\"");
     }
@@ -90,6 +224,10 @@ fn block(rule: &OwnRule<'_>) -> Result<String, Cow<'static, str>> {
     if let Some(cache) = view.cache_control() {
         key(&mut out, "cache", &quoted(cache));
     }
+    if let Some(pool) = view.pool() {
+        key(&mut out, "pool", &quoted(&pool.name));
+    }
+    extras(view, &mut out)?;
     Ok(out)
 }
 
@@ -182,18 +320,18 @@ fn tests_text(tests: &[&Test]) -> Result<String, Cow<'static, str>> {
     Ok(format!("{{ {} }}", parts.join(", ")))
 }
 
-fn list(texts: &[String]) -> String {
+pub(super) fn list(texts: &[String]) -> String {
     format!("[{}]", texts.iter().map(|text| quoted(text)).collect::<Vec<_>>().join(", "))
 }
 
 /// A key, quoted where it must be.
-fn bare(name: &str) -> String {
+pub(super) fn bare(name: &str) -> String {
     let is_bare = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
     if is_bare { name.to_owned() } else { quoted(name) }
 }
 
 /// A string of TOML: with backslashes and quotes in it a literal one, where that is possible.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     let is_literal = !text.contains('\'') && !text.contains(|sign: char| sign.is_control());
     if is_literal && text.contains(['\\', '"']) {
         return format!("'{text}'");

@@ -189,6 +189,11 @@ impl<'s> RuleView<'s> {
         }
     }
 
+    /// The findings that somebody has accepted for it, by their names.
+    pub fn allowed(&self) -> impl Iterator<Item = &'s str> + use<'s> {
+        self.shape().cold().allow.split(',').filter(|name| !name.is_empty())
+    }
+
     /// Whether somebody has accepted a finding of this name for it.
     pub fn allows(&self, finding: &str) -> bool {
         self.shape().cold().allow.split(',').any(|name| name == finding)

@@ -16,6 +16,7 @@ use byway_core::target::{Landing, Part, Target, What};
 
 use crate::remarks::Verdict;
 use crate::writing::Writing;
+use crate::writing::own::only_ours;
 
 /// From how many exact paths on a list is a `map`.
 const LONG: usize = 100;
@@ -117,6 +118,9 @@ fn lines_of(rule: &RuleView<'_>) -> Result<Written, &'static str> {
     if *rule.dialect() != BYWAY {
         return Err("a rule of another server's dialect: its own file says it best");
     }
+    if let Some(why) = only_ours(rule) {
+        return Err(why);
+    }
     let source = rule.source();
     if !rule.conditions().is_empty() {
         return Err("conditions: write them by hand, with `map`, for nginx's `if` knows no `and`");
@@ -159,6 +163,8 @@ fn lines_of(rule: &RuleView<'_>) -> Result<Written, &'static str> {
         // Rules for every host are not asked once a server of nginx was chosen.
         _ => Some("where no rule of this host fits, nginx does not ask the rules of all hosts"),
     };
+    let retries = matches!(action, Action::Reply { retry_after: Some(_), .. });
+    let why = why.or((rule.cache_control().is_some() || retries).then_some("`cache` and `retry_after` are left out"));
     Ok((host, lines, why))
 }
 
