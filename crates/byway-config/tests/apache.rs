@@ -87,6 +87,11 @@ fn what_stands_in_the_work_orders_is_read() {
 }
 
 #[test]
+fn sections_hold_what_they_hold() {
+    check(include_str!("apache-sections.md"), 7);
+}
+
+#[test]
 fn maps_are_looked_up() {
     check(include_str!("apache-maps.md"), 5);
 }

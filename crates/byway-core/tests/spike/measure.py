@@ -246,7 +246,7 @@ class Nginx:
 
 class Apache:
     kind, program, package, fixture = "apache", "apache2", "apache2", "apache.md"
-    modules = ("mpm_event", "authz_core", "alias", "rewrite", "dir", "mime")
+    modules = ("mpm_event", "authz_core", "alias", "rewrite", "dir", "mime", "setenvif")
     folders = ("/usr/lib/apache2/modules", "/usr/lib64/httpd/modules", "/usr/libexec/apache2")
 
     @classmethod

@@ -25,7 +25,7 @@ use super::expand::{self, Escaping, Known, Token, Unplaced, alias_tokens, tokens
 use super::maps::{self, Map};
 use super::pattern::{pattern, shape};
 use super::rule::RewriteRule;
-use super::site::{Effective, Place, Scope, Server, SetEnv, Site};
+use super::site::{Effective, Inherits, Place, Scope, Server, SetEnv, Site};
 use super::steps::{self, Around, Names, URI};
 use super::words;
 use crate::foreign::Reading;
@@ -226,11 +226,16 @@ impl<'s> Lowering<'s, '_, '_> {
     fn server(&mut self, server: &'s Server, main: Option<&'s Server>) -> TableId {
         let slash = server.slashes.or(main.and_then(|main| main.slashes)).unwrap_or(EncodedSlash::NotFound);
         let row = |dialect: &Dialect| apache_slashes(dialect, slash);
-        let above = main.map(|main| main.own.rewriting.below(None));
+        let mut above = main.map(|main| main.own.rewriting.below(None));
+        if let Some(above) = &mut above {
+            // A virtual host is handed rules behind its own, with `InheritDownBefore` as well.
+            above.hands_down = above.hands_down.map(|_| Inherits::After);
+        }
         let own = server.own.rewriting.below(above.as_ref());
         let folders = merged_folders(server, main);
         // Tables, in the order in which they are entered.
-        let mut plan = self.plan(own, None, Vec::new(), row);
+        let own_sets: Vec<&SetEnv> = main.iter().flat_map(|main| &main.own.sets).chain(&server.own.sets).collect();
+        let mut plan = self.plan(own, None, own_sets.clone(), row);
         let aliases: Vec<&Alias> =
             server.own.aliases.iter().chain(main.iter().flat_map(|main| &main.own.aliases)).collect();
         let aliases = self.alias_tables(aliases.into_iter().map(|alias| (None, alias)), row);
@@ -242,7 +247,8 @@ impl<'s> Lowering<'s, '_, '_> {
         let mut plans: Vec<(&str, Plan<'_>)> = lists
             .iter()
             .map(|folder| {
-                (folder.path, self.plan(folder.effective.clone(), Some(folder.path), folder.sets.clone(), row))
+                let sets = own_sets.iter().chain(&folder.sets).copied().collect();
+                (folder.path, self.plan(folder.effective.clone(), Some(folder.path), sets, row))
             })
             .collect();
         let restart = plans
@@ -551,18 +557,27 @@ impl<'s> Lowering<'s, '_, '_> {
                 "request_method" => What::Part(Part::Method),
                 "remote_addr" | "remote_host" => What::Part(Part::Address),
                 "request_protocol" => What::Literal("HTTP/1.1".into()),
-                "server_addr" => continue,
+                "server_addr" => {
+                    self.unset(set, "it asks for an address of the server");
+                    continue;
+                }
                 _ => match around.names.known(&set.attribute) {
                     Some(slot) => What::Slot(slot),
                     None if set.attribute.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') => {
                         What::Field(set.attribute.to_ascii_lowercase().into())
                     }
-                    None => continue,
+                    None => {
+                        self.unset(set, "it names a field by a pattern");
+                        continue;
+                    }
                 },
             };
             let subject = Subject::Text(vec![path_piece(what)]);
             let test = Test::Regex(pattern(&set.pattern, case));
-            let Ok(condition) = Condition::new(subject, test, false) else { continue };
+            let Ok(condition) = Condition::new(subject, test, false) else {
+                self.unset(set, "its pattern cannot be read here");
+                continue;
+            };
             for (name, value) in &set.pairs {
                 let Some(slot) = around.names.known(name) else { continue };
                 let text: Vec<Piece<'static>> = alias_tokens(value.as_deref().unwrap_or_default())
@@ -576,6 +591,13 @@ impl<'s> Lowering<'s, '_, '_> {
                 let action = Action::Set { slot, text: Target::of_pieces(text), then: Then::Next };
                 self.push(table, any(), std::slice::from_ref(&condition), action, &set.span);
             }
+        }
+    }
+
+    /// Says that a variable which rules ask for is not set.
+    fn unset(&mut self, set: &SetEnv, why: &'static str) {
+        if set.pairs.iter().any(|(name, _)| !name.is_empty()) && self.said.insert((set.span.file.0, set.span.start)) {
+            self.reading.refused(&set.span, &format!("SetEnvIf {} {}", set.attribute, set.pattern), why);
         }
     }
 

@@ -602,10 +602,22 @@ impl<'a, 'r> Reader<'a, 'r> {
                     let inherits = match word.text.to_ascii_lowercase().as_str() {
                         "inherit" => Some(Inherits::After),
                         "inheritbefore" => Some(Inherits::Before),
-                        option
-                            if ["inheritdown", "inheritdownbefore", "ignoreinherit", "mergebase"].contains(&option) =>
-                        {
-                            self.reading.refused(span, line, "inheritance from above to below is not read");
+                        option @ ("inheritdown" | "inheritdownbefore") => {
+                            if refused.is_none() {
+                                let is_before = option.ends_with("before");
+                                let way = if is_before { Inherits::Before } else { Inherits::After };
+                                self.scope().rewriting.hands_down = Some(way);
+                            }
+                            None
+                        }
+                        "ignoreinherit" => {
+                            if refused.is_none() {
+                                self.scope().rewriting.ignores = true;
+                            }
+                            None
+                        }
+                        "mergebase" => {
+                            self.reading.refused(span, line, "a `RewriteBase` that is handed down is not read");
                             None
                         }
                         option
@@ -742,8 +754,9 @@ impl<'a, 'r> Reader<'a, 'r> {
             ignores_case: lower.ends_with("nocase"),
             pairs: pairs.collect(),
         };
-        if self.refusal().is_none() {
-            self.scope().sets.push(set);
+        match self.refusal() {
+            Some(why) => self.reading.refused(span, &format!("{name} {} {}", set.attribute, set.pattern), why),
+            None => self.scope().sets.push(set),
         }
         Ok(())
     }

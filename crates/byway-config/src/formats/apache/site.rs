@@ -69,6 +69,10 @@ pub(super) struct Rewriting {
     pub(super) engine: Option<bool>,
     pub(super) base: Option<String>,
     pub(super) inherits: Option<Inherits>,
+    /// `InheritDown`, `InheritDownBefore`: what stands below gets these rules, behind or before its own.
+    pub(super) hands_down: Option<Inherits>,
+    /// `IgnoreInherit`: not here.
+    pub(super) ignores: bool,
     pub(super) rules: Rules,
     /// Conditions that wait for their rule.
     pub(super) waiting: Vec<Cond>,
@@ -98,18 +102,25 @@ pub(super) struct Effective {
     pub(super) rules: Vec<Rc<RewriteRule>>,
     pub(super) is_on: bool,
     pub(super) base: Option<String>,
+    pub(super) hands_down: Option<Inherits>,
 }
 
 impl Rewriting {
     /// What holds here below a folder whose rules are those.
     pub(super) fn below(&self, above: Option<&Effective>) -> Effective {
         let parents = || above.map(|above| above.rules.clone()).unwrap_or_default();
-        let rules = match self.inherits {
+        let handed = above.and_then(|above| above.hands_down).filter(|_| self.is_there && !self.ignores);
+        let rules = match self.inherits.or(handed) {
             None => self.rules.clone(),
             Some(Inherits::After) => self.rules.iter().cloned().chain(parents()).collect(),
             Some(Inherits::Before) => parents().into_iter().chain(self.rules.iter().cloned()).collect(),
         };
         let is_on = self.engine.unwrap_or_else(|| above.is_some_and(|above| above.is_on));
-        Effective { rules, is_on, base: self.base.clone() }
+        let has_options = self.inherits.is_some() || self.hands_down.is_some() || self.ignores;
+        let hands_down = match has_options {
+            true => self.hands_down,
+            false => above.and_then(|above| above.hands_down),
+        };
+        Effective { rules, is_on, base: self.base.clone(), hands_down }
     }
 }
