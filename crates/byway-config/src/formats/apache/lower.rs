@@ -22,6 +22,7 @@ use byway_core::target::{Landing, Part, Piece, Target, What};
 use super::alias::{Alias, AliasSource};
 use super::cond::Disk;
 use super::expand::{self, Escaping, Known, Token, Unplaced, alias_tokens, tokens};
+use super::expr;
 use super::maps::{self, Map};
 use super::pattern::{pattern, shape};
 use super::rule::RewriteRule;
@@ -44,7 +45,7 @@ enum State {
 
 /// Makes tables of a configuration.
 pub(super) fn lower(site: &Site, reading: &mut Reading<'_>) {
-    let mut lowering = Lowering { reading, said: BTreeSet::new(), looked_up: 0, servers: std::marker::PhantomData };
+    let mut lowering = Lowering { reading, said: BTreeSet::new(), errors: BTreeMap::new(), looked_up: 0 };
     let Some((main, hosts)) = site.servers.split_first() else { return };
     if hosts.is_empty() {
         let start = lowering.server(main, None);
@@ -58,9 +59,10 @@ pub(super) struct Lowering<'s, 'a, 'r> {
     pub(super) reading: &'a mut Reading<'r>,
     /// Rules of which a remark was made: inherited ones come several times.
     said: BTreeSet<(u16, usize)>,
+    /// Where errors send people, by folder and status.
+    errors: BTreeMap<(Option<&'s str>, u16), &'s str>,
     /// Entries of maps that became rules.
     pub(super) looked_up: usize,
-    servers: std::marker::PhantomData<&'s Server>,
 }
 
 /// A list of mod_rewrite with its tables.
@@ -233,6 +235,7 @@ impl<'s> Lowering<'s, '_, '_> {
         }
         let own = server.own.rewriting.below(above.as_ref());
         let folders = merged_folders(server, main);
+        self.errors = errors(server, main, &folders);
         // Tables, in the order in which they are entered.
         let own_sets: Vec<&SetEnv> = main.iter().flat_map(|main| &main.own.sets).chain(&server.own.sets).collect();
         let mut plan = self.plan(own, None, own_sets.clone(), row);
@@ -255,11 +258,12 @@ impl<'s> Lowering<'s, '_, '_> {
             .iter()
             .any(|(_, plan)| plan.tables.keys().any(|(_, state)| *state != State::Same) || !plan.rules.is_empty());
         let restart = restart.then(|| self.table(row(&APACHE), Order::Listed, ""));
-        let locations = server
-            .locations
-            .iter()
-            .chain(main.iter().flat_map(|main| &main.locations))
-            .flat_map(|(place, scope)| scope.aliases.iter().map(move |alias| (Some(place), alias)));
+        // What is merged last is asked first: of the virtual host before the main server, further down before further up.
+        let mut sections: Vec<&(Place, Scope)> =
+            server.locations.iter().rev().chain(main.iter().flat_map(|main| main.locations.iter().rev())).collect();
+        sections.sort_by_key(|(place, _)| place.rank());
+        let locations =
+            sections.into_iter().flat_map(|(place, scope)| scope.aliases.iter().map(move |alias| (Some(place), alias)));
         let locations = self.alias_tables(locations, row);
         let location = locations.first().map(|(table, _)| *table);
         let aliased: Vec<&Folder<'_>> = folders.values().filter(|folder| !folder.aliases.is_empty()).collect();
@@ -303,7 +307,7 @@ impl<'s> Lowering<'s, '_, '_> {
         if let Some(main) = main.filter(|_| server.own.rewriting.inherits.is_some()) {
             main.maps.iter().for_each(|(name, map)| _ = maps.entry(name.clone()).or_insert_with(|| map.clone()));
         }
-        let facts = Facts { name, is_canonical, root, disk: &disk, maps: &maps };
+        let facts = Facts { name, is_canonical, root, disk: &disk, maps: &maps, folder: None };
         plan.changed = Some(to_folders);
         self.fill(&plan, &facts, to_alias, to_alias);
         self.fill_aliases(&aliases, &facts);
@@ -373,7 +377,7 @@ impl<'s> Lowering<'s, '_, '_> {
         for (folder, own) in aliased.iter().zip(tables) {
             let Some(table) = first(own) else { continue };
             self.push(dispatch, below(folder.path), &[], Action::Enter(table), &no_span());
-            self.fill_aliases(own, facts);
+            self.fill_aliases(own, &Facts { folder: Some(folder.path), ..*facts });
             let parent = aliased
                 .iter()
                 .zip(tables)
@@ -634,8 +638,8 @@ impl<'s> Lowering<'s, '_, '_> {
         let after_skip = at + 1 + flags.skip as usize;
         let stops = flags.last || flags.end || flags.passes_on;
         if let Some(status) = flags.status {
-            let status = ReplyStatus::from_number(status).ok_or("a status that no reply of ours has")?;
-            self.push(table, ready.source, &ready.conditions, Action::Reply { status, retry_after: None }, &rule.span);
+            let action = self.error(plan.folder, status)?;
+            self.push(table, ready.source, &ready.conditions, action, &rule.span);
             return Ok(approximates);
         }
         if flags.proxy {
@@ -767,6 +771,26 @@ impl<'s> Lowering<'s, '_, '_> {
         Ok(())
     }
 
+    /// An answer that is no redirect, or the redirect that `ErrorDocument` makes of it.
+    fn error(&self, folder: Option<&str>, status: u16) -> Result<Action<'static>, Unplaced> {
+        let folders = folder.into_iter().chain(folder.into_iter().flat_map(|folder| {
+            let mut above: Vec<&str> = ancestors(folder).collect();
+            above.reverse();
+            above
+        }));
+        let mut places = folders.map(Some).chain([None]);
+        let Some(url) = places.find_map(|place| self.errors.get(&(place, status))) else {
+            let status = ReplyStatus::from_number(status).ok_or("a status that no reply of ours has")?;
+            return Ok(Action::Reply { status, retry_after: None });
+        };
+        let placed = expand::place(&[Known::Text((*url).to_owned())], Escaping::None, false)?;
+        Ok(Action::Redirect {
+            status: StatusByMethod::always(RedirectStatus::Found),
+            target: Target::of_pieces(placed.pieces),
+            query: QueryPolicy::Drop,
+        })
+    }
+
     // mod_alias
 
     fn alias(&mut self, table: TableId, alias: &Alias, place: Option<&Place>, facts: &Facts<'_>) {
@@ -782,7 +806,10 @@ impl<'s> Lowering<'s, '_, '_> {
         place: Option<&Place>,
         facts: &Facts<'_>,
     ) -> Result<Option<&'static str>, Unplaced> {
+        let (conditions, mut approximates) = inside(place, &alias.source, facts)?;
+        let Some(conditions) = conditions else { return Ok(approximates) };
         let section = match (&alias.source, place) {
+            (AliasSource::Section, Some(Place::If { .. } | Place::Name { .. })) => AliasSource::Prefix("/".to_owned()),
             (AliasSource::Section, Some(Place::Path(path))) => AliasSource::Prefix(path.clone()),
             (AliasSource::Section, Some(Place::Pattern(text))) => AliasSource::Pattern(text.clone()),
             (AliasSource::Section, None) => return Err("outside of a location a path is missing".into()),
@@ -810,9 +837,9 @@ impl<'s> Lowering<'s, '_, '_> {
             pattern.group_names().map_err(|error| format!("its pattern cannot be read here: {}", error.what))?;
         }
         let Some(target) = &alias.target else {
-            let status = ReplyStatus::from_number(alias.status).ok_or("a status that no reply of ours has")?;
-            self.push(table, Source::of_path(source), &[], Action::Reply { status, retry_after: None }, &alias.span);
-            return Ok(None);
+            let action = self.error(facts.folder, alias.status)?;
+            self.push(table, Source::of_path(source), &conditions, action, &alias.span);
+            return Ok(approximates);
         };
         let status =
             RedirectStatus::from_number(alias.status).ok_or("a status with which no client follows a Location")?;
@@ -851,8 +878,70 @@ impl<'s> Lowering<'s, '_, '_> {
             target: Target::of_pieces(placed.pieces),
             query: QueryPolicy::Replace,
         };
-        self.push(table, Source::of_path(source), &[], action, &alias.span);
-        Ok(None)
+        self.push(table, Source::of_path(source), &conditions, action, &alias.span);
+        Ok(approximates.take())
+    }
+}
+
+type Asked = (Option<Vec<Condition>>, Option<&'static str>);
+
+/// What a section asks of a request beside what its rule asks, and why that is not quite so; none where it never holds.
+fn inside(place: Option<&Place>, source: &AliasSource, facts: &Facts<'_>) -> Result<Asked, Unplaced> {
+    let here = |text: &str| {
+        let path = Subject::Text(vec![path_piece(What::Part(Part::WorkingPath))]);
+        Condition::new(path, Test::Regex(pattern(text, LetterCase::Significant)), false)
+            .map_err(|error| Unplaced::from(format!("its section cannot be read here: {}", error.what)))
+    };
+    let below = |folder: &Option<String>| match folder.as_deref() {
+        None | Some("/") => Ok::<_, Unplaced>(Vec::new()),
+        Some(folder) => Ok(vec![here(&format!("^{}(?:/|$)", super::pattern::quoted(folder.trim_end_matches('/'))))?]),
+    };
+    match place {
+        // What its rule is for is the section itself.
+        None | Some(Place::Path(_) | Place::Pattern(_)) if *source == AliasSource::Section => {
+            Ok((Some(Vec::new()), None))
+        }
+        None => Ok((Some(Vec::new()), None)),
+        Some(Place::Path(path)) => {
+            let path = super::pattern::quoted(path.trim_end_matches('/'));
+            Ok((Some(vec![here(&format!("^{path}(?:/|$)"))?]), None))
+        }
+        Some(Place::Pattern(text)) => Ok((Some(vec![here(text)?]), None)),
+        Some(Place::Name { pattern, folder }) => {
+            const NAMES: &str = "the name of the file is taken to be the last segment of the path";
+            let mut conditions = below(folder)?;
+            // The name alone is seen: what is anchored is anchored to its segment.
+            let (head, name) = match pattern.strip_prefix('^') {
+                Some(rest) => ("/", rest),
+                None => ("/[^/]*?", pattern.as_str()),
+            };
+            if name.contains('|') {
+                return Err("a file by alternatives of a pattern".into());
+            }
+            let tail = if name.ends_with('$') { "" } else { "[^/]*$" };
+            conditions.push(here(&format!("{head}{name}{tail}"))?);
+            Ok((Some(conditions), Some(NAMES)))
+        }
+        Some(Place::If { asked, folder }) => {
+            let names = Names::default();
+            let around = Around {
+                folder: None,
+                base: None,
+                root: None,
+                name: facts.name,
+                is_canonical: facts.is_canonical,
+                names: &names,
+                disk: facts.disk,
+                maps: facts.maps,
+            };
+            let mut clauses = Vec::new();
+            for (text, holds) in asked {
+                let read = expr::read(text, &around, false)?;
+                clauses.extend(if *holds { read } else { expr::denied(read)? });
+            }
+            let conditions = below(folder)?;
+            Ok((expr::conditions(clauses).map(|more| conditions.into_iter().chain(more).collect()), None))
+        }
     }
 }
 
@@ -860,6 +949,7 @@ impl<'s> Lowering<'s, '_, '_> {
 type AliasTables<'s> = Vec<(TableId, Vec<(Option<&'s Place>, &'s Alias)>)>;
 
 /// What is known of a server while its rules are made.
+#[derive(Clone, Copy)]
 struct Facts<'f> {
     /// Host and port of `ServerName`.
     name: Option<(&'f str, Option<u16>)>,
@@ -867,6 +957,8 @@ struct Facts<'f> {
     root: Option<&'f str>,
     disk: &'f Disk,
     maps: &'f BTreeMap<String, Rc<Map>>,
+    /// The folder whose rules are made.
+    folder: Option<&'f str>,
 }
 
 /// Where a list may end.
@@ -914,6 +1006,19 @@ fn merged_folders<'s>(server: &'s Server, main: Option<&'s Server>) -> BTreeMap<
         out.insert(path, folder);
     }
     out
+}
+
+/// Where errors send people, by folder and status; those of the server are those of no folder.
+fn errors<'s>(
+    server: &'s Server,
+    main: Option<&'s Server>,
+    folders: &BTreeMap<&'s str, Folder<'s>>,
+) -> BTreeMap<(Option<&'s str>, u16), &'s str> {
+    let own = main.into_iter().chain([server]).map(|server| (None, &server.own));
+    let below = folders.values().filter_map(|folder| Some((Some(folder.path), folder.scope?)));
+    own.chain(below)
+        .flat_map(|(at, scope)| scope.errors.iter().map(move |(status, url)| ((at, *status), url.as_str())))
+        .collect()
 }
 
 /// The folders above a folder, its own not among them.

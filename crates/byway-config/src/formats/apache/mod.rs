@@ -7,6 +7,7 @@
 mod alias;
 mod cond;
 mod expand;
+mod expr;
 mod lines;
 mod lower;
 mod maps;

@@ -327,14 +327,28 @@ impl<'a, 'r> Reader<'a, 'r> {
                 path => self.directory(path),
             },
             "directorymatch" => Frame::Refused("a folder given by a pattern"),
+            "location" | "locationmatch" | "files" | "filesmatch" | "if" | "elseif" | "else" if self.in_location() => {
+                Frame::Refused("a section in a section")
+            }
             "location" => match (first.as_str(), arguments.get(1)) {
                 ("~", Some(pattern)) => self.location(Place::Pattern(pattern.clone())),
                 (path, _) if path.contains(['*', '?', '[']) => Frame::Refused("a location with `*` in it"),
                 (path, _) => self.location(Place::Path(path.to_owned())),
             },
             "locationmatch" => self.location(Place::Pattern(first)),
-            "files" | "filesmatch" => Frame::Refused("what holds for some files only"),
-            "if" | "elseif" | "else" => Frame::Refused("what holds where an expression is true"),
+            "files" | "filesmatch" => {
+                let pattern = match (lower, first.as_str(), arguments.get(1)) {
+                    ("files", "~", Some(pattern)) => pattern.clone(),
+                    ("files", name, _) if name.contains('[') => return Frame::Refused("a file with `[` in its name"),
+                    ("files", name, _) => {
+                        format!("^{}$", super::pattern::quoted(name).replace("\\*", ".*").replace('?', "."))
+                    }
+                    (_, pattern, _) => pattern.to_owned(),
+                };
+                let folder = self.folder_here();
+                self.location(Place::Name { pattern, folder })
+            }
+            "if" | "elseif" | "else" => self.if_section(lower, inside, span),
             "limit" | "limitexcept" => Frame::Refused("what holds for some methods only"),
             "macro" => {
                 self.reading.beyond(span, &format!("<{name}{inside}>"));
@@ -373,6 +387,43 @@ impl<'a, 'r> Reader<'a, 'r> {
             None if root.starts_with(&format!("{path}/")) => Frame::Folder("/".to_owned()),
             _ => Frame::Refused("a folder that is not below the document root"),
         }
+    }
+
+    /// `<If>`, and what stands behind it: there the expressions before it must not hold.
+    fn if_section(&mut self, lower: &str, inside: &str, span: &Span) -> Frame {
+        let folder = self.folder_here();
+        let text = match inside.trim_start().starts_with(['"', '\'']) {
+            true => words(inside, 0).into_iter().next().map(|word| word.text).unwrap_or_default(),
+            false => inside.trim().to_owned(),
+        };
+        let before = match self.server().locations.last() {
+            Some((Place::If { asked, .. }, _)) if lower != "if" => Some(asked.clone()),
+            _ => None,
+        };
+        let mut asked = match before {
+            Some(before) => {
+                // The last of them is the one that held there.
+                before.into_iter().map(|(text, _)| (text, false)).collect()
+            }
+            None if lower == "if" => Vec::new(),
+            None => {
+                self.mistake(span, format!("<{}> without <If> before it", spelt(lower)), None);
+                return Frame::Skipped;
+            }
+        };
+        if lower != "else" {
+            asked.push((text, true));
+        }
+        self.location(Place::If { asked, folder })
+    }
+
+    /// The folder around a line, as a path of URLs.
+    fn folder_here(&self) -> Option<String> {
+        let open = self.open.iter().rev().find_map(|open| match &open.frame {
+            Frame::Folder(path) => Some(path.clone()),
+            _ => None,
+        });
+        open.or_else(|| self.folder.clone())
     }
 
     fn location(&mut self, place: Place) -> Frame {
@@ -561,7 +612,7 @@ impl<'a, 'r> Reader<'a, 'r> {
     fn rewriting(&mut self, lower: &str, name: &str, line: &str, end: usize, span: &Span) -> Result<(), Wrong> {
         let all = end..line.len();
         let words = || words(line, end);
-        let refused = self.refusal().or(self.in_location().then_some("mod_rewrite in a location sees file paths"));
+        let refused = self.refusal().or(self.in_location().then_some("mod_rewrite in a section sees file paths"));
         if lower != "rewritemap" && refused.is_none() {
             self.scope().rewriting.is_there = true;
         }
@@ -715,10 +766,15 @@ impl<'a, 'r> Reader<'a, 'r> {
         if !(400..=599).contains(&number) || !rule::is_known(number) {
             return wrong(status.at.clone(), format!("Unsupported HTTP response code {}", status.text), None);
         }
-        if alias::is_url(&target.text) {
-            self.reading.refused(span, line, "an error that sends people to a URL is answered as the error itself");
-        } else {
-            self.reading.beyond(span, line);
+        let refused = self.refusal().or(self.in_location().then_some("an error of a section"));
+        match refused {
+            _ if !alias::is_url(&target.text) => self.reading.beyond(span, line),
+            Some(why) => self.reading.refused(span, line, why),
+            None => {
+                let why = "only where a rule answers so: what no rule takes, and what is refused before any rule, is not sent";
+                self.reading.approximated(span, line, why);
+                self.scope().errors.insert(number, target.text.clone());
+            }
         }
         Ok(())
     }
@@ -754,7 +810,8 @@ impl<'a, 'r> Reader<'a, 'r> {
             ignores_case: lower.ends_with("nocase"),
             pairs: pairs.collect(),
         };
-        match self.refusal() {
+        let refused = self.refusal().or(self.in_location().then_some("a variable that a section sets"));
+        match refused {
             Some(why) => self.reading.refused(span, &format!("{name} {} {}", set.attribute, set.pattern), why),
             None => self.scope().sets.push(set),
         }
@@ -815,6 +872,8 @@ fn spelt(lower: &str) -> &str {
         "ifmodule" => "IfModule",
         "ifdefine" => "IfDefine",
         "if" => "If",
+        "elseif" => "ElseIf",
+        "else" => "Else",
         "limit" => "Limit",
         other => other,
     }

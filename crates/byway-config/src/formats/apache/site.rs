@@ -35,17 +35,34 @@ pub(super) struct Server {
     pub(super) own: Scope,
     /// Folders by their path in the URL, `/` at both ends.
     pub(super) folders: BTreeMap<String, Scope>,
-    /// `<Location>` sections.
+    /// `<Location>`, `<If>` and `<Files>` sections.
     pub(super) locations: Vec<(Place, Scope)>,
     /// Folders that are there: they get their slash.
     pub(super) known: Vec<String>,
 }
 
-/// Where a `<Location>` is for.
+/// What a section is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Place {
+    /// `<Location>`.
     Path(String),
+    /// `<LocationMatch>`.
     Pattern(String),
+    /// `<If>`: expressions, each of which must hold or must not, below a folder.
+    If { asked: Vec<(String, bool)>, folder: Option<String> },
+    /// `<Files>`: a pattern for the name of a file, below a folder.
+    Name { pattern: String, folder: Option<String> },
+}
+
+impl Place {
+    /// Which sections go before which: those that httpd merges last come first.
+    pub(super) fn rank(&self) -> u8 {
+        match self {
+            Place::If { .. } => 0,
+            Place::Path(_) | Place::Pattern(_) => 1,
+            Place::Name { .. } => 2,
+        }
+    }
 }
 
 /// What stands in one place.
@@ -55,6 +72,8 @@ pub(super) struct Scope {
     pub(super) aliases: Vec<Alias>,
     pub(super) sets: Vec<SetEnv>,
     pub(super) directory_slash: Option<bool>,
+    /// `ErrorDocument` with a URL, by status.
+    pub(super) errors: BTreeMap<u16, String>,
     /// Whether `.htaccess` files below may redirect (`AllowOverride`).
     pub(super) allows_files: Option<bool>,
     /// Why httpd answers everything here with 500.

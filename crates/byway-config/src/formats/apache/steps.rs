@@ -172,9 +172,19 @@ pub(super) fn ready(rule: &RewriteRule, around: &Around<'_>, is_changed: bool) -
         approximates = Some(why);
     }
     let mut ready = Ready { source: Source::of_path(path), conditions, approximates, groups };
-    for cond in &rule.conds {
+    for (at, cond) in rule.conds.iter().enumerate() {
         if cond.test.eq_ignore_ascii_case("expr") {
-            return Err("an expression (`expr`) is not read".into());
+            let clauses = super::expr::read(&cond.pattern, around, is_changed)?;
+            let is_beside = cond.or_next || at.checked_sub(1).is_some_and(|before| rule.conds[before].or_next);
+            if is_beside && clauses.len() != 1 {
+                return Err("an expression of several conditions beside `OR`".into());
+            }
+            let mut made = super::expr::conditions(clauses).ok_or("an expression that never holds")?;
+            if let Some(last) = made.last_mut() {
+                last.or_next = cond.or_next;
+            }
+            ready.conditions.append(&mut made);
+            continue;
         }
         let mut parts = Vec::new();
         known(&tokens(&cond.test), around, &ready.groups, is_changed, &mut parts, &mut ready.approximates)?;
@@ -246,7 +256,7 @@ fn known(
     Ok(())
 }
 
-fn variable(
+pub(super) fn variable(
     name: &str,
     around: &Around<'_>,
     is_changed: bool,

@@ -35,7 +35,7 @@ pub(super) fn lines(condition: &Condition) -> Result<(Vec<String>, Option<Why>),
         "crawler" => Err("a condition on crawlers: Apache has no list of them"),
         "language" => Err("a condition on languages: Apache's rules do not weigh `Accept-Language`"),
         "split" => Err("a share of visitors: Apache does not divide them"),
-        "address" => Err("a network: write it by hand, in `<RequireAny>` or as `-R` in an expression"),
+        "address" => Ok((vec![address(test, not)?], None)),
         _ => Err("a condition that Apache cannot ask"),
     }
 }
@@ -80,6 +80,23 @@ fn host(test: &Test, not: bool) -> Result<String, Why> {
     };
     let hosts: Result<Vec<HostPattern<'_>>, _> = texts.iter().map(|text| HostPattern::parse(text)).collect();
     is_host(&hosts.map_err(|_| "a host that is none")?, not)
+}
+
+/// A network, or several: an expression, for `RewriteCond` itself compares text.
+fn address(test: &Test, not: bool) -> Result<String, Why> {
+    let networks = match test {
+        Test::Is(network) => std::slice::from_ref(network),
+        Test::In(networks) => networks,
+        _ => return Err("a pattern for addresses"),
+    };
+    let any: Vec<String> = networks.iter().map(|network| format!("-R '{network}'")).collect();
+    let any = any.join(" || ");
+    let text = match (not, networks.len()) {
+        (true, 1) => format!("! {any}"),
+        (true, _) => format!("! ({any})"),
+        (false, _) => any,
+    };
+    Ok(format!("RewriteCond expr \"{text}\""))
 }
 
 /// A text of the request that is a value as a whole.
@@ -239,6 +256,9 @@ mod tests {
         assert_eq!(pair("id", "7").as_deref(), Ok("RewriteCond %{QUERY_STRING} (?:^|&)id=7(?:&|$)"));
         assert_eq!(sent("a b/é"), "a(?:\\+|%20)b(?:/|%2[Ff])%[Cc]3%[Aa]9");
         assert_eq!(globbed("a*.?", "."), "a.*\\..");
+        let networks = Test::In(vec!["10.0.0.0/8".into(), "::1".into()]);
+        let written = address(&networks, true);
+        assert_eq!(written.as_deref(), Ok("RewriteCond expr \"! (-R '10.0.0.0/8' || -R '::1')\""));
     }
 
     #[test]
