@@ -31,6 +31,7 @@ import raw  # noqa: E402, F401
 import malformed  # noqa: E402, F401
 import h2  # noqa: E402, F401
 import tls  # noqa: E402, F401
+import uses  # noqa: E402, F401
 
 RULES = os.path.join(HERE, "rules.toml")
 ORIGIN = 18307  # the port that rules.toml names
