@@ -2,6 +2,9 @@
 
 use std::net::IpAddr;
 
+use byway_config::diagnostic::{Diagnostic, Severity};
+use byway_config::files::MemoryFiles;
+use byway_config::load::{LoadOptions, load};
 use byway_config::places::{Database, Databases};
 use byway_core::place::{Code, Place, Places};
 use byway_testkit::mmdb::{Value, file};
@@ -101,4 +104,28 @@ fn a_damaged_file_is_refused_or_answers_something_and_never_more() {
         }
     }
     assert!(opened > 0, "some changes only change what is said");
+}
+
+#[test]
+fn a_database_that_is_too_old_is_said_as_it_was_asked_for() {
+    const DAY: i64 = 86_400;
+    let record = Map(vec![("country_code", Text("DE"))]);
+    let database = file("test", BUILT, &[("192.0.2.0/24", record)]);
+    let said = |max_age: &str, days: i64| -> Vec<(Severity, String, Vec<String>, u32)> {
+        let text = format!("[geo]\ndatabase = \"places.mmdb\"\n{max_age}\n[[redirect]]\nfrom = \"/a\"\nto = \"/b\"\n");
+        let files = MemoryFiles::new([("byway.toml", text.as_bytes()), ("places.mmdb", &database)]);
+        let options = LoadOptions { now: Some(BUILT as i64 + days * DAY), ..LoadOptions::default() };
+        let loaded = load(&files, &["byway.toml".as_ref()], &options);
+        assert_eq!(loaded.rules.is_none(), loaded.diagnostics.iter().any(|one| one.severity == Severity::Error));
+        let line = |one: &Diagnostic| one.primary.as_ref().map_or(0, |span| span.line);
+        loaded.diagnostics.iter().map(|one| (one.severity, one.message.clone(), one.help.clone(), line(one))).collect()
+    };
+    let help = "fetch a newer one, and put it in place by renaming: a running server takes it up by itself";
+    let help = || vec![help.to_owned()];
+    assert_eq!(said("", 90), []);
+    let message = "places.mmdb is of 2023-11-14T22:13:20Z, 91 days old".to_owned();
+    assert_eq!(said("", 91), [(Severity::Warning, message, help(), 2)]);
+    assert_eq!(said("max_age = \"1440h\"", 60), []);
+    let message = "places.mmdb is 61 days old, more than `max_age`".to_owned();
+    assert_eq!(said("max_age = \"1440h\"", 61), [(Severity::Error, message, help(), 2)]);
 }

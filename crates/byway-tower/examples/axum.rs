@@ -32,7 +32,7 @@ fn now() -> i64 {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let redirects = RedirectLayer::new(rules()?, now);
+    let redirects = RedirectLayer::new(rules()?, now)?;
     let app = Router::new().route("/api/v2/echo", post(async |body: String| body)).layer(redirects);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
     eprintln!("listening on http://{}", listener.local_addr()?);

@@ -1,6 +1,6 @@
 //! The layer, the service that it makes, and the future of its answers.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr};
@@ -12,7 +12,7 @@ use bytes::Bytes;
 use byway_core::decision::{FieldLines, Storing};
 use byway_core::host::split_authority;
 use byway_core::path::{PathQuery, TargetForm, request_target};
-use byway_core::{Decision, Fields, Outcome, RuleSet, Scheme, Scratch, Surroundings};
+use byway_core::{Decision, Fields, Outcome, RuleSet, Scheme, Scratch};
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Request, Response, Version};
 use http_body::Body;
@@ -22,12 +22,12 @@ use tower_service::Service;
 
 use crate::answer;
 use crate::body::AnswerBody;
+use crate::edge::{Edge, Served, Unmet};
 
 /// Wraps services so that redirects are answered before them. Clones share their rules.
 #[derive(Clone)]
 pub struct RedirectLayer {
-    rules: Arc<RwLock<Arc<RuleSet>>>,
-    now: Arc<dyn Fn() -> i64 + Send + Sync>,
+    served: Arc<RwLock<Arc<Served>>>,
     discard: u64,
 }
 
@@ -47,12 +47,18 @@ impl RedirectLayer {
 
     /// A layer with these rules and this clock: now, in seconds since 1970. Rules that begin and end ask for it; the layer has
     /// none of its own.
-    pub fn new(rules: RuleSet, now: impl Fn() -> i64 + Send + Sync + 'static) -> RedirectLayer {
-        RedirectLayer {
-            rules: Arc::new(RwLock::new(Arc::new(rules))),
-            now: Arc::new(now),
-            discard: RedirectLayer::DISCARD,
-        }
+    ///
+    /// The error names what the rules ask for beyond the time: [`RedirectLayer::at`] takes an [`Edge`] that knows it.
+    pub fn new(rules: RuleSet, now: impl Fn() -> i64 + Send + Sync + 'static) -> Result<RedirectLayer, Unmet> {
+        RedirectLayer::at(rules, Edge::new(now))
+    }
+
+    /// A layer with these rules, for which the edge knows places, draws, windows and pools.
+    ///
+    /// The error names what the rules ask for and the edge does not know.
+    pub fn at(rules: RuleSet, edge: Edge) -> Result<RedirectLayer, Unmet> {
+        let served = Arc::new(RwLock::new(Arc::new(Served::new(rules, edge)?)));
+        Ok(RedirectLayer { served, discard: RedirectLayer::DISCARD })
     }
 
     /// Sets how many bytes of a request's body are thrown away at most, so that the client can read the answer.
@@ -62,25 +68,31 @@ impl RedirectLayer {
     }
 
     /// Replaces the rules in all clones and in the services made of them. Requests on their way keep the old ones.
-    pub fn replace(&self, rules: RuleSet) {
-        *self.rules.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(rules);
+    ///
+    /// The error names what the new rules ask for and the layer does not know; the old ones then stay.
+    pub fn replace(&self, rules: RuleSet) -> Result<(), Unmet> {
+        let served = Served::new(rules, self.served().edge())?;
+        *self.served.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(served);
+        Ok(())
     }
 
-    fn rules(&self) -> Arc<RuleSet> {
-        self.rules.read().unwrap_or_else(PoisonError::into_inner).clone()
+    fn served(&self) -> Arc<Served> {
+        self.served.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The answer to a request, or else what its passing says of the answer of the service inside.
     fn decide<B>(&self, request: &Request<B>) -> Result<Response<Bytes>, Option<Box<Passing>>> {
         thread_local! {
             static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch::new());
+            static TURN: Cell<u32> = const { Cell::new(0) };
         }
-        let rules = self.rules();
+        let served = self.served();
         let Some(seen) = Seen::of(request) else { return Err(None) };
         SCRATCH.with_borrow_mut(|scratch| {
-            let around = Surroundings::at((self.now)());
-            let decision = rules.decide(&seen.request(request), &around, scratch);
-            answer::response(&decision, request.method().as_str()).ok_or_else(|| Passing::of(&decision))
+            served.around(TURN.replace(TURN.get().wrapping_add(1)), |around| {
+                let decision = served.rules.decide(&seen.request(request), around, scratch);
+                answer::response(&decision, request.method().as_str()).ok_or_else(|| Passing::of(&decision))
+            })
         })
     }
 }
@@ -120,7 +132,7 @@ impl Passing {
 
 impl fmt::Debug for RedirectLayer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RedirectLayer").field("rules", &self.rules().len()).finish_non_exhaustive()
+        f.debug_struct("RedirectLayer").field("rules", &self.served().rules.len()).finish_non_exhaustive()
     }
 }
 

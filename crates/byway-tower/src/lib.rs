@@ -18,9 +18,15 @@
 //!
 //! use std::time::{SystemTime, UNIX_EPOCH};
 //! let now = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64);
-//! let layer = RedirectLayer::new(builder.finish(), now);
+//! let layer = RedirectLayer::new(builder.finish(), now).unwrap();
 //! # let _ = layer;
 //! ```
+//!
+//! # What rules may ask for
+//!
+//! Rules may ask where an address is, divide visitors, hold in windows, or send to the member of a pool that is up. A layer of
+//! [`RedirectLayer::new`] knows the time alone and refuses such rules ([`Unmet`]); [`RedirectLayer::at`] takes an [`Edge`] that
+//! was told the rest. Who the client is stands in [`ClientAddress`].
 //!
 //! # Uploads
 //!
@@ -32,8 +38,10 @@
 
 mod answer;
 mod body;
+mod edge;
 mod layer;
 pub mod page;
 
 pub use body::AnswerBody;
+pub use edge::{Edge, Unmet};
 pub use layer::{ClientAddress, RedirectLayer, Redirects, ResponseFuture};
