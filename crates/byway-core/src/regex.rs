@@ -348,6 +348,10 @@ impl MatcherCache {
     /// Bytes of all matchers; when they are more, all make room.
     const BUDGET: usize = 64 << 20;
 
+    fn home(key: u64) -> usize {
+        (key.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as usize % Self::SLOTS
+    }
+
     /// Forgets everything if the rule set is another than before.
     pub(crate) fn belong_to(&mut self, owner: u64) {
         if self.owner != owner {
@@ -360,7 +364,7 @@ impl MatcherCache {
         if self.slots.is_empty() {
             self.slots.resize_with(Self::SLOTS, || None);
         }
-        let home = (key.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as usize % Self::SLOTS;
+        let home = Self::home(key);
         let mut ways = (home..home + Self::WAYS).map(|at| at % Self::SLOTS);
         let held = |at: &usize| self.slots[*at].as_ref().map(|(held, _)| *held);
         let at = ways.find(|at| held(at).is_none_or(|held| held == key)).unwrap_or(home);
@@ -392,8 +396,8 @@ mod tests {
     #[test]
     fn patterns_that_want_the_same_slot_are_each_built_once() {
         let (mut cache, mut built) = (MatcherCache::default(), 0);
-        // Keys are places in a file: many thousands of them fall on few slots.
-        let keys: Vec<u64> = (0..2_000).map(|n| n * 48).collect();
+        let rivals = (0..).filter(|&key| MatcherCache::home(key) == 7);
+        let keys: Vec<u64> = rivals.take(MatcherCache::WAYS).collect();
         for _ in 0..3 {
             for &key in &keys {
                 cache.get(key, || {
