@@ -271,6 +271,15 @@ impl<'r> Reading<'r> {
         (self.with.files.kind(root).ok()? == EntryKind::Folder).then(|| root.to_owned())
     }
 
+    /// A document root as its server would name it: from the root of the file system.
+    pub fn root_name(&self, root: &Path) -> String {
+        let whole = match root.has_root() {
+            true => root.to_owned(),
+            false => self.with.files.canonical(root).unwrap_or_else(|_| root.to_owned()),
+        };
+        Path::new("/").join(whole).display().to_string()
+    }
+
     /// What is in a document root at a path, if anything: names and kinds only, never contents.
     pub fn kind_of(&self, path: &Path) -> Option<EntryKind> {
         self.with.files.kind(path).ok()

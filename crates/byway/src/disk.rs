@@ -22,13 +22,12 @@ impl Files for Disk {
     }
 
     fn canonical(&self, path: &Path) -> io::Result<PathBuf> {
-        fs::canonicalize(path)
+        fs::canonicalize(here(path))
     }
 
     fn list(&self, folder: &Path) -> io::Result<Vec<Entry>> {
-        let here = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
         let mut entries = Vec::new();
-        for entry in fs::read_dir(here)? {
+        for entry in fs::read_dir(here(folder))? {
             let entry = entry?;
             // A link that leads nowhere counts as a file: opening it says what is wrong.
             let is_folder = fs::metadata(entry.path()).is_ok_and(|found| found.is_dir());
@@ -39,9 +38,13 @@ impl Files for Disk {
     }
 
     fn kind(&self, path: &Path) -> io::Result<EntryKind> {
-        let is_folder = fs::metadata(if path.as_os_str().is_empty() { Path::new(".") } else { path })?.is_dir();
-        Ok(if is_folder { EntryKind::Folder } else { EntryKind::File })
+        Ok(if fs::metadata(here(path))?.is_dir() { EntryKind::Folder } else { EntryKind::File })
     }
+}
+
+/// A path as the system takes it: the folder that we are in has no name among the readers' paths.
+fn here(path: &Path) -> &Path {
+    if path.as_os_str().is_empty() { Path::new(".") } else { path }
 }
 
 /// Why a file cannot be made at a path, in words for people.

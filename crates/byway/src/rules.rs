@@ -1,5 +1,6 @@
 //! Rule files as commands take them: which ones, read how, and what is said of their text.
 
+use std::fs;
 use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -90,6 +91,17 @@ pub(crate) fn roots(named: &[PathBuf], or_else: &str) -> Result<Vec<PathBuf>, Fa
         Ok(true) => Ok(vec![usual]),
         Ok(false) => Err(Failure::usage("there is no byway.toml in this folder, and no file was named").help(or_else)),
         Err(error) => Err(Failure::no_verdict(format!("byway.toml cannot be looked at: {error}"))),
+    }
+}
+
+/// Refuses to write over a file that was read: what the new text cannot say would be gone.
+pub(crate) fn spare(loaded: &Loaded, out: &Path) -> Result<(), Failure> {
+    let Ok(target) = fs::canonicalize(out) else { return Ok(()) };
+    let is_read = |path: &Path| fs::canonicalize(path).is_ok_and(|path| path == target);
+    match loaded.files.iter().any(|(_, file)| is_read(&file.path)) {
+        true => Err(Failure::usage(format!("{} is one of the files that are read", out.display()))
+            .help("write to another file with `--out`")),
+        false => Ok(()),
     }
 }
 

@@ -90,7 +90,8 @@ impl Httpd {
 
 impl Drop for Httpd {
     fn drop(&mut self) {
-        _ = self.child.kill();
+        // Told to end and not killed: only so does it take its own children along.
+        _ = Command::new("kill").arg(self.child.id().to_string()).status();
         _ = self.child.wait();
         _ = fs::remove_dir_all(&self.folder);
     }

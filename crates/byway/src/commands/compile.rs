@@ -33,6 +33,7 @@ impl Run for Compile {
     fn run(self, terminal: &mut Terminal) -> Ended {
         let roots = rules::roots(&self.files, "name the files to compile")?;
         let (rules, loaded) = self.reading.rules(&roots, terminal.message_colour)?;
+        rules::spare(&loaded, &self.out)?;
         if loaded.has_secrets {
             let failure = Failure::usage("a split has a `key_file`, and a compiled file holds no secrets");
             return Err(failure.help("give the split a `salt`, or serve the files as they are"));

@@ -57,6 +57,9 @@ impl Run for Convert {
         if !said.is_empty() {
             terminal.say(&said);
         }
+        if let Some(out) = &self.out {
+            rules::spare(&loaded, out)?;
+        }
         let out = self.out.as_deref().map(std::path::absolute).transpose();
         let out = out.map_err(|error| Failure::no_verdict(format!("the folder here cannot be found: {error}")))?;
         let Some(written) = writing::write_for(&loaded, self.to, out.as_deref()) else {
@@ -66,7 +69,9 @@ impl Run for Convert {
         if let Some(out) = &out {
             // A text that names a list is there only once the list is.
             let lists = written.lists.iter().map(|(name, text)| (out.with_file_name(name), text));
-            for (path, text) in lists.chain([(out.clone(), &written.text)]) {
+            let texts: Vec<_> = lists.chain([(out.clone(), &written.text)]).collect();
+            texts.iter().try_for_each(|(path, _)| rules::spare(&loaded, path))?;
+            for (path, text) in texts {
                 replace(&path, text.as_bytes())
                     .map_err(|fault| Failure::no_verdict(format!("{} cannot be written: {fault}", path.display())))?;
             }

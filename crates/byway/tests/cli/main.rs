@@ -86,8 +86,8 @@ fn one_line(line: &str, folder: &Path, port: u16) -> String {
         .stdin(Stdio::null())
         .output()
         .expect("a shell");
-    let mut shown = settled(&output.stdout, port);
-    for line in settled(&output.stderr, port).lines() {
+    let mut shown = settled(&output.stdout, folder, port);
+    for line in settled(&output.stderr, folder, port).lines() {
         shown.push_str(format!("! {line}").trim_end());
         shown.push('\n');
     }
@@ -100,8 +100,10 @@ fn one_line(line: &str, folder: &Path, port: u16) -> String {
 }
 
 /// What was printed, without what differs from run to run.
-fn settled(printed: &[u8], port: u16) -> String {
-    let mut text = String::from_utf8_lossy(printed).replace(&format!(":{port}"), ":PORT");
+fn settled(printed: &[u8], folder: &Path, port: u16) -> String {
+    let here = folder.canonicalize().expect("the folder of the section");
+    let text = String::from_utf8_lossy(printed).replace(&format!(":{port}"), ":PORT");
+    let mut text = text.replace(&here.display().to_string(), "/HERE");
     if !text.is_empty() && !text.ends_with('\n') {
         text.push('\n');
     }

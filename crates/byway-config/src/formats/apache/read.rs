@@ -77,7 +77,7 @@ pub(super) fn htaccess(reading: &mut Reading<'_>, path: &Path) -> Option<Site> {
     let base = path.parent().unwrap_or(Path::new("")).to_owned();
     let root = reading.document_root(None);
     let mut reader = Reader::new(reading, base, Some("/".to_owned()));
-    reader.site.servers[0].root = root.map(|root| root.display().to_string());
+    reader.site.servers[0].root = root.map(|root| reader.reading.root_name(&root));
     reader.file(path, None)?;
     reader.close_all();
     Some(reader.site)
@@ -89,7 +89,7 @@ pub(super) fn folder(reading: &mut Reading<'_>, path: &Path) -> Option<Site> {
     let tree = reading.tree(&root);
     let mut reader = Reader::new(reading, path.to_owned(), None);
     reader.in_tree = true;
-    reader.site.servers[0].root = Some(root.display().to_string());
+    reader.site.servers[0].root = Some(reader.reading.root_name(&root));
     let Some(tree) = tree else {
         let message = format!("{} cannot be listed, or has more than a million entries", root.display());
         reader.reading.say(Diagnostic::error("unreadable", message));

@@ -438,7 +438,8 @@ fn one(
             (Some(_), Some(base), _) => base.to_owned(),
             (Some(folder), None, false) => folder.to_owned(),
             (Some(folder), None, true) => match around.root {
-                Some(root) => format!("{root}{folder}"),
+                // It begins with a slash whatever the configuration calls it: nothing of it may run into the host.
+                Some(root) => format!("/{}{folder}", root.trim_start_matches('/')),
                 None => return Err("a redirect to a relative target shows the path of the folder, which is not known (`--root DIR`, or write RewriteBase)".into()),
             },
         };

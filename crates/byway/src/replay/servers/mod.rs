@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use super::draw::Draw;
 
 mod apache;
@@ -165,6 +167,9 @@ fn place_of(said: &str) -> Option<(PathBuf, usize)> {
     Some((path.into(), number.parse().ok()?))
 }
 
+/// How long a server may take to end.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// A server that runs until it is dropped.
 pub(crate) struct Running {
     child: Child,
@@ -190,6 +195,12 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
+        // A server that is killed leaves its own children behind; told to end, it takes them along.
+        let _ = kill_process(Pid::from_child(&self.child), Signal::TERM);
+        let until = Instant::now() + PATIENCE;
+        while Instant::now() < until && matches!(self.child.try_wait(), Ok(None)) {
+            pause();
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
