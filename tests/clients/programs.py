@@ -93,7 +93,7 @@ def wget(world, url, size, follow=False):
     limits = [] if follow else ["--max-redirect=0"]
     done = run(["wget", "-S", "-nv", "--tries=1", "-O", out, *limits, f"--post-file={world.file(size)}", url])
     lines = re.findall(r"^\s*HTTP/\S+ (\d+)", done.stderr, re.M)
-    places = re.findall(r"^\s*Location: (\S+)", done.stderr, re.M)
+    places = re.findall(r"^\s*Location: (\S+)", done.stderr, re.M | re.I)
     if not lines:
         said = done.stderr.strip().splitlines()
         return Seen(error=f"exit {done.returncode}: {said[-1] if said else 'no answer read'}")
@@ -104,13 +104,14 @@ def wget(world, url, size, follow=False):
 def http_client(world, url, size, follow=False, again=True):
     """Writes the whole body, then reads; then, if so wanted, asks again on the connection, if it was left open."""
     parts = urlsplit(url)
+    target = parts.path + (f"?{parts.query}" if parts.query else "")
     if parts.scheme == "https":
         trusts = ssl.create_default_context(cafile=world.trusted)
         connection = http.client.HTTPSConnection(parts.hostname, parts.port, timeout=120, context=trusts)
     else:
         connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=120)
     try:
-        connection.putrequest("POST", parts.path)
+        connection.putrequest("POST", target)
         connection.putheader("Content-Length", str(size))
         connection.endheaders()
         for _ in range(size >> 20):
@@ -121,7 +122,7 @@ def http_client(world, url, size, follow=False, again=True):
         if follow and seen.location:
             return http_client(world, seen.location, size)
         if again and not answer.will_close:
-            connection.request("GET", parts.path)
+            connection.request("GET", target)
             second = connection.getresponse()
             if second.status != seen.status or second.headers["Location"] != seen.location:
                 seen.error = f"the next request on the connection got {second.status} {second.headers['Location']}"

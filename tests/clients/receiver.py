@@ -29,6 +29,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def answer(self):
         body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        if self.server.has_not and self.path.startswith(self.server.has_not):
+            return self.say("there is no such page", "text/plain", 404)
         if self.path == "/page":
             return self.say(self.server.page, "text/html; charset=utf-8")
         if self.path not in ("/healthz", "/favicon.ico"):
@@ -37,9 +39,9 @@ class Handler(BaseHTTPRequestHandler):
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = answer
 
-    def say(self, text, media_type):
+    def say(self, text, media_type, status=200):
         data = text.encode()
-        self.send_response(200)
+        self.send_response(status)
         self.send_header("Content-Type", media_type)
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
@@ -57,11 +59,11 @@ class Server(ThreadingHTTPServer):
 
 
 class Receiver:
-    """Listens on a port of its choice until it is closed."""
+    """Listens on a port of its choice until it is closed; what begins with `has_not` is not there (404)."""
 
-    def __init__(self, host="localhost", tls=None):
+    def __init__(self, host="localhost", tls=None, has_not=""):
         self.server = Server(("127.0.0.1", 0), Handler)
-        self.server.arrived, self.server.page = queue.Queue(), ""
+        self.server.arrived, self.server.page, self.server.has_not = queue.Queue(), "", has_not
         self.port = self.server.server_port
         self.base = f"{'https' if tls else 'http'}://{host}:{self.port}"
         if tls:

@@ -32,6 +32,7 @@ import malformed  # noqa: E402, F401
 import h2  # noqa: E402, F401
 import tls  # noqa: E402, F401
 import uses  # noqa: E402, F401
+import behind  # noqa: E402, F401
 
 RULES = os.path.join(HERE, "rules.toml")
 ORIGIN = 18307  # the port that rules.toml names

@@ -1,4 +1,5 @@
-//! The recipes of `docs/behind.md`, each run with the real server in front of a real byway.
+//! The recipes of `docs/behind.md`, each run with the real server in front of a real byway. Bodies go through them in
+//! `tests/clients/behind.py`.
 
 use std::fs;
 use std::net::TcpListener;
@@ -110,10 +111,10 @@ impl Behind {
     }
 }
 
-fn nginx(name: &str) {
+fn nginx(names: &[&str]) {
     let Some(nginx) = testbed::find("nginx") else { return };
     let (behind, port) = (behind(), free_port());
-    let inner = behind.filled(&recipe("nginx", name), port);
+    let inner: String = names.iter().map(|name| behind.filled(&recipe("nginx", name), port)).collect();
     let folder = behind.folder.path();
     let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
         .map(|part| format!("{part}_temp_path {0}/{part};", folder.display()))
@@ -131,12 +132,17 @@ fn nginx(name: &str) {
 
 #[test]
 fn nginx_asks_byway_first() {
-    nginx("first-stop");
+    nginx(&["first-stop"]);
+}
+
+#[test]
+fn nginx_hands_bodies_on_where_byway_takes_all() {
+    nginx(&["first-stop", "early"]);
 }
 
 #[test]
 fn nginx_asks_byway_when_nothing_is_found() {
-    nginx("fallback");
+    nginx(&["fallback"]);
 }
 
 #[test]
@@ -153,15 +159,24 @@ fn haproxy_asks_byway_for_what_moved() {
     behind.is_held_to(&front);
 }
 
-#[test]
-fn caddy_asks_byway_first() {
+fn caddy(name: &str) {
     let Some(caddy) = testbed::find("caddy") else { return };
     let (behind, port) = (behind(), free_port());
     // `http://127.0.0.1:PORT` would be that host alone; other hosts must come through as well.
     let text = behind
-        .filled(&recipe("caddy", "first-stop"), port)
+        .filled(&recipe("caddy", name), port)
         .replace(&format!("http://127.0.0.1:{port}"), &format!("http://:{port}"));
     put(behind.folder.path(), "Caddyfile", &format!("{{\n    admin off\n    auto_https off\n}}\n{text}"));
     let front = start(&caddy, &["run", "--config", "Caddyfile", "--adapter", "caddyfile"], behind.folder.path(), port);
     behind.is_held_to(&front);
+}
+
+#[test]
+fn caddy_asks_byway_first() {
+    caddy("first-stop");
+}
+
+#[test]
+fn caddy_asks_byway_for_what_moved() {
+    caddy("moved");
 }
