@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use byway_core::rule::Probing;
+use byway_core::rule::{Probing, Review};
 use byway_core::ruleset::RuleView;
 use byway_core::{Action, RuleSet};
 use byway_server::MethodClass;
@@ -104,8 +104,23 @@ impl<'r> Listing<'r> {
             age,
             rule.until().map_or_else(none, day),
             rule.owner().unwrap_or("-").to_owned(),
-            format!("{verdict}{}{}", named(*rule), target.map(dead).unwrap_or_default()),
+            format!("{verdict}{}{}{}", named(*rule), self.due(row), target.map(dead).unwrap_or_default()),
         ]
+    }
+
+    /// When somebody wants to look at it again; counted from when it was seen first where it does not say since when it holds.
+    fn review(row: &Row<'_>) -> Option<i64> {
+        row.rule.review_on().or_else(|| match row.rule.review()? {
+            Review::After(seconds) => Some(row.kept.first_seen?.saturating_add(seconds)),
+            Review::On(second) => Some(second),
+        })
+    }
+
+    fn due(&self, row: &Row<'_>) -> String {
+        match Self::review(row).filter(|second| *second <= self.now) {
+            Some(second) => format!("  to be looked at since {}", day(second)),
+            None => String::new(),
+        }
     }
 
     /// Since `since`, else since it was seen first.
@@ -124,6 +139,7 @@ impl<'r> Listing<'r> {
             value["first_seen"] = kept.first_seen.map(instant).into();
             value["observed_since"] = kept.observed_since.map(instant).into();
             value["unchanged_since"] = kept.unchanged_since.map(instant).into();
+            value["review"] = Self::review(row).map(instant).into();
             value["target"] = row.target.map(target_json).into();
             value["age_days"] = self.age(row).map(|age| age / DAY).into();
             if let Some(verdict) = row.verdict {

@@ -14,7 +14,7 @@ pub(super) static LINT: Lint = Lint {
     page: r#"# review-without-since
 
 `review = "90d"` is 90 days after `since`. Without a `since` no file knows when that is, so `check` never names the rule; only
-`byway rules --hits` can count from when a server first saw it. Say when the detour began, or on which day somebody should look.
+`byway rules --hits` counts from when a server first saw it. Say when the detour began, or on which day somebody should look.
 
 ## Example
 

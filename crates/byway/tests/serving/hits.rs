@@ -78,6 +78,24 @@ fn hits_outlive_reloads_and_the_server() {
 }
 
 #[test]
+fn a_review_counts_from_since_or_from_when_a_server_saw_the_rule() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let rules = "[[redirect]]\nid = \"due\"\nfrom = \"/a\"\nto = \"/b\"\nsince = 2020-01-01T00:00:00Z\nreview = \"90d\"\n\n\
+                 [[redirect]]\nid = \"seen\"\nfrom = \"/c\"\nto = \"/d\"\nreview = \"90d\"\n";
+    put(folder.path(), "byway.toml", rules);
+    let review = |arguments: &[&str]| {
+        let rows = rules_json(folder.path(), arguments);
+        ["due", "seen"].map(|id| rows.iter().find(|row| row["identity"] == id).expect("a row")["review"].clone())
+    };
+    assert_eq!(review(&[]), [Value::from("2020-03-31T00:00:00Z"), Value::Null]);
+    assert!(Running::start(folder.path(), &["--hits", "byway.db"]).end("TERM").success());
+    let [_, seen] = review(&["--hits", "byway.db"]);
+    assert!(seen.as_str().is_some_and(|day| day > "2026-01-01"), "{seen}");
+    let listed = text(&byway(folder.path(), &["rules"]).stdout);
+    assert!(listed.contains("byway.toml:3)  to be looked at since 2020-03-31\n"), "{listed}");
+}
+
+#[test]
 fn unused_is_said_only_where_somebody_watched() {
     let folder = tempfile::tempdir().expect("a folder");
     put(folder.path(), "byway.toml", &format!("[server]\nhits = \"byway.db\"\n{RULES}"));
