@@ -308,6 +308,68 @@ fn a_report_says_what_stood_in_the_file_and_runs_nothing_of_it() {
 }
 
 #[test]
+fn rules_of_apache_are_laid_flat() {
+    let folder = "RewriteEngine On\n\
+        RewriteCond %{HTTP_ACCEPT} text/turtle [OR]\nRewriteCond %{HTTP_ACCEPT} rdf\\+xml\n\
+        RewriteRule ^onto$ https://x.test/onto.ttl [R=303,L]\n\
+        RewriteRule ^onto$ https://x.test/onto.html [R=303,L]\n\
+        RewriteCond %{HTTP_HOST} ^www\\.x\\.test$ [NC]\nRewriteRule ^w$ /www [R=307,L]\n\
+        RewriteRule ^(?:keep|old)/(.*)$ https://x.test/new/$1 [R=307,L]\n\
+        RewriteRule ^p/(\\d+)\\.html$ /product?id=$1 [R=308,L,QSA]\nRedirect 308 /a https://x.test/a\nRedirect gone /g\n";
+    let kept = "RewriteEngine On\nRewriteRule ^keep/ - [L]\nRewriteRule ^(.*)$ https://x.test/$1 [R=307,L]\n";
+    let hosts = "<VirtualHost *:80>\nServerName a.test\nServerAlias www.a.test\nRedirect 307 /old /new\n</VirtualHost>\n\
+        <VirtualHost *:443>\nServerName a.test\nRedirectMatch 308 ^/m/(.*)$ https://m.test/$1\n</VirtualHost>\n\
+        <VirtualHost *:80>\nServerName b.test\nRewriteEngine On\nRewriteRule ^/(.*)$ https://a.test/$1 [R=307,L]\n</VirtualHost>\n";
+    let nginx = "server { listen 80; server_name a.test; location ~ ^/p/(\\d+)$ { return 307 /product/$1; } }\n\
+        server { listen 80 default_server; return 308 https://a.test$request_uri; }\n";
+    let asked = [
+        (".htaccess", folder, "GET /onto [accept: text/turtle] -> 303 https://x.test/onto.ttl"),
+        (".htaccess", folder, "GET /onto [accept: application/rdf+xml] -> 303 https://x.test/onto.ttl"),
+        (".htaccess", folder, "GET /onto -> 303 https://x.test/onto.html"),
+        (".htaccess", kept, "GET /keep/x -> pass"),
+        (".htaccess", kept, "GET /kept?q=1 -> 307 https://x.test/kept?q=1"),
+        (".htaccess", folder, "GET http://www.x.test/w -> 307 /www"),
+        (".htaccess", folder, "GET /old/a/b?q=1 -> 307 https://x.test/new/a/b?q=1"),
+        (".htaccess", folder, "GET /p/7.html?q=1 -> 308 /product?id=7&q=1"),
+        (".htaccess", folder, "GET /a/b -> 308 https://x.test/a/b"),
+        (".htaccess", folder, "GET /g -> 410"),
+        ("httpd.conf", hosts, "GET http://a.test/old/x -> 307 /new/x"),
+        ("httpd.conf", hosts, "GET http://www.a.test/old -> 307 /new"),
+        ("httpd.conf", hosts, "GET http://c.test/old -> 307 /new"),
+        ("httpd.conf", hosts, "GET http://a.test/m/x -> pass"),
+        ("httpd.conf", hosts, "GET https://a.test/m/x -> 308 https://m.test/x"),
+        ("httpd.conf", hosts, "GET https://a.test/old -> pass"),
+        ("httpd.conf", hosts, "GET http://b.test/x?q=1 -> 307 https://a.test/x?q=1"),
+        ("nginx.conf", nginx, "GET http://a.test/p/7 -> 307 /product/7"),
+        ("nginx.conf", nginx, "GET http://a.test/q -> pass"),
+        ("nginx.conf", nginx, "GET http://b.test/p/7?q=1 -> 308 https://a.test/p/7?q=1"),
+    ];
+    let mut failed = Vec::new();
+    for (name, text, line) in asked {
+        let files = MemoryFiles::new([(name, text)]);
+        let loaded = load(&files, &[name.as_ref()], &LoadOptions::default());
+        let case = Case::parse(line).expect("a case");
+        for to in ["toml", "apache", "htaccess"] {
+            let format = Format::named(to).expect("a format");
+            let written = write(&loaded, format).expect("rules and a writer");
+            let again_name = name_of(format).expect("a name");
+            let again =
+                load(&MemoryFiles::new([(again_name, &written.text)]), &[again_name.as_ref()], &LoadOptions::default());
+            let found = again.rules.as_ref().map(|rules| case.decide(rules, NOW, &mut Scratch::new()).0);
+            let fits = found
+                .as_ref()
+                .is_some_and(|found| is_same(&case, &case.expected, found, Format::named("apache").expect("a format")));
+            let said: Vec<&str> = again.diagnostics.iter().map(|said| said.message.as_str()).collect();
+            if !fits {
+                failed
+                    .push(format!("{line} as {to}: {found:?} {said:?}\n{:?}\n{}", written.remarks.kept, written.text));
+            }
+        }
+    }
+    assert!(failed.is_empty(), "{} of {}:\n{}", failed.len(), asked.len() * 3, failed.join("\n"));
+}
+
+#[test]
 fn a_long_list_lies_beside_its_text() {
     let mut rules = "from,to,status,note\n/own,/target,307,named\n/t/*,/tail/*,307,\n/q,/b?x=1,308,\n".to_owned();
     for number in 0..200 {

@@ -14,6 +14,7 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use byway_core::RuleSet;
+use byway_core::dialect::BYWAY;
 use byway_core::rule::Place;
 use byway_core::ruleset::RuleView;
 
@@ -62,6 +63,10 @@ impl<'w> Writing<'w> {
 
     /// Says how a rule was written. Reasons are grouped: no detail of the one rule belongs in.
     pub fn say(&mut self, rule: &RuleView<'_>, verdict: Verdict) {
+        // A step that another server takes between rules was written by nobody.
+        if rule.place().line == 0 && *rule.dialect() != BYWAY && verdict == Verdict::Exact {
+            return;
+        }
         let before = self.remarks.kept.len();
         self.remarks.push(None, &words(rule), verdict);
         if self.remarks.kept.len() > before {

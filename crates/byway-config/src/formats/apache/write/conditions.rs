@@ -73,10 +73,20 @@ fn alternatives(texts: &[String]) -> String {
 }
 
 fn host(test: &Test, not: bool) -> Result<String, Why> {
+    if let Test::Regex(pattern) = test {
+        let text = perl(pattern)?;
+        // Behind the host there may be a port.
+        let text = match text.strip_suffix('$') {
+            Some(rest) if !rest.ends_with('\\') && !has_alternatives(rest) => format!("{rest}\\.?(?::\\d*)?$"),
+            Some(_) => return Err("a pattern for hosts with alternatives or an escape at its end"),
+            None => text.to_owned(),
+        };
+        return line("%{HTTP_HOST}", &text, not, " [NC]");
+    }
     let texts = match test {
         Test::Is(text) => std::slice::from_ref(text),
         Test::In(texts) => texts,
-        _ => return Err("a pattern for hosts: Apache sees the port behind them as well"),
+        _ => return Err("a pattern for hosts that is neither a regex nor a list"),
     };
     let hosts: Result<Vec<HostPattern<'_>>, _> = texts.iter().map(|text| HostPattern::parse(text)).collect();
     is_host(&hosts.map_err(|_| "a host that is none")?, not)
@@ -208,6 +218,24 @@ fn globbed(glob: &str, any: &str) -> String {
     out
 }
 
+/// Whether alternatives stand outside of all groups, so that an anchor would be that of one of them.
+pub(super) fn has_alternatives(pattern: &str) -> bool {
+    let (mut depth, mut in_class, mut is_escaped) = (0_i32, false, false);
+    for sign in pattern.chars() {
+        match sign {
+            _ if is_escaped => is_escaped = false,
+            '\\' => is_escaped = true,
+            '[' => in_class = true,
+            ']' => in_class = false,
+            '(' if !in_class => depth += 1,
+            ')' if !in_class => depth -= 1,
+            '|' if !in_class && depth == 0 => return true,
+            _ => {}
+        }
+    }
+    false
+}
+
 /// A pattern of ours, where PCRE reads it as we do.
 pub(super) fn perl<'p>(pattern: &'p Pattern<'_>) -> Result<&'p str, Why> {
     const OTHER: &str = "a pattern that PCRE would read otherwise: look at it by hand";
@@ -263,6 +291,7 @@ mod tests {
 
     #[test]
     fn patterns_of_ours_alone_are_refused() {
+        assert!(has_alternatives("a|b") && !has_alternatives(r"(a|b)\|[|]"));
         for text in ["/a(?x) b", "[a&&b]", r"\pL", "[a[b]]", r"\x{41}"] {
             assert!(perl(&Pattern::own(text)).is_err(), "{text}");
         }

@@ -126,7 +126,8 @@ type Said = Result<(Vec<Placed>, Verdict), std::borrow::Cow<'static, str>>;
 
 fn of_rule(view: RuleView<'_>, plan: &Plan, context: Context) -> Said {
     let (rules, _) = own(view, plan)?;
-    let mut why = (*view.dialect() != BYWAY && !rules.is_empty()).then_some(FOREIGN.into());
+    let foreign = (*view.dialect() != BYWAY && !rules.is_empty()).then_some(FOREIGN.into());
+    let mut why = None;
     let mut placed = Vec::new();
     for (at, rule) in rules.iter().enumerate() {
         let lines = rule::lines(rule, context)?;
@@ -135,7 +136,7 @@ fn of_rule(view: RuleView<'_>, plan: &Plan, context: Context) -> Said {
         let is_pass = matches!(rule.does, Does::Pass);
         placed.push(Placed { rank: Rank::of(rule, at)?, lines, comment, is_pass, more: Vec::new() });
     }
-    Ok((placed, why.map_or(Verdict::Exact, Verdict::Approximated)))
+    Ok((placed, why.or(foreign).map_or(Verdict::Exact, Verdict::Approximated)))
 }
 
 /// What stands over a rule: its name, its note, its time.

@@ -9,7 +9,7 @@ use byway_core::source::{PathPattern, Segment, Source};
 use byway_core::status::StatusByMethod;
 use byway_core::target::{Landing, Part, Target, What};
 
-use super::conditions::{self, perl};
+use super::conditions::{self, has_alternatives, perl};
 use super::text::{alias_word, fitting, is_left_alone, kept, seen, unescaped, word};
 use super::{Context, Region};
 use crate::writing::own::{Does, OwnRule};
@@ -411,16 +411,22 @@ fn path(source: &Source<'_>, tail: Tail, context: Context) -> Result<Path, Why> 
             if text.contains('%') {
                 return Err("a pattern that asks for escapes: Apache's see the path decoded".into());
             }
-            let whole = match text.contains('|') {
-                true => format!("^(?:{text})$"),
-                false => format!("^{text}$"),
+            // A rest that nobody asks for needs no words.
+            let (text, end) = match text.strip_suffix(".*").filter(|rest| !rest.is_empty() && !rest.ends_with('\\')) {
+                Some(rest) if !has_alternatives(text) => (rest, ""),
+                _ => (text, "$"),
+            };
+            let whole = match has_alternatives(text) {
+                true => format!("^(?:{text}){end}"),
+                false => format!("^{text}{end}"),
             };
             let whole_path = format!("{folded}{whole}");
-            let below =
-                text.strip_prefix('/').filter(|rest| !rest.starts_with(['?', '*', '+', '{']) && !text.contains('|'));
+            let below = text
+                .strip_prefix('/')
+                .filter(|rest| !rest.starts_with(['?', '*', '+', '{']) && !has_alternatives(text));
             let (pattern, condition) = match (context, below) {
                 (Context::Server, _) => (whole, None),
-                (Context::Folder, Some(rest)) => (format!("^{rest}$"), None),
+                (Context::Folder, Some(rest)) => (format!("^{rest}{end}"), None),
                 // Only with its slash is the path what the pattern is for.
                 (Context::Folder, None) => {
                     let flags = if folded.is_empty() { "" } else { " [NC]" };
@@ -461,11 +467,12 @@ fn alias(source: &Source<'_>, path: &Path, status: u16, target: &Target<'_>, que
         })
         .collect();
     let base = base.filter(|base| !base.is_empty() && !base.ends_with('/'))?;
-    if source.case == LetterCase::Ignored
-        || !keeps
-        || !matches!(last.what, What::Tail(_))
-        || last.place != Landing::Path
-    {
+    let is_rest = match last.what {
+        What::Tail(_) => true,
+        What::Part(Part::Path) => prefix.is_empty(),
+        _ => false,
+    };
+    if source.case == LetterCase::Ignored || !keeps || !is_rest || last.place != Landing::Path {
         return None;
     }
     let prefix = String::from_utf8(seen(prefix).ok()?).ok()?;
