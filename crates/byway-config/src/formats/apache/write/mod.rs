@@ -86,7 +86,7 @@ fn write(writing: &mut Writing<'_>, context: Context) {
     }
     writing.headline();
     writing.text.push_str(match context {
-        Context::Server => "# It belongs inside <VirtualHost>, or beside it for all of them.\n",
+        Context::Server => "# It belongs inside <VirtualHost>: what stands beside one is not handed down to it.\n",
         Context::Folder => "# It belongs into the document root, as .htaccess.\n",
     });
     let (rewrites, aliases) = divided(placed);
