@@ -30,7 +30,7 @@ pub struct Generation {
     hits: Box<[RuleHits]>,
     /// Hits of rules of the same identity in generations before.
     carried: Mutex<HashMap<u32, Hits>>,
-    /// Made when hits are first kept.
+    /// Made when somebody asks first.
     identities: OnceLock<IdentityNumbers>,
     /// Whether any rule may ask for a pool or a window.
     looks: bool,
@@ -113,7 +113,7 @@ impl Generation {
         if by_number.is_empty() {
             return identified;
         }
-        let numbers = self.identities.get_or_init(|| self.rules.identity_numbers());
+        let numbers = self.numbers();
         let mut wanted = by_number.into_iter().peekable();
         for rule in self.rules.rules() {
             match wanted.next_if(|(number, _)| *number == rule.number()) {
@@ -123,6 +123,10 @@ impl Generation {
             }
         }
         identified
+    }
+
+    fn numbers(&self) -> &IdentityNumbers {
+        self.identities.get_or_init(|| self.rules.identity_numbers())
     }
 
     fn own_tally(&self, rule: u32) -> Hits {
@@ -321,13 +325,13 @@ impl Live {
     pub fn replace(&self, rules: RuleSet, loss: Loss) -> Result<ReloadReport, TooMuchLost> {
         let _one_at_a_time = self.replacing.lock().unwrap_or_else(PoisonError::into_inner);
         let (began, old) = (Instant::now(), self.current());
-        let mut report = compare(&fingerprints(&old.rules), &fingerprints(&rules));
+        let new = Arc::new(Generation::new(rules, old.number + 1, old.hits.len()));
+        let mut report = compare(&fingerprints(&old), &fingerprints(&new));
         report.generation = old.number;
         report.took = began.elapsed();
         if loss == Loss::AtMostATenth && report.removed > 1.max(old.rules.len() as u64 / 10) {
             return Err(TooMuchLost { report });
         }
-        let new = Arc::new(Generation::new(rules, old.number + 1, old.hits.len()));
         new.look(self.lookout.get().map(|lookout| &**lookout));
         report.generation = new.number;
         self.current.store(new.clone());
@@ -380,7 +384,7 @@ fn carry_hits(old: &Generation, new: &Generation) {
     if numbers.is_empty() {
         return;
     }
-    let (before, after) = (old.rules.identity_numbers(), new.rules.identity_numbers());
+    let (before, after) = (old.numbers(), new.numbers());
     let mut by_identity: HashMap<u64, Hits> = HashMap::with_capacity(numbers.len());
     for rule in old.rules.rules() {
         if let Some(hits) = numbers.get(&rule.number()) {
@@ -421,10 +425,10 @@ pub fn give_way() {
 }
 
 /// Identity and content of every rule as two hashes, sorted: 16 bytes a rule, and only while two sets are compared.
-fn fingerprints(rules: &RuleSet) -> Vec<(u64, u64)> {
-    let numbers = rules.identity_numbers();
-    let mut prints = Vec::with_capacity(rules.len());
-    prints.extend(rules.rules().map(|rule| (numbers.of(rule), rule.content())));
+fn fingerprints(generation: &Generation) -> Vec<(u64, u64)> {
+    let numbers = generation.numbers();
+    let mut prints = Vec::with_capacity(generation.rules.len());
+    prints.extend(generation.rules.rules().map(|rule| (numbers.of(rule), rule.content())));
     prints.sort_unstable();
     prints
 }
@@ -476,7 +480,7 @@ mod tests {
                 let rule = Rule::new(source, Action::Reply { status, retry_after: None });
                 builder.push(table, &rule).expect("a rule");
             }
-            fingerprints(&builder.finish())
+            fingerprints(&Generation::new(builder.finish(), 1, 1))
         };
         let report = compare(
             &set(&[ReplyStatus::Gone, ReplyStatus::NotFound]),
