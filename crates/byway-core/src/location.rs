@@ -226,6 +226,7 @@ fn with_policy(policy: &QueryPolicy, with: &Expansion<'_>, own: Option<usize>, o
     if with.dialect.question == QuestionMark::Forbidden
         && out.last() == Some(&b'&')
         && own.is_some_and(|own| own + 2 < out.len())
+        && (*policy != QueryPolicy::Keep || with.query.is_some_and(|query| !query.is_empty()))
     {
         out.pop();
     }
@@ -351,21 +352,19 @@ impl Writer<'_, '_> {
     /// A host is followed by a path that begins with `/`.
     fn end_path(&mut self) {
         let start = self.path.unwrap_or(self.out.len());
-        if self.host.is_some() && self.out.get(start) != Some(&b'/') {
+        let is_text = self.with.form == CaptureForm::Verbatim;
+        if self.host.is_some() && self.out.get(start) != Some(&b'/') && !is_text {
             self.out.insert(start, b'/');
         }
-        if self.host.is_none()
-            && self.out.len() == start
-            && self.path.is_some()
-            && self.with.form != CaptureForm::Verbatim
-        {
+        if self.host.is_none() && self.out.len() == start && self.path.is_some() && !is_text {
             self.out.push(b'/');
         }
         self.path = Some(start);
     }
 
     fn check_host(&self) -> Result<(), Refusal> {
-        let Some((start, end)) = self.host.filter(|_| self.has_capture_in_host) else { return Ok(()) };
+        let is_location = self.with.form != CaptureForm::Verbatim;
+        let Some((start, end)) = self.host.filter(|_| self.has_capture_in_host && is_location) else { return Ok(()) };
         let host = std::str::from_utf8(&self.out[start..end]).unwrap_or_default();
         // Only the Host field itself brings a port along.
         let host = crate::host::split_authority(host).map_or("", |(host, _)| host);

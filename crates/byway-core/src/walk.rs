@@ -425,10 +425,7 @@ impl<'w, W: Watch> Walk<'w, W> {
             path.truncate(mark);
             query
         });
-        let is_bare = |byte: &u8| *byte <= b' ' || *byte == 0x7F;
-        if dialect.question == QuestionMark::Forbidden
-            && (path.contains(&b'?') || query.as_ref().is_some_and(|query| query.iter().any(is_bare)))
-        {
+        if dialect.question == QuestionMark::Forbidden && path.contains(&b'?') && !takes_kept(target) {
             return Flow::Done(Verdict::refuse(rule, Refusal::QuestionMark));
         }
         self.watch.rewritten(rule, &path, query.as_deref());
@@ -528,6 +525,12 @@ impl<'w, W: Watch> Walk<'w, W> {
             }
         }
     }
+}
+
+/// Whether a text takes what a rule before has kept: that was looked at when it was.
+fn takes_kept(target: TargetBytes<'_>) -> bool {
+    let TargetBytes::Template(bytes) = target else { return false };
+    shape::pieces(bytes).any(|piece| matches!(piece.what, crate::target::What::Slot(_)))
 }
 
 fn go_on(rule: RuleRef, then: Then) -> Flow {

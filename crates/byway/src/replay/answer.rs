@@ -96,6 +96,8 @@ pub(crate) fn compare(theirs: &Answer, ours: &Ours) -> Verdict {
         (Answer::Redirect(status, theirs), Answer::Redirect(our_status, ours)) if status == our_status => {
             mended(theirs, ours)
         }
+        // In a host such a character is none that byway could escape.
+        (Answer::Status(500), Answer::Status(400)) => Verdict::Named(CONTROL),
         (Answer::Status(500), Answer::Redirect(_, ours)) if holds_control(ours) => Verdict::Named(CONTROL),
         _ => Verdict::Differ,
     }
@@ -113,8 +115,12 @@ fn mended(theirs: &[u8], ours: &[u8]) -> Verdict {
     choices.sort_by_key(|choice| choice.count_ones());
     for choice in choices {
         let chosen = || MENDED.iter().enumerate().filter(move |(at, _)| choice >> at & 1 == 1);
+        let changes_bytes = chosen().any(|(at, one)| at < OF_BYTES && (one.mend)(theirs) != theirs);
         let mend = |location: &[u8], most: usize| {
-            chosen().take_while(|(at, _)| *at < most).fold(location.to_vec(), |text, (_, one)| (one.mend)(&text))
+            let mended = chosen().take_while(|(at, _)| *at < most);
+            let text = mended.fold(location.to_vec(), |text, (_, one)| (one.mend)(&text));
+            // Escapes of ours may have small letters where the server's text has none.
+            if changes_bytes { hex_in_capitals(text) } else { text }
         };
         let Some((_, last)) = chosen().next_back() else { continue };
         let (theirs, ours) = (mend(theirs, MENDED.len()), mend(ours, OF_BYTES));
@@ -180,7 +186,8 @@ fn is_location(location: &[u8]) -> bool {
     let Some(rest) = rest else { return false };
     let end = rest.iter().position(|byte| b"/?#".contains(byte)).unwrap_or(rest.len());
     let authority = String::from_utf8_lossy(&rest[..end]);
-    !authority.is_empty() && byway_core::host::split_authority(&authority).is_ok()
+    let host = byway_core::host::split_authority(&authority).map(|(host, _)| host);
+    host.is_ok_and(|host| !host.is_empty() && byway_core::host::normalise(host).is_ok())
 }
 
 /// Controls, blanks and bytes above 0x7E escaped.
@@ -193,6 +200,15 @@ fn escaped(location: &[u8]) -> Vec<u8> {
         }
     }
     out
+}
+
+fn hex_in_capitals(mut text: Vec<u8>) -> Vec<u8> {
+    for at in memchr::memchr_iter(b'%', &text.clone()) {
+        if let Some(hex) = text.get_mut(at + 1..at + 3).filter(|hex| hex.iter().all(u8::is_ascii_hexdigit)) {
+            hex.make_ascii_uppercase();
+        }
+    }
+    text
 }
 
 /// Signs that no URI may hold escaped (RFC 3986 §2), and a percent sign that escapes nothing.

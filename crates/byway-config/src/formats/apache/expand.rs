@@ -369,6 +369,11 @@ impl Placing {
         let mut rest = text;
         while !rest.is_empty() {
             let is_in_fragment = self.at == Landing::Fragment;
+            // httpd looks for a `?` wherever it stands; behind a `#` it stays part of the fragment.
+            if is_in_fragment && rest.contains('?') {
+                self.placed.has_query = true;
+                self.placed.query_is_empty = false;
+            }
             let hash =
                 if self.escaping == Escaping::None || self.escaping == Escaping::Path { rest.find('#') } else { None };
             let question = match mark {

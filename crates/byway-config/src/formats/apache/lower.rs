@@ -10,7 +10,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use byway_core::condition::{Condition, Subject, Test};
-use byway_core::dialect::{APACHE, APACHE_MATCH, Dialect, EncodedSlash, LetterCase, QueryPolicy, apache_slashes};
+use byway_core::dialect::{
+    APACHE, APACHE_MATCH, APACHE_NE, APACHE_REWRITE, Dialect, EncodedSlash, LetterCase, QueryPolicy, apache_slashes,
+};
 use byway_core::host::HostPattern;
 use byway_core::request::Scheme;
 use byway_core::rule::{Action, Rule, Then};
@@ -27,10 +29,13 @@ use super::maps::{self, Map};
 use super::pattern::{pattern, shape};
 use super::rule::RewriteRule;
 use super::site::{Effective, Inherits, Place, Scope, Server, SetEnv, Site};
-use super::steps::{self, Around, Names, URI};
+use super::steps::{self, Around, FILE, INFO, Names, URI, WROTE_QUERY};
 use super::words;
 use crate::foreign::Reading;
 use crate::span::Span;
+
+/// What no query may hold that goes on unescaped.
+const BARE: &str = "[\\x00-\\x20\\x7f]";
 
 /// What a rule before has done to the path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,6 +46,8 @@ enum State {
     Absolute,
     /// It wrote one of the folder.
     Relative,
+    /// It wrote a URL to send people to with this status, escaped unless the flag says not to, and went on.
+    Url(u16, bool),
 }
 
 /// Makes tables of a configuration.
@@ -78,6 +85,10 @@ struct Plan<'s> {
     names: Names,
     sets: Vec<&'s SetEnv>,
     keeps_uri: bool,
+    /// Where a list of a folder ends whose last rule wrote a path: what was hung on it goes.
+    settle: Option<TableId>,
+    /// Where a list ends whose rules made a URL and went on.
+    finish: BTreeMap<State, TableId>,
 }
 
 impl Plan<'_> {
@@ -254,37 +265,36 @@ impl<'s> Lowering<'s, '_, '_> {
                 (folder.path, self.plan(folder.effective.clone(), Some(folder.path), sets, row))
             })
             .collect();
-        let restart = plans
-            .iter()
-            .any(|(_, plan)| plan.tables.keys().any(|(_, state)| *state != State::Same) || !plan.rules.is_empty());
-        let restart = restart.then(|| self.table(row(&APACHE), Order::Listed, ""));
         // What is merged last is asked first: of the virtual host before the main server, further down before further up.
         let mut sections: Vec<&(Place, Scope)> =
             server.locations.iter().rev().chain(main.iter().flat_map(|main| main.locations.iter().rev())).collect();
         sections.sort_by_key(|(place, _)| place.rank());
-        let locations =
-            sections.into_iter().flat_map(|(place, scope)| scope.aliases.iter().map(move |alias| (Some(place), alias)));
-        let locations = self.alias_tables(locations, row);
-        let location = locations.first().map(|(table, _)| *table);
-        let aliased: Vec<&Folder<'_>> = folders.values().filter(|folder| !folder.aliases.is_empty()).collect();
-        let alias_dispatch = (!aliased.is_empty()).then(|| self.table(row(&APACHE), Order::Specific, ""));
-        let alias_tables: Vec<AliasTables<'_>> = aliased
-            .iter()
-            .map(|folder| self.alias_tables(folder.aliases.iter().map(|alias| (None, *alias)), row))
+        let locations: Vec<(Option<&'s Place>, &'s Alias)> = sections
+            .into_iter()
+            .flat_map(|(place, scope)| scope.aliases.iter().map(move |alias| (Some(place), alias)))
             .collect();
+        let aliased: Vec<&Folder<'_>> = folders.values().filter(|folder| !folder.aliases.is_empty()).collect();
+        // mod_alias looks at the path as it came before a round that mod_rewrite has changed begins again.
+        let may_change = plans.iter().any(|(_, plan)| !plan.rules.is_empty());
+        let has_aliases = !locations.is_empty() || !aliased.is_empty();
+        let swap = (may_change && has_aliases).then(|| self.table(row(&APACHE), Order::Listed, ""));
+        let before_restart = swap.map(|_| self.alias_stage(&locations, &aliased, row));
+        let restart = may_change.then(|| self.table(row(&APACHE), Order::Listed, ""));
+        let stage = self.alias_stage(&locations, &aliased, row);
+        let (location, alias_dispatch) = (stage.first_location(), stage.dispatch);
+        let has_index = has_aliases && !server.known.is_empty();
         let slashes = (!server.known.is_empty()).then(|| self.table(row(&APACHE), Order::Specific, ""));
+        let of_index = has_index.then(|| self.alias_stage(&locations, &aliased, row));
         let last = self.table(row(&APACHE), Order::Listed, "");
 
         // What comes after what.
         let first_of = |tables: &[Option<TableId>]| tables.iter().copied().flatten().next().unwrap_or(last);
         let after_folder = first_of(&[location, alias_dispatch, slashes]);
-        let after_location = first_of(&[alias_dispatch, slashes]);
         let after_alias = first_of(&[slashes]);
         let to_folders = first_of(&[broken_table, dispatch, location, alias_dispatch, slashes]);
         let to_alias = alias.unwrap_or(to_folders);
         let start = plan.tables.get(&(0, State::Same)).copied().unwrap_or(to_alias);
         self.chain(&aliases, to_folders);
-        self.chain(&locations, after_location);
         let mut after = |table: Option<TableId>, next: TableId| {
             if let Some(table) = table.filter(|table| *table != next) {
                 self.reading.set_after(table, After::Table(next));
@@ -292,7 +302,6 @@ impl<'s> Lowering<'s, '_, '_> {
         };
         after(broken_table, first_of(&[dispatch, location, alias_dispatch, slashes]));
         after(dispatch, after_folder);
-        after(alias_dispatch, after_alias);
         after(slashes, last);
 
         // Rules.
@@ -307,7 +316,18 @@ impl<'s> Lowering<'s, '_, '_> {
         if let Some(main) = main.filter(|_| server.own.rewriting.inherits.is_some()) {
             main.maps.iter().for_each(|(name, map)| _ = maps.entry(name.clone()).or_insert_with(|| map.clone()));
         }
-        let facts = Facts { name, is_canonical, root, disk: &disk, maps: &maps, folder: None };
+        let lists: BTreeSet<&str> = lists.iter().map(|folder| folder.path).collect();
+        let facts = Facts {
+            known: &server.known,
+            lists: &lists,
+            name,
+            is_canonical,
+            forgets_port: false,
+            root,
+            disk: &disk,
+            maps: &maps,
+            folder: None,
+        };
         plan.changed = Some(to_folders);
         self.fill(&plan, &facts, to_alias, to_alias);
         self.fill_aliases(&aliases, &facts);
@@ -320,11 +340,14 @@ impl<'s> Lowering<'s, '_, '_> {
             }
         }
         for (path, plan) in &mut plans {
-            plan.changed = restart;
+            plan.changed = swap.or(restart);
+            plan.keeps_uri |= swap.is_some();
             let first = plan.tables.get(&(0, State::Same)).copied().unwrap_or(after_folder);
             if let Some(dispatch) = dispatch {
                 // A folder that is asked for without its slash is mod_dir's.
-                if path.len() > 1 {
+                let takes_bare =
+                    folders.get(path).and_then(|folder| folder.scope).is_some_and(|scope| scope.rewriting.takes_bare);
+                if path.len() > 1 && !takes_bare {
                     let bare = path.as_bytes()[..path.len() - 1].to_vec();
                     let source = Source::of_path(PathPattern::Exact(bare.into()));
                     self.push(dispatch, source, &[], Action::Enter(after_folder), &no_span());
@@ -333,13 +356,25 @@ impl<'s> Lowering<'s, '_, '_> {
             }
             self.fill(plan, &facts, after_folder, first_of(&[alias, location, alias_dispatch, slashes]));
         }
-        if let Some(restart) = restart {
-            self.restart(restart, start, &plans);
+        if let (Some(swap), Some(before), Some(restart)) = (swap, &before_restart, restart) {
+            let first = before.first_location().or(before.dispatch).unwrap_or(restart);
+            self.refuse(swap, What::Part(Part::WorkingQuery), BARE, ReplyStatus::Forbidden);
+            let text = Target::of_pieces(vec![path_piece(What::Part(Part::WorkingPath))]);
+            self.push(swap, any(), &[], Action::Set { slot: FILE, text, then: Then::Next }, &no_span());
+            self.write_slot(swap, URI, first);
+            self.fill_stage(before, &aliased, restart, &facts);
         }
-        self.fill_aliases(&locations, &facts);
-        self.folder_aliases(&aliased, &alias_tables, alias_dispatch, after_alias, &facts);
+        if let Some(restart) = restart {
+            self.restart(restart, start, swap.is_some(), &plans);
+        }
+        self.fill_stage(&stage, &aliased, after_alias, &facts);
         if let Some(table) = slashes {
             self.slashes(table, server, &folders, &facts);
+            if let Some(stage) = of_index {
+                let first = stage.first_location().or(stage.dispatch).unwrap_or(last);
+                self.indexes(table, server, first);
+                self.fill_stage(&stage, &aliased, last, &Facts { forgets_port: true, ..facts });
+            }
         }
         self.idle(server, &folders);
         start
@@ -364,15 +399,38 @@ impl<'s> Lowering<'s, '_, '_> {
         }
     }
 
+    /// Tables for what mod_alias says in locations and folders.
+    fn alias_stage(
+        &mut self,
+        locations: &[(Option<&'s Place>, &'s Alias)],
+        aliased: &[&Folder<'s>],
+        row: impl Fn(&Dialect) -> &'static Dialect + Copy,
+    ) -> Stage<'s> {
+        let locations = self.alias_tables(locations.iter().copied(), row);
+        let dispatch = (!aliased.is_empty()).then(|| self.table(row(&APACHE), Order::Specific, ""));
+        let of_folder =
+            |folder: &&Folder<'s>| self.alias_tables(folder.aliases.iter().map(|alias| (None, *alias)), row);
+        let folders = aliased.iter().map(of_folder).collect();
+        Stage { locations, dispatch, folders }
+    }
+
+    fn fill_stage(&mut self, stage: &Stage<'s>, aliased: &[&Folder<'s>], after: TableId, facts: &Facts<'_>) {
+        self.chain(&stage.locations, stage.dispatch.unwrap_or(after));
+        self.fill_aliases(&stage.locations, facts);
+        if let Some(dispatch) = stage.dispatch {
+            self.reading.set_after(dispatch, After::Table(after));
+            self.folder_aliases(aliased, &stage.folders, dispatch, after, facts);
+        }
+    }
+
     fn folder_aliases(
         &mut self,
         aliased: &[&Folder<'s>],
         tables: &[AliasTables<'s>],
-        dispatch: Option<TableId>,
+        dispatch: TableId,
         after: TableId,
         facts: &Facts<'_>,
     ) {
-        let Some(dispatch) = dispatch else { return };
         let first = |own: &AliasTables<'_>| own.first().map(|(table, _)| *table);
         for (folder, own) in aliased.iter().zip(tables) {
             let Some(table) = first(own) else { continue };
@@ -446,8 +504,24 @@ impl<'s> Lowering<'s, '_, '_> {
         }
     }
 
+    /// A folder is asked for its index, and what mod_alias says of that is said of the folder (mod_dir).
+    fn indexes(&mut self, table: TableId, server: &Server, then: TableId) {
+        for path in &server.known {
+            let target = Target::of_pieces(vec![path_piece(What::Literal(format!("{path}index.html").into()))]);
+            let action = Action::Rewrite { target, query: QueryPolicy::Replace, then: Then::Table(then) };
+            self.push(table, Source::of_path(PathPattern::Exact(path.as_bytes().into())), &[], action, &no_span());
+        }
+    }
+
+    /// The working path becomes what a slot holds.
+    fn write_slot(&mut self, table: TableId, slot: u16, then: TableId) {
+        let target = Target::of_pieces(vec![path_piece(What::Slot(slot))]);
+        let action = Action::Rewrite { target, query: QueryPolicy::Replace, then: Then::Table(then) };
+        self.push(table, any(), &[], action, &no_span());
+    }
+
     /// A new round: variables are handed on under other names, and everything begins again.
-    fn restart(&mut self, table: TableId, start: TableId, plans: &[(&str, Plan<'_>)]) {
+    fn restart(&mut self, table: TableId, start: TableId, is_swapped: bool, plans: &[(&str, Plan<'_>)]) {
         let mut slots: BTreeMap<u16, Vec<Piece<'static>>> = BTreeMap::new();
         for (_, plan) in plans {
             for (name, slot) in plan.names.all() {
@@ -465,9 +539,27 @@ impl<'s> Lowering<'s, '_, '_> {
             let action = Action::Set { slot, text: Target::of_pieces(text), then: Then::Next };
             self.push(table, any(), &[], action, &no_span());
         }
-        let target = Target::of_pieces(vec![path_piece(What::Part(Part::WorkingPath))]);
+        let path = if is_swapped { What::Slot(FILE) } else { What::Part(Part::WorkingPath) };
+        self.refuse(table, What::Part(Part::WorkingQuery), BARE, ReplyStatus::Forbidden);
+        // What a rule wrote is read as a URL: its escapes must be some, and a `#` ends its path.
+        self.refuse(table, path.clone(), "%(?![0-9A-Fa-f]{2})", ReplyStatus::BadRequest);
+        let text = Subject::Text(vec![path_piece(path.clone())]);
+        if let Ok(condition) = Condition::new(text, Test::Regex(pattern("^([^#]*)#", LetterCase::Significant)), false) {
+            let target = Target::of_pieces(vec![path_piece(What::ConditionCapture(1))]);
+            let action = Action::Rewrite { target, query: QueryPolicy::Replace, then: Then::Table(start) };
+            self.push(table, any(), &[condition], action, &no_span());
+        }
+        let target = Target::of_pieces(vec![path_piece(path)]);
         let action = Action::Rewrite { target, query: QueryPolicy::Replace, then: Then::Table(start) };
         self.push(table, any(), &[], action, &no_span());
+    }
+
+    /// Requests of which a text fits a pattern get a status.
+    fn refuse(&mut self, table: TableId, what: What<'static>, text: &str, status: ReplyStatus) {
+        let subject = Subject::Text(vec![path_piece(what)]);
+        if let Ok(condition) = Condition::new(subject, Test::Regex(pattern(text, LetterCase::Significant)), false) {
+            self.push(table, any(), &[condition], Action::Reply { status, retry_after: None }, &no_span());
+        }
     }
 
     // A list of mod_rewrite
@@ -491,6 +583,8 @@ impl<'s> Lowering<'s, '_, '_> {
             names,
             sets,
             keeps_uri: false,
+            settle: None,
+            finish: BTreeMap::new(),
             rules,
         };
         if plan.rules.is_empty() {
@@ -502,10 +596,24 @@ impl<'s> Lowering<'s, '_, '_> {
         });
         for (segment, state) in reached {
             let first = plan.rules_of(segment).map(|at| &plan.rules[at]).find(|rule| steps::substitutes(rule));
-            let dialect = row(first.map_or(&byway_core::dialect::APACHE_REWRITE, |rule| steps::dialect(rule)));
-            let strip = folder.filter(|_| state != State::Absolute).unwrap_or_default();
+            let dialect = row(first.map_or(&APACHE_REWRITE, |rule| steps::dialect(rule)));
+            let strip = folder.filter(|_| matches!(state, State::Same | State::Relative)).unwrap_or_default();
             let table = self.table(dialect, Order::Listed, strip);
             plan.tables.insert((segment, state), table);
+        }
+        let states: BTreeSet<State> = plan.tables.keys().map(|(_, state)| *state).collect();
+        for state in states {
+            match state {
+                State::Same => {}
+                State::Absolute | State::Relative if folder.is_none() || plan.settle.is_some() => {}
+                State::Absolute | State::Relative => {
+                    plan.settle = Some(self.table(row(&APACHE_REWRITE), Order::Listed, ""));
+                }
+                State::Url(_, is_bare) => {
+                    let dialect = row(if is_bare { &APACHE_NE } else { &APACHE_REWRITE });
+                    plan.finish.insert(state, self.table(dialect, Order::Listed, ""));
+                }
+            }
         }
         plan
     }
@@ -523,10 +631,26 @@ impl<'s> Lowering<'s, '_, '_> {
             disk: facts.disk,
             maps: facts.maps,
         };
+        if let Some(settle) = plan.settle {
+            self.write_slot(settle, FILE, changed);
+        }
+        for (state, table) in &plan.finish {
+            self.reading.set_after(*table, After::Table(changed));
+            if let State::Url(status, is_bare) = state {
+                if *is_bare {
+                    self.refuse(*table, What::Part(Part::WorkingQuery), BARE, ReplyStatus::Forbidden);
+                }
+                self.finish(*table, *status);
+            }
+        }
         for (&(segment, state), &table) in &plan.tables {
-            let exit = if state == State::Same { end } else { changed };
+            let exit = match state {
+                State::Same => end,
+                State::Absolute | State::Relative => plan.settle.unwrap_or(changed),
+                State::Url(..) => plan.finish.get(&state).copied().unwrap_or(changed),
+            };
             if segment == 0 && state == State::Same {
-                self.begin(plan, table, &around);
+                self.begin(plan, table, &around, facts);
             }
             // A chain is left behind its end.
             let range = plan.rules_of(segment);
@@ -549,7 +673,14 @@ impl<'s> Lowering<'s, '_, '_> {
     }
 
     /// What stands before the first rule: the path kept, variables set by fields of the request.
-    fn begin(&mut self, plan: &Plan<'s>, table: TableId, around: &Around<'_>) {
+    fn begin(&mut self, plan: &Plan<'s>, table: TableId, around: &Around<'_>, facts: &Facts<'_>) {
+        if let Some(folder) = plan.folder.filter(|_| plan.settle.is_some() || !plan.finish.is_empty()) {
+            self.info(folder, table, facts);
+        }
+        if !plan.finish.is_empty() {
+            let text = Target::of_pieces(Vec::new());
+            self.push(table, any(), &[], Action::Set { slot: WROTE_QUERY, text, then: Then::Next }, &no_span());
+        }
         if plan.keeps_uri {
             let text = Target::of_pieces(vec![path_piece(What::Part(Part::WorkingPath))]);
             self.push(table, any(), &[], Action::Set { slot: URI, text, then: Then::Next }, &no_span());
@@ -603,6 +734,101 @@ impl<'s> Lowering<'s, '_, '_> {
         if set.pairs.iter().any(|(name, _)| !name.is_empty()) && self.said.insert((set.span.file.0, set.span.start)) {
             self.reading.refused(&set.span, &format!("SetEnvIf {} {}", set.attribute, set.pattern), why);
         }
+    }
+
+    /// Keeps what stands behind the first name that is no folder.
+    fn info(&mut self, folder: &str, table: TableId, facts: &Facts<'_>) {
+        let mut below: Vec<&str> =
+            facts.known.iter().map(String::as_str).filter(|path| path.starts_with(folder)).collect();
+        below.retain(|path| {
+            let owner = ancestors(path).chain([*path]).filter(|above| facts.lists.contains(above)).last();
+            path.len() > folder.len() && owner == Some(folder)
+        });
+        below.push(folder);
+        below.sort_by_key(|path| path.len());
+        for path in below {
+            let here = Subject::Text(vec![path_piece(What::Part(Part::WorkingPath))]);
+            let text = format!("^{}(?:[^/]+(/.*)$)?", super::pattern::quoted(path));
+            let Ok(condition) = Condition::new(here, Test::Regex(pattern(&text, LetterCase::Significant)), false)
+            else {
+                continue;
+            };
+            let text = Target::of_pieces(vec![path_piece(What::ConditionCapture(1))]);
+            let action = Action::Set { slot: INFO, text, then: Then::Next };
+            self.push(table, any(), &[condition], action, &no_span());
+        }
+    }
+
+    /// Sends people to the URL that rules have made.
+    fn finish(&mut self, table: TableId, status: u16) {
+        let Some(status) = RedirectStatus::from_number(status) else { return };
+        let wrote = Subject::Text(vec![path_piece(What::Slot(WROTE_QUERY))]);
+        let Ok(wrote) = Condition::new(wrote, Test::Is("1".to_owned()), false) else { return };
+        for scheme in ["https://", "http://"] {
+            for (port, path) in [(None, 2), (Some(2), 3)] {
+                let middle = if port.is_some() { ":([0-9]+)" } else { "" };
+                let text = format!("^{scheme}([^/:?#@]+){middle}(|[/?#].*)$");
+                let url = Subject::Text(vec![path_piece(What::Slot(FILE))]);
+                let test = Test::Regex(pattern(&text, LetterCase::Significant));
+                let Ok(condition) = Condition::new(url, test, false) else { continue };
+                let mut pieces = vec![
+                    Piece { place: Landing::Scheme, what: What::Literal(scheme.into()) },
+                    Piece { place: Landing::Host, what: What::ConditionCapture(1) },
+                ];
+                if let Some(group) = port {
+                    pieces.push(Piece { place: Landing::Port, what: What::Literal(":".into()) });
+                    pieces.push(Piece { place: Landing::Port, what: What::ConditionCapture(group) });
+                }
+                pieces.push(path_piece(What::ConditionCapture(path)));
+                let redirect = |pieces, query| Action::Redirect {
+                    status: StatusByMethod::always(status),
+                    target: Target::of_pieces(pieces),
+                    query,
+                };
+                let query = [Part::QueryMark, Part::WorkingQuery]
+                    .map(|part| Piece { place: Landing::Query, what: What::Part(part) });
+                let with_query = [pieces.clone(), query.to_vec()].concat();
+                let action = redirect(with_query, QueryPolicy::Drop);
+                self.push(table, any(), &[wrote.clone(), condition.clone()], action, &no_span());
+                self.push(table, any(), &[condition], redirect(pieces, QueryPolicy::Replace), &no_span());
+            }
+        }
+    }
+
+    /// What a rule writes for those behind it in its list: what stood behind the file is hung on it again.
+    fn write_on(
+        &mut self,
+        plan: &Plan<'s>,
+        rule: &RewriteRule,
+        place: (TableId, Source<'static>, &[Condition]),
+        written: (&[Piece<'static>], QueryPolicy),
+        then: TableId,
+    ) {
+        let (table, source, conditions) = place;
+        let (pieces, query) = written;
+        let (mut path, rest): (Vec<_>, Vec<_>) = pieces.iter().cloned().partition(|piece| piece.place < Landing::Query);
+        let set = |slot, text| Action::Set { slot, text, then: Then::Next };
+        self.push(table, source.clone(), conditions, set(FILE, Target::of_pieces(path.clone())), &rule.span);
+        if !rest.is_empty() {
+            let yes = Target::of_pieces(vec![path_piece(What::Literal("1".into()))]);
+            self.push(table, source.clone(), conditions, set(WROTE_QUERY, yes), &rule.span);
+        }
+        if !rule.flags.unsafe_question {
+            let file = Subject::Text(vec![path_piece(What::Slot(FILE))]);
+            if let Ok(condition) = Condition::new(file, Test::Regex(pattern("\\?", LetterCase::Significant)), false) {
+                let conditions = [conditions, &[condition]].concat();
+                let action = Action::Reply { status: ReplyStatus::Forbidden, retry_after: None };
+                self.push(table, source.clone(), &conditions, action, &rule.span);
+            }
+        }
+        if rule.flags.discards_path_info {
+            self.push(table, source.clone(), conditions, set(INFO, Target::of_pieces(Vec::new())), &rule.span);
+        } else if plan.folder.is_some() {
+            path.push(path_piece(What::Slot(INFO)));
+        }
+        path.extend(rest);
+        let action = Action::Rewrite { target: Target::of_pieces(path), query, then: Then::Table(then) };
+        self.push(table, source, conditions, action, &rule.span);
     }
 
     /// Makes the rules of one rule in one state.
@@ -692,12 +918,21 @@ impl<'s> Lowering<'s, '_, '_> {
             }
             let target = Target::of_pieces(written.placed.pieces.clone());
             if written.is_redirect {
-                let status = flags.redirect.unwrap_or(302);
+                let number = flags.redirect.unwrap_or(302);
+                let goes_on = !stops
+                    && plan.rules.len() > after_skip
+                    && may_go_on(&plan.rules[after_skip..], &written.placed, plan.folder.is_some());
+                let next = table_at(after_skip, State::Url(number, flags.noescape)).filter(|_| goes_on);
+                if let (Some(next), Some(inside)) = (next, &written.inside) {
+                    let place = (table, ready.source.clone(), conditions.as_slice());
+                    self.write_on(plan, rule, place, (&inside.pieces, written.query), next);
+                    continue;
+                }
                 let status =
-                    RedirectStatus::from_number(status).ok_or("a status with which no client follows a Location")?;
+                    RedirectStatus::from_number(number).ok_or("a status with which no client follows a Location")?;
                 let action = Action::Redirect { status: StatusByMethod::always(status), target, query: written.query };
                 self.push(table, ready.source.clone(), &conditions, action, &rule.span);
-                if !stops && may_go_on(&plan.rules[at + 1..], &written.placed.beginning, &written.placed) {
+                if goes_on {
                     approximates = approximates
                         .or(Some("without L a later pattern may fit the URL that this rule made; here it is sent"));
                 }
@@ -741,6 +976,11 @@ impl<'s> Lowering<'s, '_, '_> {
                     };
                     self.push(table, ready.source.clone(), &conditions, action, &rule.span);
                 }
+            }
+            if around.folder.is_some() && then != to.changed && then != to.for_good {
+                let place = (table, ready.source.clone(), conditions.as_slice());
+                self.write_on(plan, rule, place, (&written.placed.pieces, written.query), then);
+                continue;
             }
             let action = Action::Rewrite { target, query: written.query, then: Then::Table(then) };
             self.push(table, ready.source.clone(), &conditions, action, &rule.span);
@@ -795,7 +1035,9 @@ impl<'s> Lowering<'s, '_, '_> {
 
     fn alias(&mut self, table: TableId, alias: &Alias, place: Option<&Place>, facts: &Facts<'_>) {
         let verdict = self.alias_rule(table, alias, place, facts);
-        words::of_alias(alias, self.reading);
+        if !self.said.contains(&(alias.span.file.0, alias.span.start)) {
+            words::of_alias(alias, self.reading);
+        }
         self.say(&alias.span, &alias.text, verdict);
     }
 
@@ -867,6 +1109,9 @@ impl<'s> Lowering<'s, '_, '_> {
         };
         if matches!(parts.first(), Some(Known::Text(text)) if text.starts_with('/')) {
             steps::prepend_server(&mut parts, facts.name, facts.is_canonical);
+            if facts.forgets_port {
+                parts.retain(|part| !matches!(part, Known::Insert(What::PortElse(_))));
+            }
         } else if expand::scheme_of(&parts).is_none() {
             return Err("its target is neither a path nor a URL that we send anyone to".into());
         }
@@ -948,12 +1193,31 @@ fn inside(place: Option<&Place>, source: &AliasSource, facts: &Facts<'_>) -> Res
 /// Tables of mod_alias, each with its rules and the section that they stand in.
 type AliasTables<'s> = Vec<(TableId, Vec<(Option<&'s Place>, &'s Alias)>)>;
 
+/// What mod_alias says in locations and folders, as tables.
+struct Stage<'s> {
+    locations: AliasTables<'s>,
+    /// By folder; none where no folder says anything.
+    dispatch: Option<TableId>,
+    folders: Vec<AliasTables<'s>>,
+}
+
+impl Stage<'_> {
+    fn first_location(&self) -> Option<TableId> {
+        self.locations.first().map(|(table, _)| *table)
+    }
+}
+
 /// What is known of a server while its rules are made.
 #[derive(Clone, Copy)]
 struct Facts<'f> {
+    /// Folders that are there, and those that mod_rewrite is told something in.
+    known: &'f [String],
+    lists: &'f BTreeSet<&'f str>,
     /// Host and port of `ServerName`.
     name: Option<(&'f str, Option<u16>)>,
     is_canonical: bool,
+    /// Whether the port of the Host field is not known, as in a request that httpd asks of itself.
+    forgets_port: bool,
     root: Option<&'f str>,
     disk: &'f Disk,
     maps: &'f BTreeMap<String, Rc<Map>>,
@@ -1108,6 +1372,10 @@ fn bounds(rules: &[Rc<RewriteRule>]) -> Vec<usize> {
         if inside || rule.flags.chain {
             bounds.insert(at + 1);
         }
+        let stops = rule.flags.last || rule.flags.end || rule.flags.passes_on;
+        if steps::substitutes(rule) && !stops {
+            bounds.insert(at + 1);
+        }
         if rule.flags.skip > 0 {
             bounds.insert(at + 1 + rule.flags.skip as usize);
         }
@@ -1137,7 +1405,19 @@ fn reached(plan: &Plan<'_>) -> Vec<(usize, State)> {
             for at in plan.rules_of(segment) {
                 let rule = &plan.rules[at];
                 let flags = &rule.flags;
-                if !steps::substitutes(rule) || flags.redirect.is_some() {
+                if !steps::substitutes(rule) {
+                    continue;
+                }
+                let stops = flags.last || flags.end || flags.passes_on;
+                let after_skip = at + 1 + flags.skip as usize;
+                if !stops && after_skip < plan.rules.len() {
+                    let new = State::Url(flags.redirect.unwrap_or(302), flags.noescape);
+                    let is_url = |text: &str| text.starts_with("%{") || text.contains("://");
+                    if flags.redirect.is_some() || is_url(&rule.substitution) {
+                        out.extend((plan.segment_of(after_skip)..segments).map(|segment| (segment, new)));
+                    }
+                }
+                if flags.redirect.is_some() {
                     continue;
                 }
                 let is_relative = plan.folder.is_some() && !rule.substitution.starts_with(['/', '%']);
@@ -1212,8 +1492,10 @@ fn uses_uri(rule: &RewriteRule) -> bool {
 }
 
 /// Whether a rule further down may fit the URL that a redirect without `L` left behind.
-fn may_go_on(rules: &[Rc<RewriteRule>], beginning: &str, placed: &expand::Placed) -> bool {
-    let whole = constant(&placed.pieces);
+/// In a folder, what stood behind the file follows it.
+fn may_go_on(rules: &[Rc<RewriteRule>], placed: &expand::Placed, in_folder: bool) -> bool {
+    let beginning = placed.beginning.split('?').next().unwrap_or_default();
+    let whole = constant(&placed.pieces).filter(|_| !in_folder);
     rules.iter().filter(|rule| rule.substitution != "-" || rule.flags.status.is_some()).any(|rule| {
         let case = if rule.flags.nocase { LetterCase::Ignored } else { LetterCase::Significant };
         if rule.is_negated {

@@ -78,6 +78,7 @@ pub(super) fn htaccess(reading: &mut Reading<'_>, path: &Path) -> Option<Site> {
     let root = reading.document_root(None);
     let mut reader = Reader::new(reading, base, Some("/".to_owned()));
     reader.site.servers[0].root = root.map(|root| reader.reading.root_name(&root));
+    reader.site.servers[0].known.push("/".to_owned());
     reader.file(path, None)?;
     reader.close_all();
     Some(reader.site)
@@ -90,6 +91,7 @@ pub(super) fn folder(reading: &mut Reading<'_>, path: &Path) -> Option<Site> {
     let mut reader = Reader::new(reading, path.to_owned(), None);
     reader.in_tree = true;
     reader.site.servers[0].root = Some(reader.reading.root_name(&root));
+    reader.site.servers[0].known.push("/".to_owned());
     let Some(tree) = tree else {
         let message = format!("{} cannot be listed, or has more than a million entries", root.display());
         reader.reading.say(Diagnostic::error("unreadable", message));
@@ -131,6 +133,7 @@ impl<'a, 'r> Reader<'a, 'r> {
         }
         let Some(tree) = self.reading.tree(&root) else { return };
         self.in_tree = true;
+        self.site.servers[at].known.push("/".to_owned());
         self.open.push(Open { name: String::new(), frame: Frame::Server(at), span: no_span() });
         for (below, kind) in tree {
             match kind {
@@ -671,10 +674,13 @@ impl<'a, 'r> Reader<'a, 'r> {
                             self.reading.refused(span, line, "a `RewriteBase` that is handed down is not read");
                             None
                         }
+                        "allownoslash" => {
+                            self.scope().rewriting.takes_bare |= refused.is_none();
+                            None
+                        }
                         option
                             if option.starts_with("maxredirects=")
                                 || [
-                                    "allownoslash",
                                     "allowanyuri",
                                     "ignorecontextinfo",
                                     "legacyprefixdocroot",

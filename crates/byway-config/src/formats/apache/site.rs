@@ -92,6 +92,8 @@ pub(super) struct Rewriting {
     pub(super) hands_down: Option<Inherits>,
     /// `IgnoreInherit`: not here.
     pub(super) ignores: bool,
+    /// Whether the folder's own name without its slash is looked at (`RewriteOptions AllowNoSlash`).
+    pub(super) takes_bare: bool,
     pub(super) rules: Rules,
     /// Conditions that wait for their rule.
     pub(super) waiting: Vec<Cond>,

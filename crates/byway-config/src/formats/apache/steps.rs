@@ -16,6 +16,13 @@ use super::rule::RewriteRule;
 
 /// The slot that keeps the path of a round's beginning.
 pub(super) const URI: u16 = 0;
+/// The slot that keeps what stands behind the first name that is no folder: httpd hangs it on whatever a rule writes, while
+/// further rules look at it.
+pub(super) const INFO: u16 = 1;
+/// The slot that keeps what a rule wrote, without that.
+pub(super) const FILE: u16 = 2;
+/// The slot that says whether a rule that made a URL and went on wrote its query too: then it is escaped, else it is as it came.
+pub(super) const WROTE_QUERY: u16 = 3;
 
 /// Where rules stand, and what is known there.
 #[derive(Clone, Debug)]
@@ -44,7 +51,7 @@ pub(super) struct Names {
 
 impl Names {
     pub(super) fn slot(&mut self, name: &str) -> u16 {
-        let next = self.slots.len() as u16 + 1;
+        let next = self.slots.len() as u16 + WROTE_QUERY + 1;
         *self.slots.entry(name.to_owned()).or_insert(next)
     }
 
@@ -367,6 +374,8 @@ pub(super) struct Written {
     pub(super) is_relative: bool,
     /// The text of a variable on which it is written so, and that variable's slot.
     pub(super) when: Option<(u16, String)>,
+    /// The same as a text that further rules look at, where it sends the client away and they may.
+    pub(super) inside: Option<Placed>,
     /// Whether httpd answers 403 instead.
     pub(super) is_forbidden: bool,
     pub(super) approximates: Option<&'static str>,
@@ -454,6 +463,10 @@ fn one(
         prepend_server(&mut parts, around.name, around.is_canonical);
     }
     let mut placed = expand::place(&parts, escaping, flags.qsl)?;
+    let mut inside = match is_redirect && !(flags.last || flags.end || flags.passes_on) {
+        true => Some(expand::place(&parts, Escaping::Inside, flags.qsl)?),
+        false => None,
+    };
     let query = match (placed.has_query, flags.qsd, flags.qsa) {
         (false, true, _) => QueryPolicy::Drop,
         (false, false, _) => QueryPolicy::Replace,
@@ -462,12 +475,23 @@ fn one(
     };
     // A bare `?` drops the query, and is not sent.
     if placed.has_query && placed.query_is_empty {
-        placed.pieces.retain(|piece| piece.place != Landing::Query);
+        for placed in std::iter::once(&mut placed).chain(&mut inside) {
+            placed.pieces.retain(|piece| piece.place != Landing::Query);
+        }
     }
     if flags.escapes_some || flags.blank_as_escape {
         approximates = Some("some characters are escaped in another way than B alone does");
     }
-    Ok(Written { placed, query, is_redirect, is_relative: !is_absolute, when: None, is_forbidden: false, approximates })
+    Ok(Written {
+        placed,
+        query,
+        is_redirect,
+        is_relative: !is_absolute,
+        when: None,
+        inside,
+        is_forbidden: false,
+        approximates,
+    })
 }
 
 /// A port behind a host is that of the Host field, else that of `ServerName`.
