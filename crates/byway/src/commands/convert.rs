@@ -108,7 +108,8 @@ impl Convert {
     }
 }
 
-fn parse_to(text: &str) -> Result<&'static Format, String> {
+/// The format of an argument, where it is written.
+pub(super) fn parse_to(text: &str) -> Result<&'static Format, String> {
     let written = || FORMATS.iter().filter(|format| format.is_written()).map(|format| format.name).collect::<Vec<_>>();
     match Format::named(text) {
         Some(format) if format.is_written() => Ok(format),

@@ -7,11 +7,12 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 use byway_config::diagnostic::grouped;
+use byway_config::formats::Format;
 use serde_json::{Value, json};
 
 use super::Run;
 use crate::exit::{Ended, Exit, Failure};
-use crate::replay::{Over, Plan, Tally, generated, named};
+use crate::replay::{Asked, Over, Plan, Tally, generated, named};
 use crate::rules::Reading;
 use crate::terminal::Terminal;
 
@@ -39,6 +40,12 @@ pub(crate) struct Replay {
     /// How many differences of each configuration to show
     #[arg(long, value_name = "N", default_value_t = 5)]
     show: usize,
+    /// Write the rules in this format first, ask its server, and compare with the rules themselves
+    #[arg(long = "as", value_name = "FORMAT", value_parser = super::convert::parse_to, conflicts_with_all = ["generate", "wire"])]
+    written_as: Option<&'static Format>,
+    /// Print for each rule how many requests it decided, and how many of them differed
+    #[arg(long)]
+    rules: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -55,13 +62,15 @@ impl Run for Replay {
             seed: self.seed,
             over: if self.wire { Over::Wire } else { Over::Process },
             shown: self.show,
+            now: crate::rules::now(),
+            written_as: self.written_as,
             reading,
         };
         let mut tallies = named(&self.files, &plan);
         if let (Some(count), Some(format)) = (self.generate, from) {
             tallies.extend(generated(format.name, count, &plan).map_err(Failure::usage)?);
         }
-        let text = if self.json { format!("{:#}\n", as_json(&tallies)) } else { as_text(&tallies) };
+        let text = if self.json { format!("{:#}\n", as_json(&tallies)) } else { as_text(&tallies, self.rules) };
         terminal.print(&text)?;
         let is_any = |test: fn(&Tally) -> bool| tallies.values().any(test);
         Ok(match (is_any(|tally| !tally.skipped.is_empty()), is_any(|tally| tally.differ > 0)) {
@@ -72,7 +81,7 @@ impl Run for Replay {
     }
 }
 
-fn as_text(tallies: &BTreeMap<&'static str, Tally>) -> String {
+fn as_text(tallies: &BTreeMap<&'static str, Tally>, with_rules: bool) -> String {
     let mut out = String::new();
     for (name, tally) in tallies {
         for line in &tally.skipped {
@@ -83,6 +92,15 @@ fn as_text(tallies: &BTreeMap<&'static str, Tally>) -> String {
         }
         if tally.configurations == 0 {
             continue;
+        }
+        for asked in tally.asked.iter().filter(|_| with_rules) {
+            let (verdict, rule) = (asked.verdict.as_str(), &asked.rule);
+            let rule: String = rule.chars().map(|sign| if sign.is_control() { '\u{FFFD}' } else { sign }).collect();
+            _ = writeln!(
+                out,
+                "{:>6} asked {:>4} differ  {verdict:<12}  {}  {rule}",
+                asked.requests, asked.differed, asked.place
+            );
         }
         let [exact, approximated, refused] = tally.rules.map(grouped);
         _ = writeln!(
@@ -96,17 +114,34 @@ fn as_text(tallies: &BTreeMap<&'static str, Tally>) -> String {
             grouped(tally.differ),
             tally.took.as_secs_f64()
         );
+        let [agreed, differed, unasked] = tally.exact_rules().map(grouped);
         _ = writeln!(
             out,
-            "  rules: {exact} exact ({} of them differed), {approximated} approximated, {refused} refused; {} taken out",
-            grouped(tally.exact_and_wrong),
+            "  rules: {exact} exact ({agreed} decided requests and always agreed, {differed} differed, {unasked} decided none), {approximated} approximated, {refused} refused; {} taken out",
             count(tally.taken_out, "line")
         );
+        if tally.announced > 0 {
+            _ = writeln!(
+                out,
+                "  {} more by rules that are approximated or refused",
+                count(tally.announced, "difference")
+            );
+        }
         for (difference, times) in &tally.named {
             _ = writeln!(out, "  {difference}: {}", grouped(*times));
         }
     }
     out
+}
+
+fn asked_as_json(asked: &Asked) -> Value {
+    json!({
+        "place": asked.place,
+        "rule": asked.rule,
+        "verdict": asked.verdict.as_str(),
+        "requests": asked.requests,
+        "differed": asked.differed,
+    })
 }
 
 fn count(number: u64, thing: &str) -> String {
@@ -123,9 +158,11 @@ fn as_json(tallies: &BTreeMap<&'static str, Tally>) -> Value {
             "agreed": tally.agreed,
             "named": tally.named,
             "differ": tally.differ,
+            "announced": tally.announced,
             "differences": tally.differences,
             "taken_out": tally.taken_out,
-            "rules": { "exact": tally.rules[0], "approximated": tally.rules[1], "refused": tally.rules[2], "exact_and_wrong": tally.exact_and_wrong },
+            "rules": { "exact": tally.rules[0], "approximated": tally.rules[1], "refused": tally.rules[2] },
+            "asked": tally.asked.iter().map(asked_as_json).collect::<Vec<_>>(),
             "seconds": tally.took.as_secs_f64(),
         });
         ((*name).to_owned(), value)

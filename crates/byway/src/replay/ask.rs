@@ -45,8 +45,8 @@ impl Ask {
         format!("{} http://{}{}{fields}", self.method, self.host, self.target.escape_ascii())
     }
 
-    /// What these rules say, as the edge would answer.
-    pub(crate) fn decided(&self, rules: &RuleSet, local_port: u16, scratch: &mut Scratch) -> Ours {
+    /// What these rules say at a moment (seconds of Unix time), as the edge would answer.
+    pub(crate) fn decided(&self, rules: &RuleSet, local_port: u16, now: i64, scratch: &mut Scratch) -> Ours {
         let refused = Ours { answer: Answer::Status(400), edge: true, rule: None };
         let Ok(TargetForm::Origin(parts)) = request_target(&self.target) else { return refused };
         let Ok((host, port)) = split_authority(&self.host) else { return refused };
@@ -63,7 +63,7 @@ impl Ask {
             address: IpAddr::V4(Ipv4Addr::LOCALHOST),
             local_port,
         };
-        let decision = rules.decide(&request, &Surroundings::at(0), scratch);
+        let decision = rules.decide(&request, &Surroundings::at(now), scratch);
         let answer = match &decision.outcome {
             Outcome::Redirect(redirect) => {
                 Answer::Redirect(redirect.status.number(), redirect.location.as_str().as_bytes().to_vec())

@@ -22,6 +22,8 @@ use std::time::{Duration, Instant};
 use byway_config::foreign::ForeignOptions;
 use byway_config::formats::Format;
 use byway_config::load::{LoadOptions, Loaded, load};
+use byway_config::remarks::{Remark, Verdict as SaidVerdict};
+use byway_config::writing::{self, Writing};
 use byway_core::RuleSet;
 use byway_core::ruleset::Scratch;
 
@@ -44,6 +46,10 @@ pub(crate) struct Plan {
     pub(crate) over: Over,
     /// How many differences are shown.
     pub(crate) shown: usize,
+    /// When rules are asked, in seconds of Unix time.
+    pub(crate) now: i64,
+    /// The format that rules are written in before they are asked of its server; the rules themselves are asked of byway.
+    pub(crate) written_as: Option<&'static Format>,
     /// How configurations are read.
     pub(crate) reading: LoadOptions,
 }
@@ -78,9 +84,23 @@ pub(crate) struct Tally {
     pub(crate) taken_out: u64,
     /// Source rules as the reader judged them: exact, approximated, refused.
     pub(crate) rules: [u64; 3],
-    /// Source rules that were called exact, and with which a request disagreed.
-    pub(crate) exact_and_wrong: u64,
+    /// Differences where the rule that decided was said to be approximated or refused.
+    pub(crate) announced: u64,
+    /// What came of each source rule.
+    pub(crate) asked: Vec<Asked>,
     pub(crate) took: Duration,
+}
+
+/// A source rule, and how often both agreed where it decided.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked {
+    /// File and line.
+    pub(crate) place: String,
+    pub(crate) rule: String,
+    pub(crate) verdict: SaidVerdict,
+    /// Requests that it decided, and how many of them differed without a name.
+    pub(crate) requests: u64,
+    pub(crate) differed: u64,
 }
 
 impl Tally {
@@ -97,12 +117,24 @@ impl Tally {
         self.differences.extend(other.differences);
         self.taken_out += other.taken_out;
         self.rules.iter_mut().zip(other.rules).for_each(|(sum, count)| *sum += count);
-        self.exact_and_wrong += other.exact_and_wrong;
+        self.announced += other.announced;
+        self.asked.extend(other.asked);
         self.took += other.took;
     }
 
     pub(crate) fn named_count(&self) -> u64 {
         self.named.values().sum()
+    }
+
+    /// Rules that were said to be exact: those that decided requests and always agreed, those that differed, and those that
+    /// decided nothing.
+    pub(crate) fn exact_rules(&self) -> [u64; 3] {
+        let mut counts = [0; 3];
+        for asked in self.asked.iter().filter(|asked| asked.verdict == SaidVerdict::Exact) {
+            let at = if asked.differed > 0 { 1 } else { 2 * usize::from(asked.requests == 0) };
+            counts[at] += 1;
+        }
+        counts
     }
 }
 
@@ -145,20 +177,65 @@ pub(crate) fn generated(format: &str, count: usize, plan: &Plan) -> Result<BTree
 fn one(file: &Path, plan: &Plan, seed: u64) -> Result<(&'static str, Tally), String> {
     let began = Instant::now();
     let first = read(file, plan, None)?;
-    let format = format_of(&first, plan)?;
-    let server = Server::of(format.name).ok_or_else(|| format!("there is no real server for `{}`", format.name))?;
     let folder = Folder::new().map_err(|error| format!("no temporary folder: {error}"))?;
+    let (server, mut tally) = match plan.written_as {
+        Some(format) => written(&first, format, plan, seed, &folder)?,
+        None => as_it_is(file, &first, plan, seed, &folder)?,
+    };
+    tally.took = began.elapsed();
+    Ok((server.name, tally))
+}
+
+/// Asks the server what byway reads, as it is.
+fn as_it_is(
+    file: &Path,
+    first: &Loaded,
+    plan: &Plan,
+    seed: u64,
+    folder: &Folder,
+) -> Result<(&'static Server, Tally), String> {
+    let format = format_of(first, plan)?;
+    let server = server_of(format)?;
     let files: Vec<PathBuf> = first.files.iter().map(|(_, file)| file.path.clone()).collect();
-    let laid = (server.lay_out)(&Source { named: file, format: format.name, files: &files }, &folder)?;
-    let running = server.start(&folder, &laid)?;
+    let laid = (server.lay_out)(&Source { named: file, format: format.name, files: &files }, folder)?;
+    let running = server.start(folder, &laid)?;
     let loaded = read(&laid.named, plan, Some(format))?;
     let port = laid.ports.first().copied().ok_or("no port")?;
     let mut tally = Tally { configurations: 1, taken_out: running.taken_out.len() as u64, ..Tally::default() };
     tally.rules = [loaded.remarks.exact, loaded.remarks.approximated, loaded.remarks.refused];
-    ask_all(&loaded, &laid.named, format, port, plan, seed, &mut tally)?;
-    drop(running);
-    tally.took = began.elapsed();
-    Ok((server.name, tally))
+    let said = Said::of_reading(&loaded);
+    let served = match plan.over {
+        Over::Process => None,
+        Over::Wire => Some(Served::start(&laid.named, format, &plan.reading.foreign)?),
+    };
+    ask_all(&loaded, &said, served, port, plan, seed, &mut tally)?;
+    Ok((server, tally))
+}
+
+/// Writes rules in the format of a server, and asks it what byway answers by the rules themselves.
+fn written(
+    loaded: &Loaded,
+    format: &'static Format,
+    plan: &Plan,
+    seed: u64,
+    folder: &Folder,
+) -> Result<(&'static Server, Tally), String> {
+    let server = server_of(format)?;
+    let writing = writing::write(loaded, format).ok_or("there are no rules")?;
+    let export = folder.write(Path::new("export").join(server.file_of(format.name)), &writing.text)?;
+    let files = [export.clone()];
+    let laid = (server.lay_out)(&Source { named: &export, format: format.name, files: &files }, folder)?;
+    let running = server.start(folder, &laid)?;
+    let port = laid.ports.first().copied().ok_or("no port")?;
+    let mut tally = Tally { configurations: 1, taken_out: running.taken_out.len() as u64, ..Tally::default() };
+    tally.rules = [writing.remarks.exact, writing.remarks.approximated, writing.remarks.refused];
+    let said = Said::of_writing(&writing);
+    ask_all(loaded, &said, None, port, plan, seed, &mut tally)?;
+    Ok((server, tally))
+}
+
+fn server_of(format: &Format) -> Result<&'static Server, String> {
+    Server::of(format.name).ok_or_else(|| format!("there is no real server for `{}`", format.name))
 }
 
 fn read(file: &Path, plan: &Plan, format: Option<&'static Format>) -> Result<Loaded, String> {
@@ -180,11 +257,11 @@ fn format_of(loaded: &Loaded, plan: &Plan) -> Result<&'static Format, String> {
     read_as.or(plan.reading.format).ok_or_else(|| "its format is not known".to_owned())
 }
 
-/// What both say of each request; byway over the wire where that was asked.
+/// What both say of each request; byway over the wire where it is a server of its own.
 fn ask_all(
     loaded: &Loaded,
-    named: &Path,
-    format: &'static Format,
+    said: &Said,
+    mut served: Option<Served>,
     port: u16,
     plan: &Plan,
     seed: u64,
@@ -193,15 +270,11 @@ fn ask_all(
     let rules = loaded.rules.as_ref().ok_or("no rules")?;
     let texts: Vec<Vec<u8>> = loaded.files.iter().filter_map(|(_, file)| std::fs::read(&file.path).ok()).collect();
     let sampler = Sampler::new(rules, &texts);
-    let mut served = match plan.over {
-        Over::Process => None,
-        Over::Wire => Some(Served::start(named, format, &plan.reading.foreign)?),
-    };
     let mut wire = Wire::new(SocketAddr::from(([127, 0, 0, 1], port)));
     let mut scratch = Scratch::new();
     let mut draw = Draw::new(seed);
-    let mut seen = HashSet::new();
-    let mut wrong = HashSet::new();
+    let (mut seen, mut shown) = (HashSet::new(), HashSet::new());
+    let mut counts: BTreeMap<(u16, u32), [u64; 2]> = BTreeMap::new();
     let mut turn = 0;
     // Small configurations have fewer different requests than were asked for.
     while tally.requests < plan.requests as u64 && turn < plan.requests * 4 {
@@ -211,7 +284,7 @@ fn ask_all(
             continue;
         }
         let theirs = wire.ask(&ask).map_err(|error| format!("{}: {error}", ask.words()))?;
-        let mut ours = ask.decided(rules, port, &mut scratch);
+        let mut ours = ask.decided(rules, port, plan.now, &mut scratch);
         let mut bodies_differ = false;
         if let Some(served) = &mut served {
             let heard = served.wire.ask(&ask).map_err(|error| format!("byway, {}: {error}", ask.words()))?;
@@ -219,29 +292,101 @@ fn ask_all(
                 && theirs.has_body != heard.has_body;
             ours.answer = over_the_wire(heard.answer, &ours);
         }
+        if plan.written_as.is_some() {
+            resolve(&mut ours, &theirs.answer, &ask);
+        }
         tally.requests += 1;
         tally.redirects +=
             u64::from(matches!((&theirs.answer, &ours.answer), (Answer::Redirect(..), _) | (_, Answer::Redirect(..))));
+        let place = ours.rule.map(|place| (place.file.0, place.line));
+        let count = counts.entry(place.unwrap_or_default()).or_default();
+        count[0] += 1;
         match compare(&theirs.answer, &ours) {
             Verdict::Agree if !bodies_differ => tally.agreed += 1,
             Verdict::Named(name) => *tally.named.entry(name).or_default() += 1,
+            Verdict::Agree | Verdict::Differ if said.excuses(place, &ask.target, plan) => {
+                tally.announced += 1;
+                count[1] += 1;
+            }
             Verdict::Agree | Verdict::Differ => {
                 tally.differ += 1;
-                let place = ours.rule.map(|place| (place.file, place.line));
-                if wrong.insert(place) && tally.differences.len() < plan.shown {
+                count[1] += 1;
+                if shown.insert(place) && tally.differences.len() < plan.shown {
                     tally.differences.push(words(&ask, &theirs.answer, &ours, rules));
                 }
             }
         }
     }
-    let is_exact = |place: &(byway_core::rule::FileId, u32)| {
-        loaded.remarks.kept.iter().any(|remark| {
-            remark.verdict == byway_config::remarks::Verdict::Exact
-                && remark.span.as_ref().is_some_and(|span| (span.file, span.line) == *place)
-        })
-    };
-    tally.exact_and_wrong = wrong.iter().flatten().filter(|place| is_exact(place)).count() as u64;
+    tally.asked.extend(said.asked(&counts, loaded));
     Ok(())
+}
+
+/// What was said of each source rule before anything was asked: the worst, where several were said of one line.
+struct Said(BTreeMap<(u16, u32), (String, SaidVerdict)>);
+
+impl Said {
+    fn of_reading(loaded: &Loaded) -> Said {
+        Said::of(loaded.remarks.kept.iter().filter_map(|remark| {
+            let span = remark.span.as_ref()?;
+            Some(((span.file.0, span.line), remark))
+        }))
+    }
+
+    fn of_writing(writing: &Writing<'_>) -> Said {
+        let places = writing.places.iter().map(|place| (place.file.0, place.line));
+        Said::of(places.zip(&writing.remarks.kept))
+    }
+
+    fn of<'r>(remarks: impl Iterator<Item = ((u16, u32), &'r Remark)>) -> Said {
+        let mut said: BTreeMap<(u16, u32), (String, SaidVerdict)> = BTreeMap::new();
+        for (place, remark) in remarks {
+            let slot = said.entry(place).or_insert_with(|| (remark.rule.clone(), remark.verdict.clone()));
+            if slot.1 == SaidVerdict::Exact {
+                slot.1 = remark.verdict.clone();
+            }
+        }
+        Said(said)
+    }
+
+    /// Whether a difference was said to come: by what was said of the rule that decided. Of rules that were written in another
+    /// format, those that are approximated answer alike where a path is spelt plainly.
+    fn excuses(&self, place: Option<(u16, u32)>, target: &[u8], plan: &Plan) -> bool {
+        let is_written = plan.written_as.is_some();
+        match place.and_then(|place| self.0.get(&place)) {
+            Some((_, SaidVerdict::Exact)) => false,
+            Some((_, SaidVerdict::Approximated(_))) => !is_written || is_odd(target),
+            Some((_, SaidVerdict::Refused(_))) => true,
+            None => is_written && is_odd(target) && self.0.values().any(|(_, verdict)| *verdict != SaidVerdict::Exact),
+        }
+    }
+
+    fn asked(&self, counts: &BTreeMap<(u16, u32), [u64; 2]>, loaded: &Loaded) -> Vec<Asked> {
+        let rows = self.0.iter().map(|(place, (rule, verdict))| {
+            let [requests, differed] = counts.get(place).copied().unwrap_or_default();
+            let file = loaded.files.name(byway_config::span::FileId(place.0));
+            let place = format!("{file}:{}", place.1);
+            Asked { place, rule: rule.clone(), verdict: verdict.clone(), requests, differed }
+        });
+        rows.collect()
+    }
+}
+
+/// A relative Location of ours becomes the whole URL that a client makes of it, where the server sends one.
+fn resolve(ours: &mut Ours, theirs: &Answer, ask: &Ask) {
+    if let (Answer::Redirect(_, location), Answer::Redirect(_, theirs)) = (&mut ours.answer, theirs)
+        && location.starts_with(b"/")
+        && theirs.starts_with(b"http://")
+    {
+        let host = ask.host.to_ascii_lowercase();
+        let host = host.strip_suffix(":80").unwrap_or(&host);
+        location.splice(0..0, format!("http://{host}").into_bytes());
+    }
+}
+
+/// Whether servers disagree about what the path of a target is: escapes, doubled slashes, dot segments.
+fn is_odd(target: &[u8]) -> bool {
+    let path = target.split(|byte| *byte == b'?').next().unwrap_or_default();
+    path.contains(&b'%') || path.windows(2).any(|two| two == b"//" || two == b"/.")
 }
 
 /// What came over the wire; what no rule took is 404 there.

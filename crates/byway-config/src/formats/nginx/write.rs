@@ -1,9 +1,10 @@
 //! Rules as nginx says them: a server for each host, `location` and `return`, `$request_uri` where bytes must survive.
 //!
-//! Exact paths are `location =`, prefixes `location =` and `location ^~`, patterns are asked of `$request_uri` in the order in which
-//! byway tries them. A long list is a `map`. `rewrite` is never written: it has no 307. What cannot be said is left out by name.
+//! Exact paths are `location =`, prefixes `location =` and `location ^~`, patterns are asked of the path of `$request_uri` in the
+//! order in which byway tries them. A long list is a `map`. nginx compares paths that it has decoded, or as they came, and byway
+//! neither: every rule says which. `rewrite` is never written: it has no 307. What cannot be said is left out by name.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use byway_core::dialect::{BYWAY, LetterCase, QueryPolicy, TrailingSlash};
@@ -21,7 +22,11 @@ use crate::writing::own::only_ours;
 /// From how many exact paths on a list is a `map`.
 const LONG: usize = 100;
 
+/// How many lines for all hosts are written again in the servers of single hosts.
+const AGAIN: usize = 10_000;
+
 /// What one rule becomes.
+#[derive(Clone)]
 struct Line {
     place: Place,
     /// The statements, each without its indent.
@@ -42,21 +47,53 @@ enum Place {
 /// Writes all rules.
 pub(super) fn write(writing: &mut Writing<'_>) {
     let mut hosts: BTreeMap<String, Vec<Line>> = BTreeMap::new();
-    let mut joins_query = false;
-    for rule in writing.rules.rules() {
-        match lines_of(&rule) {
-            Ok((host, lines, why)) => {
-                joins_query |= lines.iter().any(|line| line.body.iter().any(|text| text.contains("$and_args")));
+    let written: Vec<_> = writing.rules.rules().map(|rule| (rule, lines_of(&rule))).collect();
+    let named: BTreeSet<&str> =
+        written.iter().filter_map(|(_, made)| made.as_ref().ok()).map(|(host, _)| host.as_str()).collect();
+    let for_all = written.iter().filter(|(_, made)| made.as_ref().is_ok_and(|(host, _)| host.is_empty())).count();
+    // A server of nginx is all that a host has: what is for all hosts stands in each.
+    let stands_again = for_all * (named.len() - usize::from(named.contains(""))) <= AGAIN;
+    let has_hosts = !stands_again && for_all > 0 && named.len() > 1;
+    let has_list = |host: &str| {
+        let of_host = written.iter().filter_map(|(_, made)| made.as_ref().ok()).filter(|(own, _)| own == host);
+        of_host.flat_map(|(_, lines)| lines).filter(|line| line.entry.is_some()).count() >= LONG
+    };
+    let lists: BTreeSet<String> = written
+        .iter()
+        .filter_map(|(_, made)| made.as_ref().ok().map(|(host, _)| host.clone()))
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .filter(|host| has_list(host))
+        .collect();
+    for (rule, made) in written {
+        match made {
+            Ok((host, lines)) => {
+                let retries = matches!(rule.action(), Action::Reply { retry_after: Some(_), .. });
+                let why = match rule.cache_control().is_some() || retries {
+                    true => "`cache` and `retry_after` are left out",
+                    false => why(&host, &lines, has_hosts, lists.contains(&host)),
+                };
                 hosts.entry(host).or_default().extend(lines);
-                writing.say(&rule, why.map_or(Verdict::Exact, |why| Verdict::Approximated(why.into())));
+                writing.say(&rule, Verdict::Approximated(why.into()));
             }
             Err(why) => writing.say(&rule, Verdict::Refused(why.into())),
         }
     }
+    if stands_again && let Some(for_all) = hosts.get("").cloned() {
+        for (_, lines) in hosts.iter_mut().filter(|(host, _)| !host.is_empty()) {
+            let missing: Vec<Line> = for_all.iter().filter(|line| !is_covered(line, lines)).cloned().collect();
+            lines.extend(missing);
+        }
+    }
+    let uses = |name: &str| hosts.values().flatten().any(|line| line.body.iter().any(|text| text.contains(name)));
+    let (joins_query, asks_path) = (uses("$and_args"), uses("$request_path"));
     writing.headline();
     writing.text.push_str("# It belongs inside `http { … }`, as a file in conf.d.\n");
     if joins_query {
         writing.text.push_str("\nmap $args $and_args {\n    \"\"      \"\";\n    default \"&$args\";\n}\n");
+    }
+    if asks_path {
+        writing.text.push_str("\nmap $request_uri $request_path {\n    \"~^([^?]*)\" $1;\n}\n");
     }
     let mut maps = String::new();
     let mut servers = String::new();
@@ -92,6 +129,12 @@ fn server(host: &str, lines: Vec<Line>, number: usize, maps: &mut String, out: &
         maps.push_str("}\n");
         _ = writeln!(out, "\n    if ({name}) {{\n        return {status} {name};\n    }}");
     }
+    // nginx takes no location twice: a prefix that is all comes before patterns, as it does with byway.
+    if let Some(patterns) = places.remove(&Place::Pattern) {
+        let root = Place::Prefix("/".to_owned());
+        let place = if places.contains_key(&root) { root } else { Place::Pattern };
+        places.entry(place).or_default().extend(patterns);
+    }
     for (place, lines) in places {
         match &place {
             Place::Exact(path) => _ = writeln!(out, "\n    location = {path} {{"),
@@ -111,7 +154,34 @@ fn server(host: &str, lines: Vec<Line>, number: usize, maps: &mut String, out: &
     out.push_str("}\n");
 }
 
-type Written = (String, Vec<Line>, Option<&'static str>);
+/// Whether a rule of the host takes all that a rule for all hosts is for.
+fn is_covered(line: &Line, own: &[Line]) -> bool {
+    own.iter().any(|own| match (&own.place, &line.place) {
+        (Place::Prefix(prefix), Place::Exact(path) | Place::Prefix(path)) => path.starts_with(prefix.as_str()),
+        (Place::Prefix(prefix), Place::Pattern) => prefix == "/",
+        (place, other) => place == other && *place != Place::Pattern,
+    })
+}
+
+/// The host that a rule is for, and its lines.
+type Written = (String, Vec<Line>);
+
+/// Why lines are not quite their rule.
+fn why(host: &str, lines: &[Line], has_hosts: bool, has_list: bool) -> &'static str {
+    if has_hosts {
+        return match host {
+            "" => "a server for a host of its own does not ask the rules of all hosts",
+            _ => "where no rule of this host fits, nginx does not ask the rules of all hosts",
+        };
+    }
+    if has_list && lines.iter().any(|line| line.entry.is_some()) {
+        return "nginx decodes a path and merges its slashes before it looks it up, and keys of a `map` ignore case: `/%61`, `//a` and `/A` are taken for `/a`";
+    }
+    match lines.iter().any(|line| line.body.iter().any(|text| text.contains("$request_path"))) {
+        true => "nginx compares this path as it was sent: `/%61` is not `/a` there",
+        false => "nginx decodes a path and merges its slashes before it compares: `/%61` and `//a` are taken for `/a`",
+    }
+}
 
 /// The lines of a rule, and why they are not quite the rule.
 fn lines_of(rule: &RuleView<'_>) -> Result<Written, &'static str> {
@@ -130,6 +200,15 @@ fn lines_of(rule: &RuleView<'_>) -> Result<Written, &'static str> {
     }
     if rule.since().is_some() || rule.until().is_some() {
         return Err("a time from which or to which a rule holds");
+    }
+    if rule.pool().is_some() {
+        return Err("a pool of targets: nginx asks nobody whether they are up");
+    }
+    if rule.window().is_some() || rule.unless_window().is_some() {
+        return Err("a window of time: nginx has no clock for rules");
+    }
+    if rule.extras().is_some() {
+        return Err("fields for CORS, deprecation and the like: write them by hand, with `add_header`");
     }
     if source.scheme.is_some() || source.port.is_some() {
         return Err("a scheme or port of the source: that is another `listen` in nginx");
@@ -154,18 +233,14 @@ fn lines_of(rule: &RuleView<'_>) -> Result<Written, &'static str> {
     let lines = match &action {
         Action::Reply { status, .. } => at_places(&source, &[format!("return {};", status.number())], None, comment)?,
         Action::Redirect { status, target, query } => redirect(&source, *status, target, query, comment)?,
-        Action::Pass => return Err("a rule that says pass"),
+        // A location that says nothing keeps others from taking the request.
+        Action::Pass if matches!(source.path, PathPattern::Exact(_) | PathPattern::Prefix(_)) => {
+            at_places(&source, &[], None, comment)?
+        }
+        Action::Pass => return Err("a pattern that passes"),
         _ => return Err("a rule of another server's dialect: its own file says it best"),
     };
-    let why = match (&source.host, &source.path) {
-        (HostPattern::Any, PathPattern::Exact(_) | PathPattern::Prefix(_)) => None,
-        (HostPattern::Any, _) => None,
-        // Rules for every host are not asked once a server of nginx was chosen.
-        _ => Some("where no rule of this host fits, nginx does not ask the rules of all hosts"),
-    };
-    let retries = matches!(action, Action::Reply { retry_after: Some(_), .. });
-    let why = why.or((rule.cache_control().is_some() || retries).then_some("`cache` and `retry_after` are left out"));
-    Ok((host, lines, why))
+    Ok((host, lines))
 }
 
 /// A path as the words of a `location`: decoded, quoted where nginx needs it.
@@ -219,7 +294,7 @@ fn at_places(
         }
         _ => {
             let asked =
-                format!("if ($request_uri ~{} {}) {{", if ignored { "*" } else { "" }, quoted(&pattern(source)?));
+                format!("if ($request_path ~{} {}) {{", if ignored { "*" } else { "" }, quoted(&pattern(source)?));
             let mut text = vec![asked];
             text.extend(body.iter().map(|statement| format!("    {statement}")));
             text.push("}".to_owned());
@@ -228,7 +303,7 @@ fn at_places(
     }
 }
 
-/// A source as a regex on `$request_uri`.
+/// A source as a regex on the path as it was sent.
 fn pattern(source: &Source<'_>) -> Result<String, &'static str> {
     let escaped = |text: &[u8]| {
         let mut out = String::new();
@@ -242,25 +317,22 @@ fn pattern(source: &Source<'_>) -> Result<String, &'static str> {
     };
     let path = match &source.path {
         PathPattern::Exact(path) => escaped(path),
-        PathPattern::Prefix(path) => format!("{}(/[^?]*)?", escaped(path)),
+        PathPattern::Prefix(path) => format!("{}(/.*)?", escaped(path)),
         PathPattern::Segments { segments, tail } => {
             let mut out = String::new();
             for segment in segments {
                 out.push('/');
                 match segment {
                     Segment::Literal(text) => out.push_str(&escaped(text)),
-                    Segment::Named(_) | Segment::Star => out.push_str("([^/?]+)"),
+                    Segment::Named(_) | Segment::Star => out.push_str("([^/]+)"),
                 }
             }
-            if *tail { out + "(/[^?]*)?" } else { out }
-        }
-        PathPattern::Regex(pattern) if pattern.text.contains("$") && pattern.text.contains("[^") => {
-            return Err("a regex that nginx might read otherwise: look at it by hand");
+            if *tail { out + "(/.*)?" } else { out }
         }
         PathPattern::Regex(pattern) => format!("(?:{})", pattern.text),
         PathPattern::BytePrefix { .. } => return Err("a rule of another server's dialect: its own file says it best"),
     };
-    Ok(format!("^{path}(?:\\?|$)"))
+    Ok(format!("^{path}$"))
 }
 
 fn redirect(
@@ -292,7 +364,7 @@ fn redirect(
     }
     let ignored = if source.case == LetterCase::Ignored { "*" } else { "" };
     let asked = |body: Vec<String>| -> Result<Vec<String>, &'static str> {
-        let mut text = vec![format!("if ($request_uri ~{ignored} {}) {{", quoted(&pattern(source)?))];
+        let mut text = vec![format!("if ($request_path ~{ignored} {}) {{", quoted(&pattern(source)?))];
         text.extend(body.iter().map(|statement| format!("    {statement}")));
         text.push("}".to_owned());
         Ok(text)

@@ -95,6 +95,11 @@ impl Server {
         SERVERS.iter().find(|server| server.formats.contains(&format))
     }
 
+    /// What a file of a format of its is called where it is laid out.
+    pub(crate) fn file_of(&self, format: &str) -> &'static str {
+        if format == "htaccess" { ".htaccess" } else { "export.conf" }
+    }
+
     /// Its program, in the search path or where Debian keeps servers.
     pub(crate) fn program(&self) -> Option<PathBuf> {
         let path = std::env::var_os("PATH").unwrap_or_default();
