@@ -154,7 +154,8 @@ fn is_cut(theirs: &[u8], ours: &[u8]) -> bool {
 fn grown(theirs: &[u8], ours: &[u8]) -> bool {
     authority(ours).is_some_and(|authority| {
         let rest = ours.get(authority.end + 1..).unwrap_or_default();
-        ours.get(authority.end) == Some(&b'/') && !rest.is_empty() && [&ours[..authority.end], rest].concat() == theirs
+        let begins_path = rest.first().is_some_and(|sign| !b"?#".contains(sign));
+        ours.get(authority.end) == Some(&b'/') && begins_path && [&ours[..authority.end], rest].concat() == theirs
     })
 }
 
