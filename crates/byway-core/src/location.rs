@@ -573,14 +573,17 @@ impl Writer<'_, '_> {
         if self.with.dialect.question == QuestionMark::Kept {
             return false;
         }
+        let is_bare = |&b: &u8| b <= b' ' || b == 0x7F;
         match (place, form) {
+            // mod_rewrite looks for a `?` wherever it stands, and what follows is its query.
+            (Landing::Fragment, CaptureForm::Decoded) if self.out.contains(&b'?') => text.iter().any(is_bare),
             (Landing::Path | Landing::Fragment, CaptureForm::Apache | CaptureForm::Decoded) => {
                 self.query.is_none() && text.contains(&b'?')
             }
             (Landing::Scheme | Landing::Host | Landing::Port, CaptureForm::Apache | CaptureForm::Decoded) => {
                 text.contains(&b'?')
             }
-            (Landing::Query, CaptureForm::Decoded) => text.iter().any(|&b| b <= b' ' || b == 0x7F),
+            (Landing::Query, CaptureForm::Decoded) => text.iter().any(is_bare),
             _ => false,
         }
     }
