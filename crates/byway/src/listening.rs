@@ -55,14 +55,19 @@ pub(crate) struct Open {
     pub(crate) tls: Option<Tls>,
 }
 
-/// Opens every listener, or says which one cannot be had.
-pub(crate) fn open(written: &ServerSettings, wishes: &Listening, threads: usize) -> Result<Open, Failure> {
-    let mut handed = systemd::sockets(threads)?;
-    let wanted = match handed.is_empty() || wishes.names_any() || !written.listen.is_empty() {
-        true => wanted(written, wishes),
-        // Nobody names an address: what was handed over is all there is.
-        false => Vec::new(),
-    };
+/// The listeners that are asked for, before any of them is opened.
+pub(crate) struct Planned {
+    wanted: Vec<ListenSetting>,
+    addresses: Vec<ListenAddr>,
+    tls: Option<Tls>,
+}
+
+/// Reads what listening needs: addresses, and certificates.
+pub(crate) fn planned(written: &ServerSettings, wishes: &Listening) -> Result<Planned, Failure> {
+    plan(wanted(written, wishes), written, wishes)
+}
+
+fn plan(wanted: Vec<ListenSetting>, written: &ServerSettings, wishes: &Listening) -> Result<Planned, Failure> {
     let addresses = wanted.iter().map(address).collect::<Result<Vec<_>, _>>()?;
     if written.trusted_proxies.is_empty()
         && let Some(setting) = wanted.iter().find(|setting| setting.proxy_protocol)
@@ -79,6 +84,18 @@ pub(crate) fn open(written: &ServerSettings, wishes: &Listening, threads: usize)
             "warning: `[server.tls]` names certificates, and no listener speaks TLS; write `https://` before an address",
         );
     }
+    Ok(Planned { wanted, addresses, tls })
+}
+
+/// Opens every listener, or says which one cannot be had.
+pub(crate) fn open(written: &ServerSettings, wishes: &Listening, threads: usize) -> Result<Open, Failure> {
+    let mut handed = systemd::sockets(threads)?;
+    let wanted = match handed.is_empty() || wishes.names_any() || !written.listen.is_empty() {
+        true => wanted(written, wishes),
+        // Nobody names an address: what was handed over is all there is.
+        false => Vec::new(),
+    };
+    let Planned { wanted, addresses, tls } = plan(wanted, written, wishes)?;
     let mut listeners = Vec::with_capacity(wanted.len());
     for (setting, address) in wanted.iter().zip(&addresses) {
         let listener = match systemd::take(&mut handed, address) {

@@ -22,6 +22,7 @@ mod places;
 mod probe;
 mod prober;
 mod quote;
+mod rehearsal;
 mod reloader;
 mod replace;
 mod replay;

@@ -66,6 +66,17 @@ pub(crate) type Entrance = (Door, Guard, Option<Tls>);
 
 /// Opens what `[admin]` asks for.
 pub(crate) fn door(written: &AdminSettings) -> Result<Option<Entrance>, Failure> {
+    let Some((address, guard, tls)) = planned(written)? else { return Ok(None) };
+    let door = Door::open(&address).map_err(|error| blame(&error))?;
+    let door = match &tls {
+        Some(tls) => door.with_tls(tls),
+        None => door,
+    };
+    Ok(Some((door, guard, tls)))
+}
+
+/// What `[admin]` asks for, before its door is opened.
+pub(crate) fn planned(written: &AdminSettings) -> Result<Option<(ListenAddr, Guard, Option<Tls>)>, Failure> {
     let Some(listen) = &written.listen else { return Ok(None) };
     let ListenSetting { address: text, tls: wants_tls, .. } = ListenSetting::of(listen);
     let text = if text.starts_with(':') { format!("127.0.0.1{text}") } else { text };
@@ -104,12 +115,7 @@ pub(crate) fn door(written: &AdminSettings) -> Result<Option<Entrance>, Failure>
         }
     };
     let tls = written.tls.as_ref().map(|pair| listening::certificate(&pair.cert, &pair.key)).transpose()?;
-    let door = Door::open(&address).map_err(|error| blame(&error))?;
-    let door = match &tls {
-        Some(tls) => door.with_tls(tls),
-        None => door,
-    };
-    Ok(Some((door, guard, tls)))
+    Ok(Some((address, guard, tls)))
 }
 
 fn token(path: &Path) -> Result<String, Failure> {

@@ -15,7 +15,7 @@ use byway_server::operators::{Asked, Desk, Reply};
 use byway_server::{Handle, Loss};
 use serde_json::{Value, json};
 
-pub(crate) use guard::{Entrance, Guard, door};
+pub(crate) use guard::{Entrance, Guard, door, planned};
 
 use crate::listing::instant;
 use crate::reloader::Reloader;

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use byway_config::check::{CheckOptions, Report, add_cases, check, fixed};
-use byway_config::diagnostic::Severity;
+use byway_config::diagnostic::{Diagnostic, Severity};
 use byway_config::lints::{LINTS, named};
 use byway_config::load::Loaded;
 use byway_config::render::render;
@@ -15,6 +15,7 @@ use byway_config::report::{json, sarif};
 use super::Run;
 use crate::disk::Disk;
 use crate::exit::{Ended, Exit, Failure};
+use crate::rehearsal;
 use crate::replace::replace;
 use crate::rules::{self, Reading, count};
 use crate::terminal::Terminal;
@@ -96,6 +97,9 @@ impl Check {
         for page in &self.cases {
             add_cases(&mut loaded, &Disk, page).map_err(|error| unreadable(page, &error))?;
         }
+        if loaded.rules.is_some() {
+            loaded.diagnostics.extend(rehearsal::obstacles(&loaded.settings).into_iter().map(cannot_start));
+        }
         let report = check(&loaded, &Disk, &CheckOptions::at(rules::now()));
         Ok((loaded, report))
     }
@@ -111,6 +115,15 @@ impl Check {
             terminal.print(&render(finding, &loaded.files, &Disk, terminal.colour))?;
         }
         terminal.print(&summary(loaded, report))
+    }
+}
+
+/// A finding that concerns this machine, and perhaps not the one that will serve: so it is no error.
+fn cannot_start(why: Failure) -> Diagnostic {
+    let finding = Diagnostic::warning("cannot-start", format!("`byway serve` would not start here: {}", why.message));
+    match why.help {
+        Some(help) => finding.help(help),
+        None => finding,
     }
 }
 
