@@ -5,6 +5,7 @@
 //! nothing. All lints see the rules in one pass, and keep hashes and numbers, never rules.
 
 mod chains;
+mod decoded_capture;
 mod duplicate_source;
 mod host_echo;
 mod long_chain;
@@ -63,6 +64,7 @@ pub static LINTS: &[&Lint] = &[
     &replaced_temporary::LINT,
     &over::LINT,
     &host_echo::LINT,
+    &decoded_capture::LINT,
     &missing_twin::LINT,
 ];
 
@@ -83,6 +85,7 @@ fn watchers() -> Vec<Box<dyn Watcher>> {
         Box::new(replaced_temporary::ReplacedTemporary::default()),
         Box::new(over::Over),
         Box::new(host_echo::HostEcho),
+        Box::new(decoded_capture::DecodedCapture),
         Box::new(missing_twin::MissingTwin::default()),
     ]
 }
@@ -248,16 +251,18 @@ mod tests {
     use crate::files::MemoryFiles;
     use crate::load::{LoadOptions, load};
 
-    /// The first block of TOML under a heading.
+    /// The first block under a heading: TOML, or nginx where the page speaks of that.
     fn block<'p>(page: &'p str, heading: &str) -> &'p str {
         let (_, rest) = page.split_once(heading).expect(heading);
-        let (_, rest) = rest.split_once("```toml\n").expect("a block of TOML");
+        let opening = if page.contains("```nginx\n") { "```nginx\n" } else { "```toml\n" };
+        let (_, rest) = rest.split_once(opening).expect("a block of rules");
         rest.split_once("```").expect("an end of the block").0
     }
 
     fn checked(text: &str) -> (Report, MemoryFiles, Loaded) {
-        let files = MemoryFiles::new([("byway.toml", text)]);
-        let loaded = load(&files, &["byway.toml".as_ref()], &LoadOptions::default());
+        let name = if text.starts_with("server {") { "nginx.conf" } else { "byway.toml" };
+        let files = MemoryFiles::new([(name, text)]);
+        let loaded = load(&files, &[name.as_ref()], &LoadOptions::default());
         assert!(loaded.rules.is_some(), "{text}\n{:?}", loaded.diagnostics);
         (check(&loaded, &files, &CheckOptions::at(1_800_000_000)), files, loaded)
     }
