@@ -34,6 +34,18 @@ fn gravity(verdict: &Verdict) -> u8 {
     }
 }
 
+/// What is said of a rule of which two things came: the worse, and where only one of them is left out, that a part is.
+fn both(one: &Verdict, other: &Verdict) -> Verdict {
+    match (one, other) {
+        (Verdict::Refused(_), Verdict::Refused(_)) => one.clone(),
+        (Verdict::Refused(why), _) | (_, Verdict::Refused(why)) => {
+            Verdict::Approximated(format!("some of the requests that it takes are left out: {why}").into())
+        }
+        _ if gravity(other) > gravity(one) => other.clone(),
+        _ => one.clone(),
+    }
+}
+
 /// The rows: one for each rule of the source text, in its order.
 pub fn rows(loaded: &Loaded, writing: &Writing<'_>) -> Vec<Row> {
     let written = || writing.remarks.kept.iter().zip(&writing.places);
@@ -45,19 +57,17 @@ pub fn rows(loaded: &Loaded, writing: &Writing<'_>) -> Vec<Row> {
         };
         return written().map(row).collect();
     }
-    let mut worst: HashMap<(FileId, u32), &Verdict> = HashMap::new();
+    let mut together: HashMap<(FileId, u32), Verdict> = HashMap::new();
     for (remark, place) in written() {
-        let known = worst.entry((place.file, place.line)).or_insert(&remark.verdict);
-        if gravity(&remark.verdict) > gravity(known) {
-            *known = &remark.verdict;
-        }
+        let known = together.entry((place.file, place.line)).or_insert_with(|| remark.verdict.clone());
+        *known = both(known, &remark.verdict);
     }
     let mut seen = std::collections::HashSet::new();
     let of_text = loaded.remarks.kept.iter().map(|remark| {
         let place = remark.span.as_ref().map(|span| Place { file: span.file, line: span.line });
         let written = place.and_then(|place| {
             seen.insert((place.file, place.line));
-            worst.get(&(place.file, place.line)).copied()
+            together.get(&(place.file, place.line))
         });
         let verdict = match written {
             Some(other) if gravity(other) > gravity(&remark.verdict) => other,
@@ -66,8 +76,11 @@ pub fn rows(loaded: &Loaded, writing: &Writing<'_>) -> Vec<Row> {
         Row { place, rule: remark.rule.clone(), verdict: verdict.clone() }
     });
     let mut rows: Vec<Row> = of_text.collect();
-    // Rules that came of no remark are not left unsaid.
-    for (remark, place) in written().filter(|(_, place)| !seen.contains(&(place.file, place.line))) {
+    // Rules that came of no remark are not left unsaid, but for those that nobody wrote and that are carried over.
+    let is_unsaid = |remark: &Remark, place: &Place| {
+        !seen.contains(&(place.file, place.line)) && (place.line > 0 || remark.verdict != Verdict::Exact)
+    };
+    for (remark, place) in written().filter(|(remark, place)| is_unsaid(remark, place)) {
         rows.push(Row { place: Some(*place), rule: remark.rule.clone(), verdict: remark.verdict.clone() });
     }
     rows.sort_by_key(|row| row.place.map(|place| (place.file, place.line)));

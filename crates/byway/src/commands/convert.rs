@@ -77,7 +77,7 @@ impl Run for Convert {
             }
         }
         self.print(&rows, &loaded, &written, terminal)?;
-        let is_refused = loaded.remarks.refused > 0 || written.remarks.refused > 0;
+        let is_refused = rows.iter().any(|row| matches!(row.verdict, Verdict::Refused(_)));
         Ok(if is_refused { Exit::Something } else { Exit::Done })
     }
 }
