@@ -10,6 +10,8 @@ use crate::list::Cell;
 pub(crate) struct Cells {
     ranges: Vec<Place>,
     unescaped: String,
+    /// How many records of this list ended inside of a quoted cell.
+    pub(crate) unclosed: u32,
 }
 
 #[derive(Clone, Copy)]

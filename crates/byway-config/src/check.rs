@@ -105,7 +105,7 @@ pub fn check(loaded: &Loaded, files: &dyn Files, options: &CheckOptions) -> Repo
     }
     if let Some(rules) = &loaded.rules {
         if rules.is_empty() {
-            let help = "write a `[[redirect]]` with `from` and `to`";
+            let help = no_rules_help(loaded);
             findings.push(Diagnostic::warning("no-rules", "there is no rule: every request passes").help(help));
         }
         let mut locator = Locator::new(files, &loaded.files);
@@ -113,6 +113,20 @@ pub fn check(loaded: &Loaded, files: &dyn Files, options: &CheckOptions) -> Repo
         run_examples(loaded, &mut locator, options.now, &mut findings);
     }
     Report { examples: loaded.examples.len(), ..findings.into_report() }
+}
+
+/// What to write into files without a rule, in the words of the last one.
+fn no_rules_help(loaded: &Loaded) -> &'static str {
+    let last = loaded.files.iter().last();
+    match last.and_then(|(_, source)| source.format).map(|format| format.name) {
+        Some("toml") => "write a `[[redirect]]` with `from` and `to`",
+        Some("csv" | "cloudflare") => "write a header, `from,to,status`, and a row for each rule",
+        Some("redirects") => "write a line for each rule, as `/old /new 301`",
+        Some("nginx") => "write a `server` with `location = /old { return 307 /new; }`",
+        Some("apache" | "htaccess") => "write a line for each rule, as `Redirect 307 /old /new`",
+        Some(_) => "compile a file that has some",
+        None => "name a folder with a `.htaccess` in it, or a file of rules",
+    }
 }
 
 fn run_examples(loaded: &Loaded, locator: &mut Locator<'_>, now: i64, findings: &mut Findings) {

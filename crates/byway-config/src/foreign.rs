@@ -43,6 +43,9 @@ pub struct ForeignOptions {
     pub strictness: Strictness,
 }
 
+/// What is said of a target that is a path here and may be anything there.
+pub(crate) const TAKEN_FOR_PATH: &str = "its target begins with a text of the request, which is taken for a path";
+
 /// The most bytes of configuration that one load reads, lists of maps aside.
 pub const TEXT_LIMIT: u64 = 256 * 1024 * 1024;
 /// The most files of one load: their numbers have 16 bits.
@@ -155,6 +158,11 @@ impl<'r> Reading<'r> {
         if bytes.len() as u64 > self.bytes_left {
             let message = format!("the configuration is longer than {} MiB", TEXT_LIMIT / 1024 / 1024);
             self.hindered("too-long", message, from);
+            return None;
+        }
+        if bytes.contains(&0) {
+            let message = format!("{} is no text: it has zero bytes", path.display());
+            self.say(at(Diagnostic::error("not-text", message), from).help("name a configuration file, which is text"));
             return None;
         }
         self.bytes_left -= bytes.len() as u64;
@@ -359,8 +367,14 @@ impl<'r> Reading<'r> {
         });
     }
 
-    /// Says that a directive is not known and was passed over: a warning, or an error with `--strict`.
-    pub fn unknown(&mut self, span: &Span, directive: &str) {
+    /// Says that a directive is not known and was passed over: a warning, or an error with `--strict`. One that is `meant` to be
+    /// another stops the server that it was written for, and so it does here.
+    pub fn unknown(&mut self, span: &Span, directive: &str, meant: Option<&str>) {
+        if let Some(meant) = meant {
+            return self.say_often(span, Severity::Error, "unknown-directive", || {
+                (format!("`{directive}` is no directive: did you mean `{meant}`?"), Some(format!("write `{meant}`")))
+            });
+        }
         let severity = if self.is_strict() { Severity::Error } else { Severity::Warning };
         self.say_often(span, severity, "unknown-directive", || {
             (format!("`{directive}` is not known and was passed over"), None)

@@ -92,8 +92,10 @@ impl Intake {
             }
             _ => "a capture chooses the host, and `[policy] target_hosts` names some".to_owned(),
         };
-        let hosts = self.policy.target_hosts.as_deref().unwrap_or_default().join("`, `");
-        let help = format!("send to `{hosts}`, or add the host to the list");
+        let help = match self.policy.target_hosts.as_deref().unwrap_or_default() {
+            [] => "add the host to the list, which is empty".to_owned(),
+            hosts => format!("send to `{}`, or add the host to the list", hosts.join("`, `")),
+        };
         Refused { code: "target-host", what, help: Some(help) }
     }
 }

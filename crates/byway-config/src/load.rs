@@ -15,7 +15,7 @@ use byway_core::place::Places;
 use byway_core::ruleset::{Memory, RuleSet, TableId, TableSpec};
 use byway_core::status::StatusByMethod;
 
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::diagnostic::{Diagnostic, Diagnostics, grouped};
 use crate::examples::Example;
 use crate::files::{BadPattern, EntryKind, Files, expand, is_pattern, tidy_path};
 use crate::foreign::{ForeignOptions, Reading, Workshop};
@@ -292,6 +292,10 @@ impl<'l> Loader<'l> {
         let len = reader.seek(SeekFrom::End(0)).and_then(|len| reader.rewind().map(|()| len)).unwrap_or(0);
         let mut head = Vec::new();
         (&mut reader).take(formats::HEAD as u64).read_to_end(&mut head)?;
+        let is_compiled = format.is_some_and(|format| matches!(format.reader, Reader::Compiled));
+        if let Some(what) = binary(&head).filter(|_| !is_compiled) {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, what));
+        }
         let format = format.map_or_else(|| formats::recognise(path, &head), Ok);
         Ok((format, Content { reader: Box::new(io::Cursor::new(head).chain(reader)), len }))
     }
@@ -312,10 +316,20 @@ impl<'l> Loader<'l> {
                 if from.is_some() {
                     diagnostic.help("paths begin at the folder of the file that includes")
                 } else {
-                    diagnostic
+                    diagnostic.help("paths begin at the folder that the command is started in: look at the name")
                 }
             }
-            Err(error) => Diagnostic::error("unreadable", format!("{} cannot be read: {error}", path.display())),
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                Diagnostic::error("not-text", format!("{} is {error}", path.display()))
+                    .help("name a file of rules: text in UTF-8, or what `byway compile` wrote")
+            }
+            Err(error) => {
+                let help = match error.kind() {
+                    io::ErrorKind::PermissionDenied => "let the user who starts byway read it",
+                    _ => "see that it is a file and can be read, as with `cat`",
+                };
+                Diagnostic::error("unreadable", format!("{} cannot be read: {error}", path.display())).help(help)
+            }
         };
         self.diagnostics.push(match from {
             Some(span) => diagnostic.at(span.clone()),
@@ -394,21 +408,29 @@ impl<'l> Loader<'l> {
             self.diagnostics.push(Diagnostic::error("not-utf8", message).help("save the file as UTF-8"));
             return None;
         }
-        let mut wrong = Vec::new();
-        while let Err(error) = std::str::from_utf8(&bytes) {
-            let at = error.valid_up_to();
-            wrong.push((at, bytes[at]));
-            bytes[at] = b'?';
+        if bytes.contains(&0) {
+            let message = format!("{} is {BINARY}", path.display());
+            let help = "name a file of rules: text in UTF-8";
+            self.diagnostics.push(Diagnostic::error("not-text", message).help(help));
+            return None;
         }
+        let wrong = replaced(&mut bytes);
         let text = String::from_utf8(bytes).ok()?;
         let lines = LineIndex::new(&text);
-        for (at, byte) in wrong {
+        if wrong.len() > WRONG_LIMIT {
+            let message =
+                format!("reading stopped: {} bytes of {} are not UTF-8", grouped(wrong.len() as u64), path.display());
+            let help = "save the file as UTF-8, or look whether it is text at all";
+            self.diagnostics.push(Diagnostic::error("not-read", message).help(help));
+        }
+        let is_text = wrong.len() <= WRONG_LIMIT;
+        for (at, byte) in wrong.into_iter().take(WRONG_LIMIT) {
             let span = lines.span(file, &text, at..at + 1);
             self.diagnostics.push_of_list(file, "not-utf8", crate::diagnostic::Severity::Error, || {
                 Diagnostic::error("not-utf8", format!("byte 0x{byte:02X} is not UTF-8")).at(span).help(latin_help(byte))
             });
         }
-        Some(text)
+        is_text.then_some(text)
     }
 
     fn include(&mut self, include: &Include, folder: &Path, under: &Under) {
@@ -569,6 +591,31 @@ impl<'l> Loader<'l> {
             beyond: self.beyond,
         }
     }
+}
+
+/// How many bytes of a text may be no UTF-8 before it is taken for something else.
+const WRONG_LIMIT: usize = 20;
+/// What a file with zero bytes is.
+const BINARY: &str = "no text: it has zero bytes";
+
+/// What the first bytes of a file say, where it is neither text nor a compiled rule set.
+fn binary(head: &[u8]) -> Option<&'static str> {
+    let is_said_elsewhere =
+        head.starts_with(byway_core::ruleset::MAGIC) || head.starts_with(b"\xFF\xFE") || head.starts_with(b"\xFE\xFF");
+    (!is_said_elsewhere && head.contains(&0)).then_some(BINARY)
+}
+
+/// Puts `?` in the place of every byte that is not UTF-8, and says which they were.
+fn replaced(bytes: &mut [u8]) -> Vec<(usize, u8)> {
+    let mut wrong = Vec::new();
+    let mut at = 0;
+    while let Err(error) = std::str::from_utf8(&bytes[at..]) {
+        at += error.valid_up_to();
+        wrong.push((at, bytes[at]));
+        bytes[at] = b'?';
+        at += 1;
+    }
+    wrong
 }
 
 /// Reads all of a file into the memory that its rules will live in.

@@ -1,6 +1,6 @@
 //! The splits of a load against the rules that ask for them: all must be there, and should be asked for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use byway_core::split::{By, Given, SPLITS, Split};
 
@@ -25,9 +25,16 @@ pub(crate) struct Used {
 pub(crate) struct Splits {
     known: Vec<(Split, Span, Vec<Span>)>,
     used: Vec<Used>,
+    /// Those that are written, whether or not they could be read.
+    named: BTreeSet<String>,
 }
 
 impl Splits {
+    /// Notes the names of splits that are written: one that could not be read is there all the same.
+    pub(crate) fn name(&mut self, names: impl Iterator<Item = String>) {
+        self.named.extend(names);
+    }
+
     /// Takes a split, unless one of its name is there.
     pub(crate) fn take(&mut self, draft: SplitDraft, diagnostics: &mut Diagnostics) {
         let SplitDraft { split, span, variants, .. } = draft;
@@ -72,6 +79,9 @@ impl Splits {
         let mut asked: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for used in &self.used {
             let Some((split, ..)) = self.known.iter().find(|(split, ..)| split.name == used.split) else {
+                if self.named.contains(&used.split) {
+                    continue;
+                }
                 let names = self.known.iter().map(|(split, ..)| split.name.as_str());
                 unknown(format!("there is no split `{}`", used.split), &used.split, names, &used.span, diagnostics);
                 continue;

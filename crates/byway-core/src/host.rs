@@ -58,7 +58,7 @@ pub fn normalise(text: &str) -> Result<Cow<'_, str>, InvalidHost> {
         return Err(invalid(text, format!("`{text}` has an empty label"), None));
     }
     let parsed = url::Host::parse(bare)
-        .map_err(|error| invalid(text, format!("`{text}` is no host: {error}"), None))?
+        .map_err(|error| invalid(text, format!("`{text}` is no host: {error}"), Some(help_for(text))))?
         .to_string();
     match parsed.strip_suffix('.').unwrap_or(&parsed) {
         "" => Err(invalid(text, "the host is empty", None)),
@@ -67,11 +67,20 @@ pub fn normalise(text: &str) -> Result<Cow<'_, str>, InvalidHost> {
             Err(invalid(
                 text,
                 format!("`{text}` is no host: it holds more than letters, digits, `-`, `_` and dots"),
-                None,
+                Some(help_for(text)),
             ))
         }
         host if host.len() > 253 => Err(invalid(text, "a host has at most 253 bytes", None)),
         host => Ok(Cow::Owned(host.to_owned())),
+    }
+}
+
+/// What to write instead of what is no host.
+fn help_for(text: &str) -> &'static str {
+    match text {
+        _ if text.contains(['{', '}']) => "leave the host out for any host, or write `*.example.com` for all below one",
+        _ if text.contains(char::is_whitespace) => "take the blank out",
+        _ => "write a name as `www.example.com`, or an address as `192.0.2.1` or `[2001:db8::1]`",
     }
 }
 

@@ -240,6 +240,13 @@ fn linear_help(error: &regex_syntax::ast::Error) -> Option<&'static str> {
             Some("patterns here run in linear time, without look-around: use a condition")
         }
         ErrorKind::UnsupportedBackreference => Some("patterns here run in linear time, without back-references"),
+        ErrorKind::GroupUnclosed => Some("close the group with `)`; for the sign itself write `\\(`"),
+        ErrorKind::GroupUnopened => Some("open the group with `(`; for the sign itself write `\\)`"),
+        ErrorKind::ClassUnclosed => Some("close the class with `]`; for the sign itself write `\\[`"),
+        ErrorKind::RepetitionMissing => {
+            Some("put it behind what it repeats; for the sign itself write a backslash before it")
+        }
+        ErrorKind::EscapeUnexpectedEof => Some("write `\\\\` for a backslash, or the sign that it escapes behind it"),
         _ => None,
     }
 }

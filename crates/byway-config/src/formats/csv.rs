@@ -118,11 +118,20 @@ pub(crate) fn read(reader: &mut dyn Read, flavour: Flavour, list: &mut List<'_>)
     if is_row {
         row(&mut lines, &header, &mut cells, list)?;
     }
-    while lines.advance()? {
+    while cells.unclosed < UNCLOSED_LIMIT && lines.advance()? {
         row(&mut lines, &header, &mut cells, list)?;
+    }
+    if cells.unclosed == UNCLOSED_LIMIT {
+        let what = format!("reading stopped here: {UNCLOSED_LIMIT} quotes of this file are never closed");
+        list.refuse(&lines, 0..0, "not-read", what, Some("close them, and look at the file again".to_owned()));
     }
     Ok(())
 }
+
+/// How many rows may end in the middle of a quoted cell before the file is taken for something else.
+const UNCLOSED_LIMIT: u32 = 20;
+/// How many bytes one row may be split anew for, while lines are added to it.
+const TRIED_LIMIT: usize = 4 * crate::lines::RECORD_LIMIT;
 
 /// The header, and whether the current record is a row already (a list without one).
 fn header(lines: &mut Lines<'_>, flavour: Flavour, list: &mut List<'_>) -> io::Result<Option<(Header, bool)>> {
@@ -275,13 +284,23 @@ fn row(lines: &mut Lines<'_>, header: &Header, cells: &mut Cells, list: &mut Lis
 
 /// Makes the record longer until its quotes are closed.
 fn whole(lines: &mut Lines<'_>, header: &Header, cells: &mut Cells, list: &mut List<'_>) -> io::Result<bool> {
+    let mut tried = 0;
     loop {
         let Some(text) = list.utf8(lines) else { return Ok(false) };
         if cells.split_quoted(text, header.separator) {
             return Ok(true);
         }
-        if !lines.extend()? {
+        // A line without a quote closes none.
+        let mut length = text.len();
+        tried += length;
+        let mut is_longer = tried <= TRIED_LIMIT && lines.extend()?;
+        while is_longer && memchr::memchr(b'"', &lines.record()[length..]).is_none() {
+            length = lines.record().len();
+            is_longer = lines.extend()?;
+        }
+        if !is_longer {
             lines.shrink();
+            cells.unclosed += 1;
             let at = memchr::memrchr(b'"', lines.record()).unwrap_or(0);
             let help = "close it, or write `\"\"` for a quote inside of a cell".to_owned();
             list.refuse(lines, at..at + 1, "bad-row", "this quote is never closed", Some(help));

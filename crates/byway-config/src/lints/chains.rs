@@ -14,6 +14,7 @@ use byway_core::request::Scheme;
 use byway_core::rule::Action;
 use byway_core::ruleset::{RuleRef, RuleSet, Scratch};
 
+use super::trials::Trials;
 use super::{Scene, Seen, Watcher, long_chain, loops};
 use crate::examples::{Case, Expected};
 use crate::sample::{ANY_HOST, sample};
@@ -26,6 +27,17 @@ pub(super) struct Chains {
     parents: HashSet<String>,
     /// The loops that were reported, by the least of their rules.
     reported: BTreeSet<u32>,
+    /// Whether some rules are another server's.
+    has_foreign: bool,
+}
+
+/// Which ports of a host the rules answer for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ports {
+    /// All.
+    All,
+    /// The one that was asked: rules of another server that ask for no scheme are those of one listener.
+    Own,
 }
 
 /// A chain that ends elsewhere than after one redirect, with the rules that made it.
@@ -52,12 +64,16 @@ impl Watcher for Chains {
         let rules = scene.rules;
         for rule in rules.rules() {
             let seen = Seen::of(rule);
-            if !matches!(seen.action, Action::Redirect { .. }) || !seen.rule.conditions().is_empty() {
+            self.has_foreign |= !seen.is_own();
+            if !seen.is_own() || !matches!(seen.action, Action::Redirect { .. }) || !seen.rule.conditions().is_empty() {
                 continue;
             }
             if let Some(walked) = self.walk(&seen, rules, scene.now) {
                 self.report(&seen, &walked, scene);
             }
+        }
+        if self.has_foreign {
+            self.try_foreign(scene);
         }
     }
 }
@@ -70,17 +86,42 @@ impl Chains {
         if rule != Some(seen.rule.reference()) {
             return None;
         }
-        let Expected::Redirect { location: Some(location), .. } = &first else { return None };
-        let next = resolved(&case, location)?;
-        if !self.is_ours(&next.host, &case.host) {
+        self.go_on(&case, &first, Ports::All, rules, now)
+    }
+
+    /// What begins at the rules of other servers, which are known by what requests get: one chain for each rule that answers.
+    fn try_foreign(&mut self, scene: &mut Scene<'_, '_>) {
+        let rules = scene.rules;
+        let trials = Trials::of(rules, "x");
+        let ports = if trials.asks_scheme { Ports::All } else { Ports::Own };
+        let mut begun = BTreeSet::new();
+        for case in trials.cases() {
+            let (first, Some(rule)) = case.decide(rules, scene.now, &mut self.scratch) else { continue };
+            let seen = Seen::of(rules.rule(rule));
+            // One rule may answer for many paths, some of them for ever.
+            if seen.is_own() || begun.contains(&seen.rule.number()) {
+                continue;
+            }
+            if let Some(walked) = self.go_on(&case, &first, ports, rules, scene.now) {
+                begun.insert(seen.rule.number());
+                self.report(&seen, &walked, scene);
+            }
+        }
+    }
+
+    /// The chain from a first answer on, where it goes on.
+    fn go_on(&mut self, case: &Case, first: &Expected, ports: Ports, rules: &RuleSet, now: i64) -> Option<Walked> {
+        let Expected::Redirect { location: Some(location), .. } = first else { return None };
+        let next = resolved(case, location)?;
+        if !self.is_ours(&next, case, ports) {
             return None;
         }
         let Expected::Redirect { .. } = next.decide(rules, now, &mut self.scratch).0 else { return None };
-        let start = url_of(&case).parse().ok()?;
+        let start = url_of(case).parse().ok()?;
         let mut made = Vec::new();
         let chain = to_rest(&FETCH, Asked::new("GET", start), |asked| {
             let Some(next) = case_of(asked.url.as_str()) else { return Answer::new(200) };
-            if !self.is_ours(&next.host, &case.host) {
+            if !self.is_ours(&next, case, ports) {
                 return Answer::new(200);
             }
             let (answer, rule) = next.decide(rules, now, &mut self.scratch);
@@ -96,10 +137,14 @@ impl Chains {
         Some(Walked { chain, rules: made })
     }
 
-    /// Whether the rules answer for a host: it is the one that was asked, or a source names it.
-    fn is_ours(&self, host: &str, asked: &str) -> bool {
+    /// Whether the rules answer for a request: its host is the one that was asked, or a source names it.
+    fn is_ours(&self, next: &Case, asked: &Case, ports: Ports) -> bool {
+        let host = next.host.as_str();
+        if ports == Ports::Own && (next.scheme, next.port) != (asked.scheme, asked.port) {
+            return false;
+        }
         let below = || host.match_indices('.').any(|(dot, _)| self.parents.contains(&host[dot + 1..]));
-        host == asked || self.hosts.contains(host) || below()
+        host == asked.host || self.hosts.contains(host) || below()
     }
 
     fn report(&mut self, seen: &Seen<'_>, walked: &Walked, scene: &mut Scene<'_, '_>) {

@@ -6,6 +6,7 @@
 
 mod chains;
 mod decoded_capture;
+mod duplicate_id;
 mod duplicate_source;
 mod host_echo;
 mod long_chain;
@@ -21,9 +22,10 @@ mod replaced_temporary;
 mod review_without_since;
 mod stale_temporary;
 mod tail_dropped;
+mod trials;
 mod unreachable;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use byway_core::rule::Action;
 use byway_core::ruleset::{RuleSet, RuleView};
@@ -31,8 +33,11 @@ use byway_core::source::{PathPattern, Source};
 
 use crate::check::{Count, Report};
 use crate::diagnostic::{Diagnostic, Severity};
+use crate::foreign::TAKEN_FOR_PATH;
 use crate::load::Loaded;
 use crate::locate::Locator;
+use crate::remarks::Remark;
+use crate::span::FileId;
 
 /// A lint.
 #[derive(Debug)]
@@ -51,6 +56,7 @@ pub struct Lint {
 pub static LINTS: &[&Lint] = &[
     &loops::LINT,
     &open_redirect::LINT,
+    &duplicate_id::LINT,
     &unreachable::LINT,
     &duplicate_source::LINT,
     &redirect_to_itself::LINT,
@@ -72,7 +78,8 @@ pub static LINTS: &[&Lint] = &[
 fn watchers() -> Vec<Box<dyn Watcher>> {
     vec![
         Box::new(chains::Chains::default()),
-        Box::new(open_redirect::OpenRedirect),
+        Box::new(open_redirect::OpenRedirect::default()),
+        Box::new(duplicate_id::DuplicateId::default()),
         Box::new(unreachable::Unreachable::default()),
         Box::new(duplicate_source::DuplicateSource::default()),
         Box::new(redirect_to_itself::RedirectToItself),
@@ -148,6 +155,8 @@ pub(crate) struct Scene<'a, 'l> {
     pub(crate) targets: Targets,
     /// How old a temporary redirect may be, in seconds.
     pub(crate) temporary_max_age: i64,
+    /// The rules whose target is a path here and may be anything on the server that they were written for.
+    pub(crate) taken_for_paths: BTreeSet<(FileId, u32)>,
 }
 
 impl Scene<'_, '_> {
@@ -184,7 +193,11 @@ const TEMPORARY_MAX_AGE: i64 = 180 * 86_400;
 /// Runs all lints.
 pub(crate) fn run(loaded: &Loaded, rules: &RuleSet, now: i64, locator: &mut Locator<'_>, findings: &mut Findings) {
     let temporary_max_age = loaded.temporary_max_age.unwrap_or(TEMPORARY_MAX_AGE);
-    let mut scene = Scene { rules, locator, findings, now, targets: loaded.targets, temporary_max_age };
+    let is_taken = |remark: &&Remark| remark.verdict.why() == Some(TAKEN_FOR_PATH);
+    let taken = loaded.remarks.kept.iter().filter(is_taken).filter_map(|remark| remark.span.as_ref());
+    let taken_for_paths = taken.map(|span| (span.file, span.line)).collect();
+    let mut scene =
+        Scene { rules, locator, findings, now, targets: loaded.targets, temporary_max_age, taken_for_paths };
     let mut watchers = watchers();
     for rule in rules.rules() {
         let seen = Seen::of(rule);

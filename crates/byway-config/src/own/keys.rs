@@ -138,7 +138,11 @@ const FROM: Key =
     must("from", Kind::Source, "What the rule is for: `[scheme://][host[:port]]/path[?query]`, or `~` and a regex.");
 const WHEN: Key = may("when", Kind::Conditions, "Conditions that must all hold.");
 const UNLESS: Key = may("unless", Kind::Conditions, "Conditions of which none may hold.");
-const ID: Key = may("id", Kind::Text, "A name that outlives the line; hits and logs hang on it.");
+const ID: Key = may(
+    "id",
+    Kind::Text,
+    "A name that outlives the line, and of this rule alone (`check` names two with one: `duplicate-id`); hits and logs hang on it.",
+);
 const GROUP: Key = may("group", Kind::Text, "The group it is counted with.");
 const OWNER: Key = may("owner", Kind::Text, "Who answers for it.");
 const NOTE: Key = may("note", Kind::Text, "Why it is there.");

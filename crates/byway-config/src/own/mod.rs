@@ -9,6 +9,7 @@ pub mod policy;
 pub mod server;
 pub mod suggest;
 
+pub(crate) mod cache_control;
 pub(crate) mod extras;
 pub(crate) mod geo;
 pub(crate) mod include;
@@ -89,6 +90,9 @@ pub(crate) fn read(
     let zone = instant::read_zone(&mut page, root.get("zone"));
     let defaults = root.get("defaults").and_then(|value| rule::defaults(&mut page, value)).unwrap_or_default();
     rule::examples(&mut page, &root, intake);
+    if let Some(table) = root.get("split").and_then(|value| value.get_ref().as_table()) {
+        intake.splits.name(table.keys().map(|name| name.get_ref().to_string()));
+    }
     said.splits = root.get("split").map(|value| split::read(&mut page, value, &zone)).unwrap_or_default();
     let cors = root.get("cors").and_then(|value| extras::cors(&mut page, value));
     let setting = Setting { zone: &zone, defaults: &defaults, cors: cors.as_ref(), table };

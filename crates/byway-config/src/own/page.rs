@@ -48,16 +48,35 @@ impl<'p> Page<'p> {
         self.diagnostics.push(diagnostic);
     }
 
-    /// Parses the text, reporting every syntax error.
+    /// Parses the text, reporting every line whose syntax is broken, up to [`SYNTAX_LIMIT`]: what has more is no TOML, and is
+    /// not read.
     pub(crate) fn parse(&mut self) -> DeTable<'p> {
-        let (table, errors) = DeTable::parse_recoverable(self.text);
+        let (table, errors) = match parsed(self.text) {
+            Ok(read) => read,
+            Err(errors) => (Spanned::new(0..0, DeTable::default()), errors),
+        };
+        let is_stopped = errors.len() > SYNTAX_LIMIT;
         for error in errors {
             let range = error.span().unwrap_or(0..0);
-            self.broken.push(self.line(range.start));
+            let line = self.line(range.start);
+            // What follows a mistake on its line is a consequence of it.
+            if self.broken.last() == Some(&line) {
+                continue;
+            }
+            self.broken.push(line);
+            if self.broken.len() > SYNTAX_LIMIT {
+                break;
+            }
             let shown = self.text.get(range.clone()).unwrap_or_default();
             let Mistake { code, what, help } = mistake(error.message(), shown);
             let diagnostic = Diagnostic::error(code, what).at(self.span(range)).maybe_help(help);
             self.push(diagnostic);
+        }
+        if is_stopped {
+            let message = format!("reading stopped after the first mistakes: more than {SYNTAX_LIMIT} in this file");
+            let last = self.broken.last().copied().unwrap_or(1);
+            let help = format!("mend line {last} and those above it first, or look whether this is a file of TOML");
+            self.push(Diagnostic::error("not-read", message).help(help));
         }
         table.into_inner()
     }
@@ -181,6 +200,33 @@ impl<'p> Page<'p> {
     }
 }
 
+/// The most mistakes of syntax in a file that is read on.
+const SYNTAX_LIMIT: usize = 20;
+/// How much of a text is looked at first; what is no TOML at all shows itself there.
+const PROBE: usize = 16 * 1024;
+
+type Parsed<'p> = (Spanned<DeTable<'p>>, Vec<toml::de::Error>);
+
+/// Parses a text, unless a part of it from its beginning has more mistakes than are read past: finding all of them in a long text
+/// that is something else takes for ever. Parts grow eightfold, so that a sound text costs little more than its own parsing.
+fn parsed(text: &str) -> Result<Parsed<'_>, Vec<toml::de::Error>> {
+    let mut end = PROBE;
+    while end < text.len() {
+        let part = &text[..text.floor_char_boundary(end)];
+        // What is cut off makes a mistake or two at its end.
+        let (_, errors) = DeTable::parse_recoverable(part);
+        if errors.len() > SYNTAX_LIMIT + 2 {
+            return Err(errors);
+        }
+        end = end.saturating_mul(8);
+    }
+    let (table, errors) = DeTable::parse_recoverable(text);
+    match errors.len() > SYNTAX_LIMIT {
+        true => Err(errors),
+        false => Ok((table, errors)),
+    }
+}
+
 /// A mistake in the syntax, as a person is told of it.
 struct Mistake {
     code: &'static str,
@@ -208,8 +254,27 @@ fn mistake(message: &str, shown: &str) -> Mistake {
         _ if message.starts_with("invalid date") || message.starts_with("invalid time") => {
             syntax(format!("`{short}` is not in the calendar: {message}"), "write a day that there is".to_owned())
         }
-        _ => Mistake { code: "syntax", what: message.to_owned(), help: None },
+        _ => Mistake { code: "syntax", what: message.to_owned(), help: syntax_help(message) },
     }
+}
+
+/// What to write where the parser misses something.
+fn syntax_help(message: &str) -> Option<String> {
+    let help = match message.rsplit_once("expected ").map(|(before, wanted)| (before, wanted.trim_matches('`'))) {
+        Some((before, "\"")) if before.contains("string") => "close the text with `\"` on its line",
+        Some((before, "'")) if before.contains("string") => "close the text with `'` on its line",
+        Some((_, "]]")) => "close the header with `]]`, as `[[redirect]]`",
+        Some((before, "]")) if before.contains("table") => "close the header with `]`",
+        Some((_, "]")) => "close the list with `]`",
+        Some((_, "}")) => "close the table with `}`",
+        Some((_, "=")) => "write `key = value`",
+        _ if message.starts_with("unquoted keys cannot be empty") => "write a name, as in `[[redirect]]`",
+        Some((_, wanted)) if !wanted.is_empty() && wanted.len() <= 12 && !wanted.contains(['`', ',', ' ']) => {
+            return Some(format!("write `{wanted}` here"));
+        }
+        _ => return None,
+    };
+    Some(help.to_owned())
 }
 
 /// The entries of a table as they stand in the text.
@@ -346,6 +411,9 @@ fn help_for(key: &Key, value: &DeValue<'_>) -> Option<String> {
         (Kind::Tables(section), DeValue::Table(_)) => Some(format!("write `{}` with two brackets", section.title)),
         (Kind::Word(words), DeValue::String(text)) => {
             nearest(text, words.iter().copied()).map(|near| format!("did you mean `{near}`?"))
+        }
+        (Kind::Source | Kind::Target, DeValue::Integer(number)) => {
+            Some(format!("write `{} = \"/{number}\"`", key.name))
         }
         (Kind::Texts, DeValue::String(text)) => Some(format!("write `{} = [\"{text}\"]`", key.name)),
         (Kind::Includes, DeValue::String(text)) => Some(format!("write `{} = [\"{text}\"]`", key.name)),

@@ -1,7 +1,7 @@
 //! `[policy]`: what no rule of a load may do, whatever file it stands in.
 
 use byway_core::host::HostPattern;
-use byway_core::target::{Target, TargetHost, target_allowed};
+use byway_core::target::{Part, Target, TargetHost, What, target_allowed};
 
 use super::keys::POLICY;
 use super::page::{Page, Value, shortened};
@@ -30,17 +30,31 @@ impl Policy {
     pub(crate) fn allows(&self, target: &Target<'_>) -> bool {
         let Some(hosts) = &self.target_hosts else { return true };
         if target.host() == TargetHost::Relative {
-            return true;
+            return !begins_with_the_clients(target);
         }
         let allowed: Vec<HostPattern<'_>> = hosts.iter().filter_map(|host| HostPattern::parse(host).ok()).collect();
         target_allowed(target, &allowed)
     }
 }
 
+/// Whether the client sends what a target begins with, which may be another host (nginx's `return 302 $arg_next`).
+fn begins_with_the_clients(target: &Target<'_>) -> bool {
+    matches!(
+        target.pieces().first().map(|piece| &piece.what),
+        Some(
+            What::Argument(_)
+                | What::Cookie(_)
+                | What::Field(_)
+                | What::QueryValue(_)
+                | What::Part(Part::Query | Part::WorkingQuery)
+        )
+    )
+}
+
 /// Reads `[policy]`.
 pub(crate) fn read<'p>(page: &mut Page<'p>, value: &Value<'p>) -> Option<Policy> {
     let record = page.open(value.get_ref().as_table()?, value.span(), &POLICY);
-    let target_hosts = record.get("target_hosts").map(|value| hosts(page, value));
+    let target_hosts = record.get("target_hosts").and_then(|value| hosts(page, value));
     let origin = record.get("origin").and_then(|value| origin(page, value));
     let temporary_max_age = record.get("temporary_max_age").and_then(|value| review::period(page, value));
     let downgrade_308 = record.get("downgrade_308").map(|value| agents(page, value)).unwrap_or_default();
@@ -65,8 +79,9 @@ fn agents<'p>(page: &mut Page<'p>, value: &Value<'p>) -> Vec<String> {
     agents
 }
 
-/// A broken host allows nothing, which is the safe side; loading stops anyhow.
-fn hosts<'p>(page: &mut Page<'p>, value: &Value<'p>) -> Vec<String> {
+/// `None` where all are broken: loading stops at that, and no rule is measured by an empty list that is none.
+fn hosts<'p>(page: &mut Page<'p>, value: &Value<'p>) -> Option<Vec<String>> {
+    let before = page.errors;
     let mut hosts = Vec::new();
     for (text, item) in page.texts("target_hosts", value) {
         match HostPattern::parse(text) {
@@ -78,7 +93,7 @@ fn hosts<'p>(page: &mut Page<'p>, value: &Value<'p>) -> Vec<String> {
             }
         }
     }
-    hosts
+    (page.errors == before || !hosts.is_empty()).then_some(hosts)
 }
 
 fn origin<'p>(page: &mut Page<'p>, value: &Value<'p>) -> Option<String> {

@@ -17,7 +17,7 @@ use super::keys::{DEFAULTS, MERGE_WORDS, PASS, QUERY_WORDS, REDIRECT, REPLY, Sec
 use super::named::Thing;
 use super::page::{Page, Record, Value, integer, listed, shortened};
 use super::suggest::nearest;
-use super::{extras, review, status, visitor, when};
+use super::{cache_control, extras, review, status, visitor, when};
 use crate::diagnostic::Diagnostic;
 use crate::examples::Example;
 use crate::intake::{Intake, Refused};
@@ -455,24 +455,14 @@ fn cache<'p>(page: &mut Page<'p>, value: &Value<'p>) -> Option<String> {
         if seconds >= 0 {
             return Some(format!("max-age={seconds}"));
         }
-    } else if let Some(text) = value.get_ref().as_str()
-        && is_cache_control(text)
-    {
-        return Some(text.to_owned());
+    } else if let Some(text) = value.get_ref().as_str() {
+        let Some((at, what, help)) = cache_control::fault(text) else { return Some(text.to_owned()) };
+        page.push(Diagnostic::error("bad-cache", what).at(page.within(value, at)).help(help));
+        return None;
     }
     let message = "this is no `Cache-Control`".to_owned();
     let help = "write `no-store`, `max-age=60`, or a number of seconds";
     let diagnostic = Diagnostic::error("bad-cache", message).at(page.span(value.span())).help(help);
     page.push(diagnostic);
     None
-}
-
-/// Directives of RFC 9111 section 5.2: names, perhaps with values, between commas.
-fn is_cache_control(text: &str) -> bool {
-    !text.is_empty()
-        && text.split(',').all(|directive| {
-            let (name, value) = directive.trim().split_once('=').unwrap_or((directive.trim(), "0"));
-            let is_name = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-            is_name && !value.is_empty() && value.bytes().all(|b| b.is_ascii_graphic() && b != b',')
-        })
 }

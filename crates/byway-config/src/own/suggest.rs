@@ -22,6 +22,21 @@ pub fn nearest<'w>(written: &str, known: impl IntoIterator<Item = &'w str>) -> O
     best.map(|(_, word)| word)
 }
 
+/// The known word of which this is a misspelling, and not a word of its own: one edit, or two in longer words.
+///
+/// ```
+/// use byway_config::own::suggest::misspelt;
+/// assert_eq!(misspelt("retrun", ["return", "root"]), Some("return"));
+/// assert_eq!(misspelt("Return", ["return", "root"]), Some("return"));
+/// assert_eq!(misspelt("echo", ["geo", "set"]), None);
+/// ```
+pub fn misspelt<'w>(written: &str, known: impl IntoIterator<Item = &'w str>) -> Option<&'w str> {
+    let lower = written.to_ascii_lowercase();
+    let near = known.into_iter().map(|word| (distance(&lower, &word.to_ascii_lowercase()), word));
+    let allowed = |word: &str| if word.len() > 6 { 2 } else { 1 };
+    near.filter(|(edits, word)| *edits <= allowed(word)).min_by_key(|(edits, _)| *edits).map(|(_, word)| word)
+}
+
 /// The distance between two words in edits; a swap of neighbours is one. Words longer than 64 bytes are far from everything.
 fn distance(a: &str, b: &str) -> usize {
     let (a, b) = (a.as_bytes(), b.as_bytes());

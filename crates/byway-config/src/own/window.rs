@@ -29,7 +29,8 @@ pub(crate) fn read_all<'p>(page: &mut Page<'p>, value: &Value<'p>, zone: &Zone, 
             None => zone.clone(),
         };
         // What is missing from a table with a misspelt key is a consequence.
-        let calendar = if page.errors == before { calendar(page, &record, &zone, intake.now) } else { None };
+        let is_whole = page.errors == before || matches!(zone, Zone::Broken);
+        let calendar = if is_whole { calendar(page, &record, &zone, intake.now) } else { None };
         let when = calendar.map(|calendar| calendar.to_string()).unwrap_or_default();
         intake.builder.define_window(Window { name: name.get_ref().to_string(), when });
     }
@@ -50,9 +51,11 @@ fn calendar<'p>(page: &mut Page<'p>, record: &Record<'_, 'p>, zone: &Zone, now: 
     if is_once {
         return once(page, record, zone);
     }
-    let (lasts, lasts_at) = lasts(page, record)?;
-    let zone = stated(page, record, zone)?;
-    let calendar = if has("cron") { cron_line(page, record, zone, lasts)? } else { days(page, record, zone, lasts)? };
+    // All that is wrong is said in one go: what is missing has a stand-in until the end.
+    let (lasts, zone) = (lasts(page, record), stated(page, record, zone));
+    let (length, clock) = (lasts.as_ref().map_or(1, |(lasts, _)| *lasts), zone.clone().unwrap_or(TimeZone::UTC));
+    let calendar = if has("cron") { cron_line(page, record, clock, length) } else { days(page, record, clock, length) };
+    let (Some((_, lasts_at)), Some(_), Some(calendar)) = (lasts, zone, calendar) else { return None };
     if let Some(date) = calendar.skipped(now) {
         let at = record.get("at").map_or(record.at.clone(), |value| value.span());
         let message = format!("on {date} the clock skips this time");
@@ -158,6 +161,17 @@ fn stated(page: &mut Page<'_>, record: &Record<'_, '_>, zone: &Zone) -> Option<T
 }
 
 fn days<'p>(page: &mut Page<'p>, record: &Record<'_, 'p>, zone: TimeZone, lasts: i64) -> Option<Calendar> {
+    let days = match (record.get("weekdays"), record.get("monthly")) {
+        (Some(value), _) => weekdays(page, value),
+        (None, Some(value)) => monthly(page, value),
+        (None, None) => Some(Days::Weekly(0b111_1111)),
+    };
+    let at = clock(page, record);
+    Some(Calendar::Days { days: days?, at: at?, zone, lasts })
+}
+
+/// When a window on days begins.
+fn clock<'p>(page: &mut Page<'p>, record: &Record<'_, 'p>) -> Option<Time> {
     let Some(value) = record.get("at") else {
         bad(
             page,
@@ -183,12 +197,7 @@ fn days<'p>(page: &mut Page<'p>, record: &Record<'_, 'p>, zone: TimeZone, lasts:
         );
         return None;
     };
-    let days = match (record.get("weekdays"), record.get("monthly")) {
-        (Some(value), _) => weekdays(page, value)?,
-        (None, Some(value)) => monthly(page, value)?,
-        (None, None) => Days::Weekly(0b111_1111),
-    };
-    Some(Calendar::Days { days, at, zone, lasts })
+    Some(at)
 }
 
 fn weekdays<'p>(page: &mut Page<'p>, value: &Value<'p>) -> Option<Days> {
@@ -259,6 +268,21 @@ fn cron_line<'p>(page: &mut Page<'p>, record: &Record<'_, 'p>, zone: TimeZone, l
     }
 }
 
+/// A span of time in its largest units: `1 day 1 hour`.
+fn in_words(seconds: i64) -> String {
+    let units = [("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1)];
+    let mut left = seconds;
+    let mut words = Vec::new();
+    for (unit, length) in units {
+        let count = left / length;
+        left %= length;
+        if count > 0 && words.len() < 2 {
+            words.push(format!("{count} {unit}{}", if count == 1 { "" } else { "s" }));
+        }
+    }
+    words.join(" ")
+}
+
 /// Whether it ever comes, and whether it is over before it comes again.
 fn look_ahead<'p>(
     page: &mut Page<'p>,
@@ -279,7 +303,7 @@ fn look_ahead<'p>(
     if let Some(shortest) = shortest
         && lasts > shortest
     {
-        let what = format!("this window lasts {lasts} seconds, and comes again after {shortest}");
+        let what = format!("this window lasts {}, and comes again after {}", in_words(lasts), in_words(shortest));
         bad(page, lasts_at, "window-overlap", what, "write a shorter `for`, or let it come less often");
         return None;
     }

@@ -191,7 +191,8 @@ impl Subject {
                 let name = name.unwrap_or_default();
                 let folded = matches!(SUBJECTS[row].depends, Depends::OnNamedField);
                 if folded && !is_field_name(name) {
-                    return refused(format!("`{}` is no name of a header field", name.escape_default()), None);
+                    let help = "write letters, digits and `-`, as in `header.accept-language`";
+                    return refused(format!("`{}` is no name of a header field", name.escape_default()), Some(help));
                 }
                 let name = if folded { name.to_ascii_lowercase() } else { name.to_owned() };
                 Ok(Subject::Of { row: row as u8, name })

@@ -105,8 +105,10 @@ impl<'a, 's> Parser<'a, 's> {
         }
         let head = text.split(['/', '?', '#']).next().unwrap_or_default();
         if head.starts_with('{') {
-            let help = "write the host: a target that the request chooses sends people wherever an attacker says";
-            return invalid(whole, format!("`{text}` leaves the host to the request"), help.to_owned());
+            let help = format!(
+                "write `/{text}` for a path, or the host before it: a target that the request chooses sends people wherever an attacker says"
+            );
+            return invalid(whole, format!("`{text}` leaves the host to the request"), help);
         }
         let help = match head {
             "" | "." | ".." => "write the whole path, beginning with `/`".to_owned(),

@@ -2,6 +2,8 @@
 //!
 //! Those that make a server do more than redirect are told apart, since `serve` counts them.
 
+use crate::own::suggest::misspelt;
+
 /// What a directive is to us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Known {
@@ -229,6 +231,39 @@ const BEYOND: &[&str] = &[
     "virtualdocumentroot",
     "wsgiscriptalias",
 ];
+
+/// Those that decide redirects, and what they stand in, as people write them.
+const DECIDING: &[&str] = &[
+    "AllowEncodedSlashes",
+    "AllowOverride",
+    "BrowserMatch",
+    "Define",
+    "DirectorySlash",
+    "DocumentRoot",
+    "ErrorDocument",
+    "Include",
+    "IncludeOptional",
+    "Redirect",
+    "RedirectMatch",
+    "RedirectPermanent",
+    "RedirectTemp",
+    "RewriteBase",
+    "RewriteCond",
+    "RewriteEngine",
+    "RewriteMap",
+    "RewriteOptions",
+    "RewriteRule",
+    "ServerAlias",
+    "ServerName",
+    "SetEnvIf",
+    "SetEnvIfNoCase",
+    "UseCanonicalName",
+];
+
+/// The directive that a word is a misspelling of; httpd starts with none that it does not know.
+pub(super) fn meant(name: &str) -> Option<&'static str> {
+    misspelt(name, DECIDING.iter().copied())
+}
 
 /// What a directive is, by its name in small letters.
 pub(super) fn known(name: &str) -> Known {

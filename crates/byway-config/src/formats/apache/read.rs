@@ -478,8 +478,14 @@ impl<'a, 'r> Reader<'a, 'r> {
     /// What httpd does not know: there it is an error that stops everything, here it is passed over.
     fn invalid(&mut self, span: &Span, what: String, directive: &str) {
         match self.in_tree {
-            true => self.mistake(span, what, Some("httpd answers everything below this folder with 500".to_owned())),
-            false => self.reading.unknown(span, directive),
+            true => {
+                let help = match names::meant(directive) {
+                    Some(meant) => format!("write `{meant}`: httpd answers everything below this folder with 500"),
+                    None => "httpd answers everything below this folder with 500".to_owned(),
+                };
+                self.mistake(span, what, Some(help));
+            }
+            false => self.reading.unknown(span, directive, names::meant(directive)),
         }
     }
 

@@ -440,7 +440,7 @@ fn one(
         || matches!(parts.first(), Some(Known::Insert(What::Part(Part::WorkingPath) | What::Slot(URI))));
     if !is_absolute {
         if matches!(parts.first(), Some(Known::Insert(_))) && is_redirect {
-            approximates = Some("its target begins with a text of the request, which is taken for a path");
+            approximates = Some(crate::foreign::TAKEN_FOR_PATH);
         }
         let prefix = match (around.folder, around.base, is_redirect) {
             (None, _, _) => "/".to_owned(),

@@ -262,7 +262,7 @@ impl<'t> Lower<'t, '_, '_> {
                     Err(what) => {
                         let span = self.span(entry.key);
                         let message = format!("regular expression cannot be read: {what}");
-                        self.reading.say(crate::diagnostic::Diagnostic::error("bad-regex", message).at(span));
+                        self.reading.say(super::faults::regex(message, span));
                     }
                 }
                 return;

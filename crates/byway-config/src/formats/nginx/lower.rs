@@ -20,6 +20,7 @@ use byway_core::source::{PathPattern, Source};
 use byway_core::status::{RedirectStatus, StatusByMethod};
 use byway_core::target::{Landing, Part, Piece, Target, What};
 
+use super::faults;
 use super::lex::Word;
 use super::lists::Lists;
 use super::model::{Found, Location, Model, Port, Scope, Server, Statement};
@@ -205,7 +206,7 @@ impl<'t> Lower<'t, '_, '_> {
     }
 
     pub(super) fn fault(&mut self, span: Span, message: impl Into<String>) {
-        self.reading.say(Diagnostic::error("nginx-syntax", message).at(span).label("nginx would stop here"));
+        self.reading.say(faults::syntax(message, span));
     }
 
     // Texts
@@ -602,7 +603,7 @@ impl<'t> Lower<'t, '_, '_> {
             Ok(regex) => regex,
             Err(what) => {
                 let message = format!("regular expression cannot be read: {what}");
-                return self.reading.say(Diagnostic::error("bad-regex", message).at(span));
+                return self.reading.say(faults::regex(message, span));
             }
         };
         let found = [asks(What::Part(Part::Host), Test::Regex(regex.pattern.clone()), false)];

@@ -4,6 +4,7 @@
 //! and statements ([`model`]), and those become tables and rules ([`lower`], [`script`], [`lists`]). Nothing is bound, run or
 //! fetched; files on the disk are only names below a document root.
 
+mod faults;
 mod lex;
 mod lists;
 mod lower;

@@ -10,6 +10,7 @@ use std::rc::Rc;
 
 use byway_core::dialect::LetterCase;
 
+use super::faults;
 use super::lex::Word;
 use super::names;
 use super::pcre::Regex;
@@ -246,7 +247,7 @@ impl Build<'_, '_, '_> {
     fn not_allowed(&mut self, directive: &Directive) {
         let message = format!("\"{}\" directive is not allowed here", self.name(directive));
         let span = self.tree.span(directive.name);
-        self.reading.say(Diagnostic::error("nginx-syntax", message).at(span).label("nginx would stop here"));
+        self.reading.say(faults::syntax(message, span));
     }
 
     fn fault(&mut self, word: Word, message: impl Into<String>) {
@@ -269,7 +270,7 @@ impl Build<'_, '_, '_> {
             let words = format!("{}: {what}", self.tree.words(directive));
             self.reading.beyond(&span, &words);
         } else if !names::is_known(&name) {
-            self.reading.unknown(&span, &name);
+            self.reading.unknown(&span, &name, names::meant(&name));
         }
     }
 
@@ -496,7 +497,7 @@ impl Build<'_, '_, '_> {
             Err(what) => {
                 let span = self.tree.span(word);
                 let message = format!("regular expression cannot be read: {what}");
-                self.reading.say(Diagnostic::error("bad-regex", message).at(span));
+                self.reading.say(faults::regex(message, span));
                 None
             }
         }

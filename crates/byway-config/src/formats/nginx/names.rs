@@ -5,6 +5,8 @@
 
 use std::ops::RangeInclusive;
 
+use crate::own::suggest::misspelt;
+
 /// What ends a directive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Shape {
@@ -66,6 +68,14 @@ pub(super) fn shape_of(name: &str) -> Option<Shape> {
 /// How many words a directive takes, where that is known.
 pub(super) fn arguments_of(name: &str) -> Option<&'static RangeInclusive<usize>> {
     rule(name).filter(|_| name != "server").map(|row| &row.2)
+}
+
+/// The directive that a word is a misspelling of. nginx starts with none that it does not know; those of modules that people
+/// build in have names of their own.
+pub(super) fn meant(name: &str) -> Option<&'static str> {
+    let others = KNOWN.iter().copied().filter(|known| !known.ends_with('_') && known.len() > 3);
+    let is_plural = |known: &str| name.strip_prefix(known).is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_digit()));
+    misspelt(name, RULES.iter().map(|row| row.0).chain(others)).filter(|known| !is_plural(known))
 }
 
 /// Whether a directive decides redirects.
@@ -280,6 +290,8 @@ mod tests {
     fn rows_are_sorted_and_found() {
         assert!(RULES.is_sorted_by_key(|row| row.0));
         assert!(decides("rewrite") && is_known("proxy_set_header") && is_known("gzip") && is_known("http2"));
+        assert_eq!((meant("retrun"), meant("locaton")), (Some("return"), Some("location")));
+        assert_eq!((meant("geoip2"), meant("pagespeed"), meant("echo")), (None, None, None));
         assert!(!is_known("retrun") && !is_known("gzipped") && !is_known("locations"));
         assert_eq!(body_of("content_by_lua_block"), BodyKind::Foreign);
     }

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use super::faults;
 use super::lex::{Fault, Lexer, Token, Word, fault};
 use super::names::{self, Shape};
 use crate::diagnostic::Diagnostic;
@@ -148,7 +149,7 @@ impl Reader<'_, '_> {
         self.tree.texts[usize::from(text)].bytes = bytes;
         if let Err(fault) = ended {
             let span = self.tree.place(text, fault.at);
-            self.reading.say(Diagnostic::error("nginx-syntax", fault.what).at(span).label("nginx would stop here"));
+            self.reading.say(faults::syntax(fault.what, span));
         }
         // What was read before the error is kept: the rest of the configuration is looked at all the same.
         while let Some(Open { mut directive, before }) = open.pop() {
@@ -327,7 +328,7 @@ impl Reader<'_, '_> {
         };
         found.unwrap_or_else(|fault| {
             let span = self.tree.place(text, fault.at);
-            self.reading.say(Diagnostic::error("nginx-syntax", fault.what).at(span).label("nginx would stop here"));
+            self.reading.say(faults::syntax(fault.what, span));
             Vec::new()
         })
     }

@@ -1,0 +1,66 @@
+//! What nginx would stop at, with nginx's words for it, and what to write instead.
+
+use super::names;
+use crate::diagnostic::Diagnostic;
+use crate::span::Span;
+
+/// A mistake for which nginx would not start.
+pub(super) fn syntax(message: impl Into<String>, span: Span) -> Diagnostic {
+    let message = message.into();
+    let help = help(&message);
+    Diagnostic::error("nginx-syntax", message).at(span).label("nginx would stop here").help(help)
+}
+
+/// A regular expression that cannot be read.
+pub(super) fn regex(message: String, span: Span) -> Diagnostic {
+    let help = if message.contains("group") || message.contains("parenthesis") {
+        "close each `(` with `)`; for the sign itself write `\\(` or `\\)`"
+    } else if message.contains("class") {
+        "close each `[` with `]`; for the sign itself write `\\[`"
+    } else if message.contains("repetition") || message.contains("repeat") {
+        "put `*`, `+`, `?` or `{…}` behind what it repeats; for the sign itself write a backslash before it"
+    } else {
+        "try it with `nginx -t`; a pattern with `{`, `}` or `;` in it stands between quotes"
+    };
+    Diagnostic::error("bad-regex", message).at(span).help(help)
+}
+
+fn help(message: &str) -> String {
+    let quoted = message.split('"').nth(1).unwrap_or_default();
+    let text = match message {
+        _ if message.starts_with("unexpected end of file, expecting \";\"") => "end the directive with `;`",
+        _ if message.starts_with("unexpected end of file") => "close the block with `}`",
+        "unexpected \"}\"" => "end the directive before it with `;`, or take this `}` out",
+        "unexpected \"{\"" => "write the name of a block before it, or take it out",
+        "unexpected \";\"" => "write a directive before it, or take it out",
+        _ if message.ends_with("is not terminated by \";\"") => "write `;` behind its last word",
+        _ if message.ends_with("has no opening \"{\"") => "write `{` behind it, and `}` where its block ends",
+        _ if message.starts_with("invalid number of arguments") => return words_of(quoted),
+        _ if message.starts_with("unknown \"") => {
+            return format!("set it before, as `set ${quoted} …;`, or look at its name");
+        }
+        _ if message.starts_with("invalid variable name") => {
+            "write a name behind `$`; for the sign itself there is no escape"
+        }
+        _ if message.starts_with("the closing bracket") => "write `}` behind the name",
+        _ if message.starts_with("invalid return code") => "write a status, as `return 307 /b;`",
+        _ if message.starts_with("invalid condition") => {
+            "write `if ($name = text)`, `if ($name ~ pattern)` or `if (-f path)`"
+        }
+        _ if message.starts_with("blocks stand inside") || message.starts_with("cycle") => "take one of them out",
+        _ => "write it as nginx's documentation of the directive shows",
+    };
+    text.to_owned()
+}
+
+/// How many words a directive takes.
+fn words_of(name: &str) -> String {
+    let Some(takes) = names::arguments_of(name) else { return "look at the number of its words".to_owned() };
+    let (least, most) = (takes.start(), takes.end());
+    match most - least {
+        0 if *least == 0 => format!("write `{name}` alone"),
+        0 => format!("`{name}` takes {least}, with a blank between them; quote a word that holds blanks"),
+        1 => format!("`{name}` takes {least} or {most}; quote a word that holds blanks"),
+        _ => format!("`{name}` takes {least} at least"),
+    }
+}
