@@ -50,7 +50,7 @@ impl Trials {
             asks_scheme |= conditions.iter().any(is_of_scheme);
             if hosts.len() < HOST_LIMIT {
                 hosts.extend(host_of(&seen.source.host));
-                hosts.extend(conditions.iter().filter_map(|condition| host_asked(condition)));
+                hosts.extend(conditions.iter().filter_map(host_asked));
             }
             if seen.rule.dialect().view != View::Given && paths.len() < PATH_LIMIT {
                 let strip = strips.get(usize::from(seen.rule.table().0)).copied().unwrap_or_default();
