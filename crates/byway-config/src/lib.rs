@@ -22,6 +22,7 @@ pub mod report;
 pub mod schema;
 pub mod span;
 pub mod template;
+mod trials;
 pub mod writing;
 
 mod cells;

@@ -4,6 +4,7 @@
 //! order of the includes. Includes stay below the folder of the root file, links resolved. Everything that is wrong anywhere is
 //! gathered; rules come out only where there is no error.
 
+mod bytes;
 mod visitors;
 
 use std::collections::BTreeMap;
@@ -12,9 +13,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use byway_core::place::Places;
-use byway_core::ruleset::{Memory, RuleSet, TableId, TableSpec};
+use byway_core::ruleset::{RuleSet, TableId, TableSpec};
 use byway_core::status::StatusByMethod;
 
+use self::bytes::{BINARY, WRONG_LIMIT, binary, read_whole, replaced};
 use crate::diagnostic::{Diagnostic, Diagnostics, grouped};
 use crate::examples::Example;
 use crate::files::{BadPattern, EntryKind, Files, expand, is_pattern, tidy_path};
@@ -590,43 +592,5 @@ impl<'l> Loader<'l> {
             remarks: self.remarks,
             beyond: self.beyond,
         }
-    }
-}
-
-/// How many bytes of a text may be no UTF-8 before it is taken for something else.
-const WRONG_LIMIT: usize = 20;
-/// What a file with zero bytes is.
-const BINARY: &str = "no text: it has zero bytes";
-
-/// What the first bytes of a file say, where it is neither text nor a compiled rule set.
-fn binary(head: &[u8]) -> Option<&'static str> {
-    let is_said_elsewhere =
-        head.starts_with(byway_core::ruleset::MAGIC) || head.starts_with(b"\xFF\xFE") || head.starts_with(b"\xFE\xFF");
-    (!is_said_elsewhere && head.contains(&0)).then_some(BINARY)
-}
-
-/// Puts `?` in the place of every byte that is not UTF-8, and says which they were.
-fn replaced(bytes: &mut [u8]) -> Vec<(usize, u8)> {
-    let mut wrong = Vec::new();
-    let mut at = 0;
-    while let Err(error) = std::str::from_utf8(&bytes[at..]) {
-        at += error.valid_up_to();
-        wrong.push((at, bytes[at]));
-        bytes[at] = b'?';
-        at += 1;
-    }
-    wrong
-}
-
-/// Reads all of a file into the memory that its rules will live in.
-fn read_whole(content: &mut Content<'_>) -> io::Result<Memory> {
-    let mut memory = Memory::with_len(usize::try_from(content.len).unwrap_or(0));
-    content.read_exact(&mut memory)?;
-    let mut more = Vec::new();
-    content.read_to_end(&mut more)?;
-    match more.is_empty() {
-        true => Ok(memory),
-        // It grew while it was read, or had no length.
-        false => Ok(Memory::from([&memory[..], &more].concat())),
     }
 }

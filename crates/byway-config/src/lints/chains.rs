@@ -14,10 +14,10 @@ use byway_core::request::Scheme;
 use byway_core::rule::Action;
 use byway_core::ruleset::{RuleRef, RuleSet, Scratch};
 
-use super::trials::Trials;
 use super::{Scene, Seen, Watcher, long_chain, loops};
 use crate::examples::{Case, Expected};
 use crate::sample::{ANY_HOST, sample};
+use crate::trials::Trials;
 
 /// The walk.
 #[derive(Default)]

@@ -22,7 +22,6 @@ mod replaced_temporary;
 mod review_without_since;
 mod stale_temporary;
 mod tail_dropped;
-mod trials;
 mod unreachable;
 
 use std::collections::{BTreeMap, BTreeSet};

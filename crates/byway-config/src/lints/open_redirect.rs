@@ -11,10 +11,10 @@ use byway_core::rule::Action;
 use byway_core::ruleset::{RuleSet, Scratch};
 use byway_core::target::{Part, Piece, Target, TargetHost, What};
 
-use super::trials::{Trials, asked};
 use super::{Lint, Scene, Seen, Targets, Watcher};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::examples::{Case, Expected};
+use crate::trials::{Trials, asked};
 
 /// The row.
 pub(super) static LINT: Lint = Lint {

@@ -14,8 +14,8 @@ use byway_core::source::PathPattern;
 use byway_core::target::{Part, Piece, What};
 use regex_syntax::hir::{Class, Hir, HirKind};
 
-use super::Seen;
 use crate::examples::Case;
+use crate::lints::Seen;
 use crate::sample::{ANY_HOST, sample};
 
 /// The most hosts that are tried.
@@ -28,16 +28,16 @@ const LIMIT: usize = 40_000;
 const SAMPLE_LIMIT: usize = 2_000;
 
 /// What is tried.
-pub(super) struct Trials {
+pub(crate) struct Trials {
     hosts: Vec<String>,
     paths: Vec<String>,
     /// Whether some rule asks for the scheme or the port, so that http and https may get different answers.
-    pub(super) asks_scheme: bool,
+    pub(crate) asks_scheme: bool,
 }
 
 impl Trials {
     /// What the rules of other servers speak of; what a pattern leaves wide open is filled with a text.
-    pub(super) fn of(rules: &RuleSet, filler: &str) -> Trials {
+    pub(crate) fn of(rules: &RuleSet, filler: &str) -> Trials {
         let strips: Vec<&[u8]> = rules.tables().map(|table| table.strip).collect();
         let (mut hosts, mut paths) = (BTreeSet::new(), BTreeSet::new());
         let mut asks_scheme = false;
@@ -67,7 +67,7 @@ impl Trials {
     }
 
     /// A GET of every path at every host, by http and, where that makes a difference, by https.
-    pub(super) fn cases(&self) -> impl Iterator<Item = Case> + '_ {
+    pub(crate) fn cases(&self) -> impl Iterator<Item = Case> + '_ {
         let schemes: &[Scheme] = if self.asks_scheme { &[Scheme::Http, Scheme::Https] } else { &[Scheme::Http] };
         self.hosts.iter().flat_map(move |host| {
             self.paths.iter().flat_map(move |path| {
@@ -83,7 +83,7 @@ impl Trials {
 }
 
 /// The one part of a request that a condition asks about.
-pub(super) fn asked(condition: &Condition) -> Option<&What<'static>> {
+pub(crate) fn asked(condition: &Condition) -> Option<&What<'static>> {
     match &condition.subject {
         Subject::Text(pieces) => match pieces.as_slice() {
             [Piece { what, .. }] => Some(what),
