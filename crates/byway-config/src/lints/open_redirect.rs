@@ -76,7 +76,9 @@ impl Watcher for OpenRedirect {
         if scene.targets == Targets::Listed {
             return;
         }
-        if target.host() == TargetHost::FromCapture {
+        // What the reader made up itself leads where some written rule does, and that one is reported.
+        let is_written = seen.is_own() || seen.rule.place().line > 0;
+        if target.host() == TargetHost::FromCapture && is_written {
             self.reported.insert(seen.rule.number());
             scene.report(&LINT, &seen.rule, |locator| {
                 let parts = locator.parts(&seen.rule);
