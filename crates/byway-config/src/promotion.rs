@@ -57,6 +57,25 @@ pub fn with_status(text: &str, line: u32, statuses: Statuses) -> Result<String, 
     Ok(new)
 }
 
+/// The line of the `from` of the `[[redirect]]` that a line belongs to, from its header to its last key; both counted from 1.
+///
+/// ```
+/// use byway_config::promotion::line_of_from;
+/// let text = "[[redirect]]\nfrom = \"/a\"\nto = \"/b\"\n";
+/// assert_eq!((line_of_from(text, 1), line_of_from(text, 3), line_of_from(text, 4)), (Some(2), Some(2), None));
+/// ```
+pub fn line_of_from(text: &str, line: u32) -> Option<u32> {
+    let root = DeTable::parse(text).ok()?;
+    let lines = LineIndex::new(text);
+    let redirects = root.get_ref().get("redirect").and_then(|value| value.get_ref().as_array())?;
+    redirects.iter().find_map(|value| {
+        let table = value.get_ref().as_table()?;
+        let last = table.iter().map(|(_, value)| lines.line(value.span().end)).max()?;
+        let from = lines.line(table.get("from")?.span().start);
+        (lines.line(value.span().start)..=last).contains(&line).then_some(from)
+    })
+}
+
 fn in_place_of(value: &DeValue<'_>, at: Range<usize>, statuses: Statuses) -> (Range<usize>, String) {
     // A pair of which one half changes keeps the layout of the other half.
     if let Some(table) = value.as_table()

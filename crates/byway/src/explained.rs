@@ -9,6 +9,7 @@ use byway_config::diagnostic::grouped;
 use byway_config::places::Databases;
 use byway_config::span::FileTable;
 use byway_core::client::{Becomes, FETCH, Then};
+use byway_core::condition::{Condition, SUBJECTS, Subject};
 use byway_core::decision::Storing;
 use byway_core::place::Place;
 use byway_core::pool::{Balance, By, PoolId};
@@ -211,7 +212,20 @@ impl Explained<'_> {
         }
         if !self.decision.variants.is_empty() {
             _ = writeln!(text, "\nthe visitor's variants: {}", self.decision.variants.replace(',', ", "));
+        } else if self.is_stranger_to_a_split() {
+            text.push_str(
+                "\nnobody knows this visitor: `serve` would draw a variant; ask as one of them with `--visitor KEY`\n",
+            );
         }
+    }
+
+    /// Whether a rule stood aside that asks for a variant.
+    fn is_stranger_to_a_split(&self) -> bool {
+        let is_split = |condition: &Condition| match condition.subject {
+            Subject::Of { row, .. } => SUBJECTS.get(usize::from(row)).is_some_and(|row| row.key == "split"),
+            Subject::Text(_) => false,
+        };
+        self.watched.aside.iter().any(|(rule, _)| self.rules.rule(*rule).conditions().iter().any(is_split))
     }
 
     fn variants_json(&self) -> Value {

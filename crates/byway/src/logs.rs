@@ -73,6 +73,8 @@ pub(crate) fn each(path: &Path, mut visit: impl FnMut(Entry)) -> Result<Option<S
         match entry(text.trim_end()) {
             Some(entry) => visit(entry),
             None if text.trim().is_empty() && !line.is_empty() => {}
+            // What was refused before its head was read met no rule.
+            None if is_refusal(text.trim_end()) => {}
             None => {
                 strange += 1;
                 first = if first == 0 { number } else { first };
@@ -226,6 +228,12 @@ fn instant(text: &str) -> Option<i64> {
     parsed.to_timestamp().ok().map(jiff::Timestamp::as_second)
 }
 
+/// Whether a line of byway's own is that of a request that was refused.
+fn is_refusal(line: &str) -> bool {
+    let value = || serde_json::from_str::<serde_json::Value>(line).ok();
+    line.starts_with('{') && value().is_some_and(|value| value.get("refused").is_some_and(|why| why.is_string()))
+}
+
 fn json_entry(line: &str) -> Option<Entry> {
     let value: serde_json::Value = serde_json::from_str(line).ok()?;
     let text = |name: &str| value.get(name).and_then(serde_json::Value::as_str).map(str::to_owned);
@@ -259,6 +267,13 @@ mod tests {
         assert_eq!(entry(common).map(|found| (found.status, found.agent)), Some((200, None)));
         assert_eq!(entry("GET / HTTP/1.1"), None);
         assert_eq!(entry(r#"1.2.3.4 - - [22/Nov/2026:16:36:50 +0000] "\x16\x03\x01" 400 0 "-" "-""#), None);
+    }
+
+    #[test]
+    fn what_was_refused_is_no_request_and_no_riddle() {
+        let line = r#"{"time":"2026-11-22T16:36:50Z","address":"192.0.2.7","status":400,"refused":"no request line"}"#;
+        assert_eq!((entry(line), is_refusal(line)), (None, true));
+        assert!(!is_refusal(r#"{"time":1}"#) && !is_refusal("{"));
     }
 
     #[test]

@@ -130,7 +130,27 @@ fn token(path: &Path) -> Result<String, Failure> {
         ))
         .help(format!("openssl rand -hex 32 > {}", path.display())));
     }
+    if let Some(mode) = open_to_others(path) {
+        crate::terminal::say(&format!(
+            "byway: others can read the token in {} (mode {mode:04o})\n  help: chmod 600 {}",
+            path.display(),
+            path.display()
+        ));
+    }
     Ok(token.to_owned())
+}
+
+/// The mode of a file that others than its owner may read or write.
+#[cfg(unix)]
+fn open_to_others(path: &Path) -> Option<u32> {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = std::fs::metadata(path).ok()?.permissions().mode() & 0o777;
+    (mode & 0o077 != 0).then_some(mode)
+}
+
+#[cfg(not(unix))]
+fn open_to_others(_: &Path) -> Option<u32> {
+    None
 }
 
 /// 128 bits: 32 hexadecimal digits, or 22 signs of Base64, visible ASCII either way, and not one sign over and over.

@@ -52,7 +52,7 @@ pub(crate) struct Explain {
     #[arg(long, value_name = "CODE", value_parser = parse_code)]
     country: Option<Code>,
     /// The continent of the address, as EU; that of the country by default
-    #[arg(long, value_name = "CODE", value_parser = parse_code)]
+    #[arg(long, value_name = "CODE", value_parser = parse_continent)]
     continent: Option<Code>,
     /// The autonomous system of the address, as 3320
     #[arg(long, value_name = "NUMBER", value_parser = parse_asn)]
@@ -102,6 +102,7 @@ impl Run for Explain {
         };
         let folder = self.state.clone().or(loaded.settings.state.as_ref().map(PathBuf::from));
         let state = folder.as_deref().map(standing::read_state).transpose()?.unwrap_or_default();
+        known_members(&rules, &self.down)?;
         let outlook = standing::supposed(&rules, &state, self.at.unwrap_or_else(rules::now), &self.down);
         let (text, passes) = wanted.explain(&rules, &outlook, &loaded.files, |explained| {
             let text = if self.json { format!("{:#}\n", explained.json()) } else { explained.text() };
@@ -246,9 +247,7 @@ fn no_url(url: &str, why: &str) -> Failure {
 
 fn check_method(method: &str) -> Result<(), Failure> {
     // RFC 9110 §9.1: a method is a token, and its case counts.
-    let is_token = !method.is_empty()
-        && method.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte));
-    match is_token {
+    match is_token(method) {
         true if method.bytes().all(|byte| byte.is_ascii_lowercase()) => {
             let capital = method.to_ascii_uppercase();
             Err(Failure::usage(format!("`{method}` is not the method {capital}: the case of methods counts"))
@@ -262,8 +261,37 @@ fn check_method(method: &str) -> Result<(), Failure> {
     }
 }
 
+/// Whether a text is a token (RFC 9110 §5.6.2).
+fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+}
+
+/// Whether every one that is supposed to be down is a member of a pool: a misspelt one would be up in silence.
+fn known_members(rules: &RuleSet, down: &[String]) -> Result<(), Failure> {
+    let pools = rules.pools();
+    let members: Vec<&str> =
+        pools.iter().flat_map(|pool| pool.tiers.iter().flatten()).map(|member| member.origin.as_str()).collect();
+    match down.iter().find(|down| !members.contains(&down.trim_end_matches('/'))) {
+        None => Ok(()),
+        Some(stranger) => {
+            let help = match members.as_slice() {
+                [] => "these rules have no pool: leave `--down` out".to_owned(),
+                members => format!("the members are `{}`", members.join("`, `")),
+            };
+            Err(Failure::usage(format!("`{stranger}` is no member of a pool")).help(help))
+        }
+    }
+}
+
 fn parse_header(text: &str) -> Result<(String, String), String> {
     match text.split_once(':') {
+        Some((name, _)) if !name.trim().is_empty() && !is_token(name.trim()) => {
+            Err("the name of a field holds letters, digits and `-`, as 'Accept-Language: de'".to_owned())
+        }
+        Some((_, value)) if value.trim().bytes().any(|byte| byte.is_ascii_control() && byte != b'\t') => {
+            Err("the value of a field holds no line end and no other control; give each field a `--header` of its own"
+                .to_owned())
+        }
         Some((name, value)) if !name.trim().is_empty() => Ok((name.trim().to_owned(), value.trim().to_owned())),
         _ => Err("write the name, a colon and the value, as 'Cookie: beta=1'".to_owned()),
     }
@@ -271,6 +299,11 @@ fn parse_header(text: &str) -> Result<(String, String), String> {
 
 fn parse_code(text: &str) -> Result<Code, String> {
     Code::new(text).ok_or_else(|| "write two letters, as DE".to_owned())
+}
+
+fn parse_continent(text: &str) -> Result<Code, String> {
+    let known = ["AF", "AN", "AS", "EU", "NA", "OC", "SA"].contains(&text.to_ascii_uppercase().as_str());
+    Code::new(text).filter(|_| known).ok_or_else(|| "write AF, AN, AS, EU, NA, OC or SA".to_owned())
 }
 
 fn parse_asn(text: &str) -> Result<u32, String> {
@@ -316,6 +349,15 @@ mod tests {
             let failure = parts(url).map(|_| ()).expect_err(url);
             assert!(failure.message.contains(why), "{url}: {}", failure.message);
         }
+    }
+
+    #[test]
+    fn fields_are_such_as_a_client_may_send() {
+        assert_eq!(parse_header("Cookie: beta=1"), Ok(("Cookie".to_owned(), "beta=1".to_owned())));
+        for text in ["Bad Name: x", "X: a\r\nb", "X: a\0b", ": x", "x"] {
+            assert!(parse_header(text).is_err(), "{text:?}");
+        }
+        assert!(parse_continent("EU").is_ok() && parse_continent("ZZ").is_err());
     }
 
     #[test]

@@ -6,7 +6,7 @@
 
 use std::path::PathBuf;
 
-use byway_config::promotion::{NotWritten, Statuses, with_status};
+use byway_config::promotion::{NotWritten, Statuses, line_of_from, with_status};
 use byway_config::span::FileTable;
 use byway_core::ruleset::RuleView;
 use byway_core::status::RedirectStatus;
@@ -78,7 +78,7 @@ impl Run for Promote {
     fn run(self, terminal: &mut Terminal) -> Ended {
         let roots = rules::roots(&self.files, "name the files that hold the rule")?;
         let (rules, loaded) = self.reading.rules(&roots, terminal.message_colour)?;
-        let rule = self.find(&rules)?;
+        let rule = self.find(&rules, &loaded.files)?;
         let (from, to) = statuses(rule)?;
         let text = edited(rule, &loaded.files, to)?;
         terminal.print(&format!("{}\n", named(rule)))?;
@@ -118,10 +118,12 @@ impl Run for Promote {
 }
 
 impl Promote {
-    fn find<'r>(&self, rules: &'r RuleSet) -> Result<RuleView<'r>, Failure> {
+    fn find<'r>(&self, rules: &'r RuleSet, files: &FileTable) -> Result<RuleView<'r>, Failure> {
+        let wanted = in_its_text(&self.rule, files);
+        let wanted = wanted.as_deref().unwrap_or(&self.rule);
         let is_meant = |rule: &RuleView<'_>| {
             let place = format!("{}:{}", rule.file_name(), rule.place().line);
-            rule.identity().to_string() == self.rule || rule.source().to_string() == self.rule || place == self.rule
+            rule.identity().to_string() == self.rule || rule.source().to_string() == self.rule || place == wanted
         };
         let mut found = rules.rules().filter(is_meant);
         let rule = found.next().ok_or_else(|| {
@@ -175,6 +177,15 @@ impl Promote {
             None => Checked::Failed(format!("no server has seen this rule yet; it wants {days} days")),
         })
     }
+}
+
+/// A place in a rule as the place by which the rule is known, that of its `from`: people name the line of `[[redirect]]` too.
+fn in_its_text(place: &str, files: &FileTable) -> Option<String> {
+    let (name, line) = place.rsplit_once(':')?;
+    let line = line.parse().ok()?;
+    let (_, file) = files.iter().find(|(_, file)| file.name == name)?;
+    let text = std::fs::read_to_string(&file.path).ok()?;
+    line_of_from(&text, line).map(|from| format!("{name}:{from}"))
 }
 
 /// A rule that ends is no permanent one.

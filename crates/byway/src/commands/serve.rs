@@ -26,7 +26,7 @@ pub(crate) struct Serve {
     /// The rule files, in any format of `byway formats`; without one ./byway.toml
     #[arg(value_name = "FILE", conflicts_with = "demo")]
     files: Vec<PathBuf>,
-    /// Where to listen, repeatable: `127.0.0.1:8307` (the default), `[::1]:80`, `:80`, `https://:443`, `unix:/run/byway.sock`; port 0 takes a free one
+    /// Where to listen, repeatable: `127.0.0.1:8307` (the default), `[::1]:80`, `:80` (every address), `https://:443`, `unix:/run/byway.sock`; port 0 takes a free one
     #[arg(long, value_name = "ADDR")]
     listen: Vec<String>,
     /// Where to listen and speak TLS, repeatable: as `--listen` with `https://`
