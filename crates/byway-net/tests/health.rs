@@ -30,13 +30,12 @@ impl Member {
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
                 let head = match &tls {
-                    None => answer(stream, body, &status),
+                    None => answer(stream, body, &status, &asked),
                     Some(config) => {
                         let connection = ServerConnection::new(config.clone()).expect("a server");
-                        answer(StreamOwned::new(connection, stream), body, &status)
+                        answer(StreamOwned::new(connection, stream), body, &status, &asked)
                     }
                 };
-                asked.fetch_add(usize::from(head.is_some()), SeqCst);
                 heads.lock().expect("no panic").extend(head.map(|head| (Instant::now(), head)));
             }
         });
@@ -49,7 +48,7 @@ impl Member {
 }
 
 /// Answers one request and closes; its head, unless the client broke off.
-fn answer<S: Read + Write>(mut stream: S, body: &str, status: &AtomicU16) -> Option<String> {
+fn answer<S: Read + Write>(mut stream: S, body: &str, status: &AtomicU16, asked: &AtomicUsize) -> Option<String> {
     let (mut head, mut byte) = (Vec::new(), [0]);
     while !head.ends_with(b"\r\n\r\n") {
         if stream.read(&mut byte).ok()? == 0 {
@@ -57,6 +56,8 @@ fn answer<S: Read + Write>(mut stream: S, body: &str, status: &AtomicU16) -> Opt
         }
         head.push(byte[0]);
     }
+    // Counted before the answer: whoever has that may look at once.
+    asked.fetch_add(1, SeqCst);
     let status = status.load(SeqCst);
     let head = String::from_utf8(head).ok()?;
     let text = format!(

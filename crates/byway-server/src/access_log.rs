@@ -8,9 +8,9 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::net::IpAddr;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
@@ -337,7 +337,7 @@ pub(crate) struct LogWriter {
     log: Log,
     sender: SyncSender<Message>,
     lost: Arc<AtomicU64>,
-    thread: Option<JoinHandle<()>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl LogWriter {
@@ -348,7 +348,7 @@ impl LogWriter {
         let path = log.path.clone();
         let thread =
             std::thread::Builder::new().name("byway-log".into()).spawn(move || write_all(&path, file, &receiver))?;
-        Ok(LogWriter { log: log.clone(), sender, lost: Arc::default(), thread: Some(thread) })
+        Ok(LogWriter { log: log.clone(), sender, lost: Arc::default(), thread: Mutex::new(Some(thread)) })
     }
 
     /// A buffer for one serving thread.
@@ -369,6 +369,16 @@ impl LogWriter {
         let _ = self.sender.send(Message::Reopen);
     }
 
+    /// Waits until all that was handed over is written; what comes later is lost and counted.
+    pub(crate) fn close(&self) {
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            let _ = self.sender.send(Message::Close);
+            // A writer that panicked has nothing more to write.
+            let _ = thread.join();
+        }
+    }
+
     /// Lines that were dropped because the disk could not keep up.
     pub(crate) fn lost(&self) -> u64 {
         self.lost.load(Relaxed)
@@ -377,11 +387,7 @@ impl LogWriter {
 
 impl Drop for LogWriter {
     fn drop(&mut self) {
-        let _ = self.sender.send(Message::Close);
-        if let Some(thread) = self.thread.take() {
-            // A writer that panicked has nothing more to write.
-            let _ = thread.join();
-        }
+        self.close();
     }
 }
 

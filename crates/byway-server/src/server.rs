@@ -123,12 +123,16 @@ impl Handle {
         self.stop.send_replace(Running::Stopping);
     }
 
-    /// Waits until all threads have ended, which they do after [`Handle::stop`].
+    /// Waits until all threads have ended, which they do after [`Handle::stop`], and the access log is written to its end.
     pub fn wait(&self) {
         let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
         for thread in threads {
             // A thread that panicked has ended as well; its message is on stderr.
             let _ = thread.join();
+        }
+        // Others may hold this handle when the process ends, and would end it with lines unwritten.
+        if let Some(log) = &self.log {
+            log.close();
         }
     }
 }
