@@ -28,15 +28,19 @@ impl Member {
         let member = Member { address, status, asked, heads };
         let (status, asked, heads) = (member.status.clone(), member.asked.clone(), member.heads.clone());
         std::thread::spawn(move || {
+            // Noted before the answer: whoever has that may look at once.
+            let note = |head: String| {
+                asked.fetch_add(1, SeqCst);
+                heads.lock().expect("no panic").push((Instant::now(), head));
+            };
             for stream in listener.incoming().map_while(Result::ok) {
-                let head = match &tls {
-                    None => answer(stream, body, &status, &asked),
+                match &tls {
+                    None => answer(stream, body, &status, note),
                     Some(config) => {
                         let connection = ServerConnection::new(config.clone()).expect("a server");
-                        answer(StreamOwned::new(connection, stream), body, &status, &asked)
+                        answer(StreamOwned::new(connection, stream), body, &status, note)
                     }
                 };
-                heads.lock().expect("no panic").extend(head.map(|head| (Instant::now(), head)));
             }
         });
         member
@@ -47,8 +51,8 @@ impl Member {
     }
 }
 
-/// Answers one request and closes; its head, unless the client broke off.
-fn answer<S: Read + Write>(mut stream: S, body: &str, status: &AtomicU16, asked: &AtomicUsize) -> Option<String> {
+/// Notes the head of one request, answers it and closes; `None` where the client broke off.
+fn answer<S: Read + Write>(mut stream: S, body: &str, status: &AtomicU16, note: impl Fn(String)) -> Option<()> {
     let (mut head, mut byte) = (Vec::new(), [0]);
     while !head.ends_with(b"\r\n\r\n") {
         if stream.read(&mut byte).ok()? == 0 {
@@ -56,16 +60,13 @@ fn answer<S: Read + Write>(mut stream: S, body: &str, status: &AtomicU16, asked:
         }
         head.push(byte[0]);
     }
-    // Counted before the answer: whoever has that may look at once.
-    asked.fetch_add(1, SeqCst);
+    note(String::from_utf8(head).ok()?);
     let status = status.load(SeqCst);
-    let head = String::from_utf8(head).ok()?;
     let text = format!(
         "HTTP/1.1 {status} So\r\nLocation: /well\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
         body.len()
     );
-    stream.write_all(text.as_bytes()).and_then(|()| stream.flush()).ok()?;
-    Some(head)
+    stream.write_all(text.as_bytes()).and_then(|()| stream.flush()).ok()
 }
 
 fn health() -> Health {
