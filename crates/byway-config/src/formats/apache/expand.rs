@@ -86,7 +86,7 @@ fn flush(literal: &mut String, out: &mut Vec<Token>) {
 }
 
 /// Where the brace that is open closes.
-fn closing(text: &str) -> Option<usize> {
+pub(super) fn closing(text: &str) -> Option<usize> {
     let mut depth = 1usize;
     for (at, byte) in text.bytes().enumerate() {
         match byte {
@@ -102,7 +102,7 @@ fn closing(text: &str) -> Option<usize> {
 }
 
 /// `key|default` at the bar outside of braces.
-fn split_default(text: &str) -> (&str, &str) {
+pub(super) fn split_default(text: &str) -> (&str, &str) {
     let mut depth = 0i32;
     for (at, byte) in text.bytes().enumerate() {
         match byte {

@@ -17,7 +17,7 @@ use byway_core::status::{RedirectStatus, ReplyStatus, StatusByMethod};
 use byway_core::target::Target;
 
 use super::cond;
-use super::expand::{Token, Unplaced, escape_uri, tokens};
+use super::expand::{Token, Unplaced, closing, escape_uri, split_default, tokens};
 use super::lower::Lowering;
 use super::rule::{Cond, RewriteRule};
 use super::steps::{self, Around};
@@ -117,7 +117,7 @@ fn look_ups(text: &str) -> Vec<LookUp> {
             continue;
         }
         if bytes[at] == b'$' && bytes[at + 1] == b'{' {
-            let Some(end) = closing(text, at + 2) else { return out };
+            let Some(end) = closing(&text[at + 2..]).map(|end| at + 2 + end) else { return out };
             if let Some((name, rest)) = text[at + 2..end].split_once(':') {
                 let (key, default) = split_default(rest);
                 out.push(LookUp { at: at..end + 1, name: name.into(), key: key.into(), default: default.into() });
@@ -127,36 +127,6 @@ fn look_ups(text: &str) -> Vec<LookUp> {
         at += 1;
     }
     out
-}
-
-/// Where the brace closes that is open.
-fn closing(text: &str, from: usize) -> Option<usize> {
-    let mut depth = 1_usize;
-    for (at, byte) in text.bytes().enumerate().skip(from) {
-        match byte {
-            b'{' => depth += 1,
-            b'}' => depth -= 1,
-            _ => {}
-        }
-        if depth == 0 {
-            return Some(at);
-        }
-    }
-    None
-}
-
-/// Key and default, at the bar outside of braces.
-fn split_default(text: &str) -> (&str, &str) {
-    let mut depth = 0_i32;
-    for (at, byte) in text.bytes().enumerate() {
-        match byte {
-            b'{' => depth += 1,
-            b'}' => depth -= 1,
-            b'|' if depth == 0 => return (&text[..at], &text[at + 1..]),
-            _ => {}
-        }
-    }
-    (text, "")
 }
 
 /// A text with its look-ups answered; `None` is what is not in the list.
