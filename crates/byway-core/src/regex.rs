@@ -4,6 +4,8 @@
 //! refer back; those go to a backtracking engine with a bounded number of steps. Cost is bounded on every side: the size of a
 //! compiled pattern, the steps of a match, and the memory of the matchers that are kept.
 
+mod program;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
@@ -13,7 +15,10 @@ use regex_automata::util::primitives::NonMaxUsize;
 use regex_automata::util::syntax;
 use regex_syntax::hir::{Hir, HirKind};
 
+use program::Ran;
+
 use crate::dialect::LetterCase;
+use crate::ruleset::shape::{decode_pattern, split_program};
 
 /// The most bytes that one compiled pattern may take.
 pub const SIZE_LIMIT: usize = 1 << 20;
@@ -211,6 +216,13 @@ impl<'a> Pattern<'a> {
             .map_err(|error| self.invalid(0..self.text.len(), format!("the pattern does not parse: {error}"), None))
     }
 
+    /// Writes it as a program behind `out`, nothing where it has none.
+    pub(crate) fn write_program(&self, out: &mut Vec<u8>) {
+        if let Ok(hir) = syntax::parse_with(&self.wrapped(), &self.syntax()) {
+            program::write(&hir, hir.properties().explicit_captures_len() + 1, out);
+        }
+    }
+
     /// The longest text that everything it matches must hold. Texts may be folded to small letters before it sees them; where
     /// they are not, letters whose case is ignored are no text to look for.
     pub(crate) fn required_literal(&self, texts_are: LetterCase) -> Vec<u8> {
@@ -366,8 +378,22 @@ impl MatcherCache {
         }
     }
 
+    /// Whether a pattern, as it is written in a rule set, matches a text, and where its groups did. One that was built when it was
+    /// read builds again; a forged one that does not is too costly.
+    pub(crate) fn run(&mut self, key: u64, pattern: &[u8], text: &[u8], spans: &mut Vec<Span>) -> Match {
+        let (_, program) = split_program(pattern);
+        if !program.is_empty() {
+            match program::run(program, text, spans) {
+                Ran::Matches => return Match::Yes,
+                Ran::Fails => return Match::No,
+                Ran::GaveUp => {}
+            }
+        }
+        self.get(key, || decode_pattern(pattern)).map_or(Match::TooCostly, |matcher| matcher.run(text, spans))
+    }
+
     /// The matcher of the pattern with this key, built now if need be; `None` where it cannot be built.
-    pub(crate) fn get<'p>(&mut self, key: u64, pattern: impl FnOnce() -> Pattern<'p>) -> Option<&Matcher> {
+    fn get<'p>(&mut self, key: u64, pattern: impl FnOnce() -> Pattern<'p>) -> Option<&Matcher> {
         if self.slots.is_empty() {
             self.slots.resize_with(Self::SLOTS, || None);
         }

@@ -3,7 +3,9 @@
 //! A million lines of a list share one shape. It begins with fields at fixed places, which a decision reads; conditions follow,
 //! and what only people read comes last.
 
-pub(crate) use super::texts::{decode_pattern, decode_target, encode_pattern, encode_pieces, encode_target, pieces};
+pub(crate) use super::texts::{
+    decode_pattern, decode_target, encode_pattern, encode_pieces, encode_target, pieces, split_program,
+};
 use crate::condition::{Condition, Subject, Test};
 use crate::dialect::{LetterCase, MergeWinner, QueryPolicy, TrailingSlash};
 use crate::extras::{Extras, RawExtras};

@@ -3,16 +3,28 @@
 use crate::dialect::LetterCase;
 use crate::regex::{Anchoring, Flavour, Pattern};
 use crate::target::{Landing, Part, Piece, Pieces, Target, What};
-use crate::wire::{Cursor, Put};
+use crate::wire::{Cursor, Put, u16_at};
 
+/// A pattern: how it is read, its text, the program that it is run by where it has one, and the length of that.
 pub(crate) fn encode_pattern(pattern: &Pattern<'_>, out: &mut Vec<u8>) {
     out.put_u8(pattern.case as u8);
     out.put_u8(pattern.anchoring as u8);
     out.put_u8(pattern.flavour as u8);
     out.extend_from_slice(pattern.text.as_bytes());
+    let start = out.len();
+    pattern.write_program(out);
+    out.put_u16((out.len() - start) as u16);
+}
+
+/// What was written of a pattern, and its program, which is empty where it has none.
+pub(crate) fn split_program(bytes: &[u8]) -> (&[u8], &[u8]) {
+    let end = bytes.len().saturating_sub(2);
+    let length = usize::from(u16_at(bytes, end)).min(end);
+    (&bytes[..end - length], &bytes[end - length..end])
 }
 
 pub(crate) fn decode_pattern(bytes: &[u8]) -> Pattern<'_> {
+    let bytes = split_program(bytes).0;
     let byte = |at: usize| bytes.get(at).copied().unwrap_or(0);
     Pattern {
         text: std::str::from_utf8(bytes.get(3..).unwrap_or_default()).unwrap_or_default().into(),

@@ -255,7 +255,11 @@ impl<'s> RuleView<'s> {
         text.extend_from_slice(&[0, shape.kind() as u8, cell.kind as u8, shape.case() as u8, shape.slash() as u8]);
         text.extend_from_slice(self.sections.host_of(&cell).as_bytes());
         text.push(0);
-        text.extend_from_slice(self.blob.key);
+        text.extend_from_slice(match shape.kind() {
+            // How a pattern is run is nothing that a person wrote.
+            Kind::Regex => shape::split_program(self.blob.key).0,
+            _ => self.blob.key,
+        });
         if shape.is_gated() {
             let source = self.source();
             text.extend_from_slice(format!("\0{:?}{:?}{:?}", source.scheme, source.port, source.query).as_bytes());

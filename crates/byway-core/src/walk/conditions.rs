@@ -8,7 +8,7 @@ use crate::location::TargetBytes;
 use crate::query;
 use crate::regex::Match;
 use crate::ruleset::RuleRef;
-use crate::ruleset::shape::{self, RawCondition, RawTest, Shape};
+use crate::ruleset::shape::{RawCondition, RawTest, Shape};
 use crate::window::{Span, WindowId, span_at};
 
 impl<'w, W: Watch> Walk<'w, W> {
@@ -125,18 +125,13 @@ impl<'w, W: Watch> Walk<'w, W> {
 
     fn regex_test(&mut self, key: u64, pattern: &[u8], value: &[u8]) -> Tried {
         let mut spans = std::mem::take(&mut self.scratch.condition_spans);
-        let matched = self
-            .scratch
-            .matchers
-            .get(key, || shape::decode_pattern(pattern))
-            .map(|matcher| matcher.run(value, &mut spans));
-        let tried = match matched {
-            Some(Match::Yes) => {
+        let tried = match self.scratch.matchers.run(key, pattern, value, &mut spans) {
+            Match::Yes => {
                 self.scratch.condition_groups.hold(value, &spans);
                 Tried::Holds
             }
-            Some(Match::No) => Tried::Fails,
-            Some(Match::TooCostly) | None => Tried::TooCostly,
+            Match::No => Tried::Fails,
+            Match::TooCostly => Tried::TooCostly,
         };
         self.scratch.condition_spans = spans;
         tried

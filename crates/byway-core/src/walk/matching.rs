@@ -4,7 +4,7 @@ use super::{Walk, Watch};
 use crate::dialect::{EncodedSlash, LetterCase, TrailingSlash, View};
 use crate::path;
 use crate::regex::{Match, Span};
-use crate::ruleset::shape::{self, Kind};
+use crate::ruleset::shape::Kind;
 use crate::ruleset::{Plane, RuleRef, Table, TableId};
 use crate::source::Segment;
 
@@ -119,12 +119,11 @@ impl<'w, W: Watch> Walk<'w, W> {
             }
             Kind::Segments => match_segments(blob.key, &text, &mut spans),
             Kind::Regex => {
-                let matcher = self.scratch.matchers.get(u64::from(rule.0) << 1, || shape::decode_pattern(blob.key));
-                match matcher.map(|matcher| matcher.run(&text, &mut spans)) {
-                    Some(Match::Yes) => true,
-                    Some(Match::No) => false,
-                    // A pattern that was built at load builds again; one that runs out of steps is an answer of its own.
-                    Some(Match::TooCostly) | None => {
+                match self.scratch.matchers.run(u64::from(rule.0) << 1, blob.key, &text, &mut spans) {
+                    Match::Yes => true,
+                    Match::No => false,
+                    // One that runs out of steps is an answer of its own.
+                    Match::TooCostly => {
                         self.pattern_failed = true;
                         true
                     }
