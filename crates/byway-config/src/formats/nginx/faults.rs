@@ -39,6 +39,7 @@ fn help(message: &str) -> String {
         _ if message.starts_with("unknown \"") => {
             return format!("set it before, as `set ${quoted} …;`, or look at its name");
         }
+        _ if message.starts_with("the duplicate") => return format!("`${quoted}` is nginx's own: take another name"),
         _ if message.starts_with("invalid variable name") => {
             "write a name behind `$`; for the sign itself there is no escape"
         }

@@ -20,13 +20,14 @@ use byway_core::source::{PathPattern, Source};
 use byway_core::status::{RedirectStatus, StatusByMethod};
 use byway_core::target::{Landing, Part, Piece, Target, What};
 
+use super::content::Content;
 use super::faults;
 use super::lex::Word;
 use super::lists::Lists;
-use super::model::{Found, Location, Model, Port, Scope, Server, Statement};
+use super::model::{Answers, Found, Location, Model, Port, Root, Scope, Server, Statement};
 use super::pcre::Regex;
 use super::script::{self, Digits, Phase};
-use super::text::{Bit, Form, Known, bits, of_request};
+use super::text::{self, Bit, Form, Known, bits, of_request};
 use super::tree::Tree;
 use crate::diagnostic::Diagnostic;
 use crate::files::EntryKind;
@@ -38,7 +39,17 @@ pub(super) const CHANGED: u16 = 10;
 pub(super) const TEXT: u16 = 11;
 pub(super) const KIND: u16 = 12;
 const HTTPS: u16 = 13;
-const FIRST_SLOT: u16 = 16;
+/// Whether nginx itself led the request where it is.
+pub(super) const INTERNAL: u16 = 14;
+/// Whether an error page was asked.
+pub(super) const ERRORED: u16 = 15;
+/// The method, where error pages change it.
+pub(super) const METHOD: u16 = 16;
+/// What of a path an `alias` looks for.
+pub(super) const TAIL: u16 = 17;
+/// The name of the server, where lists ask for it.
+const SERVER_NAME: u16 = 18;
+const FIRST_SLOT: u16 = 20;
 
 /// The most tables: they have 16 bits, and other files need some.
 const TABLE_LIMIT: usize = 60_000;
@@ -55,12 +66,22 @@ pub(super) struct Lower<'t, 'r, 'l> {
     pub(super) lists: Lists,
     /// The tables of document roots: by the text of the root, what is below it.
     pub(super) roots: HashMap<Vec<u8>, Option<TableId>>,
+    /// The tables of error pages: by server, page and style.
+    pub(super) pages: HashMap<(usize, usize, Style), TableId>,
+    /// The error pages that some rule leads to.
+    pub(super) answered: HashSet<usize>,
+    /// Variables that the configuration sets and that the request says before it does.
+    pub(super) begun: Vec<(u16, What<'static>)>,
+    /// Whether the method is kept in a slot.
+    pub(super) keeps_method: bool,
+    /// Why what is being read is not quite what nginx has.
+    pub(super) approximates: Option<&'static str>,
     tables: usize,
     copies: usize,
 }
 
 /// How a table's redirects are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Style {
     absolute: bool,
     port: bool,
@@ -96,8 +117,14 @@ impl Style {
 pub(super) struct Of<'m> {
     pub(super) server: &'m Server,
     pub(super) merges: bool,
+    /// Where its statements begin, for requests that begin again.
+    pub(super) begin: TableId,
     pub(super) locations: TableId,
     pub(super) named: HashMap<String, TableId>,
+    /// Whether some location is `internal`, so that it is marked what is.
+    pub(super) is_marked: bool,
+    /// Whether some error page leads inside.
+    pub(super) leads_inside: bool,
     /// The groups that any location reads on entry.
     pub(super) live: Digits,
 }
@@ -126,12 +153,19 @@ pub(super) fn lower(tree: &Tree, model: &Model, reading: &mut Reading<'_>) {
         next_slot: FIRST_SLOT,
         lists: Lists::default(),
         roots: HashMap::new(),
+        pages: HashMap::new(),
+        answered: HashSet::new(),
+        begun: Vec::new(),
+        keeps_method: false,
+        approximates: None,
         tables: 0,
         copies: 0,
     };
     script::declare(&mut lower);
+    lower.keeps_method = lower.changes_method();
     lower.lists_tables();
     lower.servers();
+    lower.unanswered();
 }
 
 pub(super) fn any() -> Source<'static> {
@@ -162,7 +196,7 @@ pub(super) fn stop() -> Action<'static> {
 }
 
 /// Goes on in a table, whichever was made first.
-fn go(from: TableId, to: TableId) -> Action<'static> {
+pub(super) fn go(from: TableId, to: TableId) -> Action<'static> {
     match to > from {
         true => Action::Enter(to),
         false => Action::Set { slot: 0, text: piece(What::Literal("".into())), then: Then::Table(to) },
@@ -203,6 +237,14 @@ impl<'t> Lower<'t, '_, '_> {
         self.next_slot = self.next_slot.saturating_add(1);
         self.slots.insert(name.to_owned(), slot);
         slot
+    }
+
+    /// Says that a rule decides here as it does there, or why it does not quite.
+    pub(super) fn exact(&mut self, span: &Span, rule: &str) {
+        match self.approximates.take() {
+            Some(why) => self.reading.approximated(span, rule, why),
+            None => self.reading.exact(span, rule),
+        }
     }
 
     pub(super) fn fault(&mut self, span: Span, message: impl Into<String>) {
@@ -248,74 +290,39 @@ impl<'t> Lower<'t, '_, '_> {
         } else {
             match name {
                 "https" => found.parts.push(Known::What(What::Slot(HTTPS))),
+                "request_method" => found.parts.push(Known::What(self.method())),
                 "server_name" => match of {
                     Some(of) => found.parts.push(Known::Text(self.server_name(of.server))),
-                    None => return Err(Why::Refused("a list that depends on which server answers".into())),
+                    None => found.parts.push(Known::What(What::Slot(SERVER_NAME))),
                 },
                 "document_root" | "realpath_root" => found.parts.push(text(&self.root_text(scope))),
                 "request_filename" => {
                     found.parts.push(text(&self.root_text(scope)));
-                    found.parts.push(Known::What(What::Part(Part::WorkingPath)));
+                    found.parts.push(Known::What(match &scope.root {
+                        Some(Root { alias: Some(Some(_)), .. }) => What::Slot(TAIL),
+                        _ => What::Part(Part::WorkingPath),
+                    }));
                 }
-                "nginx_version"
-                | "hostname"
-                | "pid"
-                | "msec"
-                | "request_id"
-                | "connection"
-                | "connection_requests"
-                | "remote_port"
-                | "remote_user"
-                | "server_addr"
-                | "server_protocol"
-                | "request"
-                | "request_body"
-                | "request_length"
-                | "request_time"
-                | "time_iso8601"
-                | "time_local"
-                | "status"
-                | "limit_rate"
-                | "binary_remote_addr"
-                | "proxy_host"
-                | "proxy_port"
-                | "body_bytes_sent"
-                | "bytes_sent"
-                | "request_completion"
-                | "request_body_file"
-                | "modern_browser"
-                | "ancient_browser"
-                | "msie"
-                | "invalid_referer"
-                | "secure_link"
-                | "secure_link_expires"
-                | "uid_got"
-                | "uid_set"
-                | "uid_reset"
-                | "pipe"
-                | "tcpinfo_rtt"
-                | "proxy_add_x_forwarded_for"
-                | "http2"
-                | "http3" => {
-                    return Err(Why::Refused(format!("`${name}` is not known here").into()));
+                "request" => {
+                    self.approximates = Some("the protocol is taken to be HTTP/1.1");
+                    found.parts.extend([
+                        Known::What(What::Part(Part::Method)),
+                        text(b" "),
+                        Known::What(What::Part(Part::PathAndQuery)),
+                        text(b" HTTP/1.1"),
+                    ]);
                 }
-                name if [
-                    "ssl_",
-                    "geoip_",
-                    "upstream_",
-                    "sent_http_",
-                    "realip_",
-                    "proxy_protocol",
-                    "jwt_",
-                    "fastcgi_",
-                    "date_",
-                ]
-                .iter()
-                .any(|begin| name.starts_with(begin)) =>
-                {
-                    return Err(Why::Refused(format!("`${name}` is not known here").into()));
+                "server_protocol" => {
+                    self.approximates = Some("the protocol is taken to be HTTP/1.1");
+                    found.parts.push(text(b"HTTP/1.1"));
                 }
-                name => return Err(Why::Fault(format!("unknown \"{name}\" variable"))),
+                name => match text::constant(name) {
+                    Some(value) => found.parts.push(text(value.as_bytes())),
+                    None if text::is_taken(name) || text::is_of_module(name) => {
+                        return Err(Why::Refused(format!("`${name}` is not known here").into()));
+                    }
+                    None => return Err(Why::Fault(format!("unknown \"{name}\" variable"))),
+                },
             }
         }
         Ok(())
@@ -327,31 +334,53 @@ impl<'t> Lower<'t, '_, '_> {
         first.strip_prefix(b".").map(<[u8]>::to_vec).unwrap_or(first)
     }
 
-    /// The text of `$document_root`.
+    /// The method: an error page that is a path makes a GET of it.
+    pub(super) fn method(&self) -> What<'static> {
+        if self.keeps_method { What::Slot(METHOD) } else { What::Part(Part::Method) }
+    }
+
+    fn changes_method(&self) -> bool {
+        let says = |text: &[u8]| self.tree.texts.iter().any(|own| memchr::memmem::find(&own.bytes, text).is_some());
+        let is_asked = says(b"$request_method") || says(b"${request_method") || says(b"limit_except") || says(b" 405");
+        is_asked && self.model.servers.iter().any(|server| super::errors::leads_inside(server, self))
+    }
+
+    /// The text of `$document_root`: without a slash at its end, unless it is an `alias`.
     pub(super) fn root_text(&self, scope: &Scope) -> Vec<u8> {
-        match scope.root {
-            Some((word, _)) => self.tree.word(word).trim_ascii_end().to_vec(),
-            None => b"html".to_vec(),
+        let Some(root) = &scope.root else { return b"html".to_vec() };
+        let text = self.tree.word(root.word);
+        let text = text.trim_ascii_end();
+        match root.alias {
+            Some(_) => text.to_vec(),
+            None => text.strip_suffix(b"/").unwrap_or(text).to_vec(),
         }
     }
 
     /// The table that knows what is below a document root; `None` where no folder was given.
     pub(super) fn root_table(&mut self, scope: &Scope) -> Option<TableId> {
         let mut text = self.root_text(scope);
-        if matches!(scope.root, Some((_, true))) || text.contains(&b'$') {
+        if text.contains(&b'$') {
             return None;
         }
         if let Some(known) = self.roots.get(&text) {
             return *known;
         }
-        let configured = scope.root.map(|_| String::from_utf8_lossy(&text).into_owned());
-        let folder = self.reading.document_root(configured.as_deref().map(Path::new));
+        let configured = scope.root.as_ref().map(|_| String::from_utf8_lossy(&text).into_owned());
+        let configured = configured.as_deref().map(Path::new);
+        let folder = match &scope.root {
+            // `--root` stands for the document root, and an `alias` is another folder.
+            Some(Root { alias: Some(_), .. }) => {
+                let is_folder = |path: &&Path| self.reading.kind_of(path) == Some(EntryKind::Folder);
+                configured.filter(is_folder).map(Path::to_owned)
+            }
+            _ => self.reading.document_root(configured),
+        };
         let tree = folder.as_deref().and_then(|folder| self.reading.tree(folder));
         let table = tree.map(|tree| {
             let table = self.table(&dialect::NGINX_MAP, Order::Specific);
             let rest = self.table(&dialect::NGINX_MAP, Order::Listed);
             self.reading.set_after(table, After::Table(rest));
-            let span = scope.root.map_or(self.whole(), |(word, _)| self.tree.span(word));
+            let span = scope.root.as_ref().map_or(self.whole(), |root| self.tree.span(root.word));
             while text.last() == Some(&b'/') {
                 text.pop();
             }
@@ -461,20 +490,30 @@ impl<'t> Lower<'t, '_, '_> {
         }
     }
 
-    /// What every request begins with: `$https`, where it is used.
+    /// What every request begins with: `$https`, and what else is kept from the beginning, where it is used.
     fn prelude(&mut self) -> Option<TableId> {
-        let is_used = self.tree.texts.iter().any(|text| {
-            memchr::memmem::find(&text.bytes, b"$https").is_some()
-                || memchr::memmem::find(&text.bytes, b"${https").is_some()
-        });
-        is_used.then(|| {
-            let table = self.table(&dialect::NGINX_MAP, Order::Listed);
+        let names: [&[u8]; 6] =
+            [b"$https", b"${https", b"$ssl_protocol", b"${ssl_protocol", b"$ssl_cipher", b"${ssl_cipher"];
+        let says = |name: &&[u8]| self.tree.texts.iter().any(|text| memchr::memmem::find(&text.bytes, name).is_some());
+        let is_used = names.iter().any(says);
+        let mut begun = std::mem::take(&mut self.begun);
+        if self.keeps_method {
+            begun.push((METHOD, What::Part(Part::Method)));
+        }
+        if !is_used && begun.is_empty() {
+            return None;
+        }
+        let table = self.table(&dialect::NGINX_MAP, Order::Listed);
+        let span = self.whole();
+        if is_used {
             let https = asks(What::Part(Part::Scheme), Test::Is("https".to_owned()), false);
             let action = Action::Set { slot: HTTPS, text: piece(What::Literal("on".into())), then: Then::Next };
-            let span = self.whole();
             self.push(table, any(), &[https], action, &span);
-            table
-        })
+        }
+        for (slot, what) in begun {
+            self.push(table, any(), &[], Action::Set { slot, text: piece(what), then: Then::Next }, &span);
+        }
+        Some(table)
     }
 
     /// The port that a request came in on; where no server listens on it, its scheme.
@@ -646,6 +685,7 @@ impl<'t> Lower<'t, '_, '_> {
     fn server(&mut self, server: &'t Server, merges: bool) -> (TableId, Digits) {
         let live = script::live_of(server, self);
         let style = Style::of(&server.scope, merges);
+        let first = self.opens(server).then(|| self.table(style.dialect(Form::Return), Order::Listed));
         let pool = match server.statements.is_empty() {
             true => Vec::new(),
             false => script::tables(&server.statements, style, self),
@@ -654,8 +694,10 @@ impl<'t> Lower<'t, '_, '_> {
         let mut named = HashMap::new();
         let mut blocks = HashMap::new();
         self.block_tables(&server.locations, style, 0, &mut named, &mut blocks);
-        let of = Of { server, merges, locations, named, live };
         let begin = pool.first().copied().unwrap_or(locations);
+        let is_marked = super::errors::any_location(&server.locations, &|location| location.is_internal);
+        let leads_inside = super::errors::leads_inside(server, self);
+        let of = Of { server, merges, begin, locations, named, is_marked, leads_inside, live };
         // Bodies come behind all tables of locations, so that they can be entered from each.
         let mut bodies = Vec::new();
         self.body_tables(&server.locations, style, &of, &mut bodies);
@@ -665,16 +707,44 @@ impl<'t> Lower<'t, '_, '_> {
         for (location, table) in bodies {
             self.body(location, table, &of);
         }
-        let fallback = self.content(&server.scope, server.try_files.as_deref(), false, &of);
-        if let Some(fallback) = fallback {
-            self.reading.set_after(locations, After::Table(fallback));
+        let content = Content { scope: &server.scope, try_files: server.try_files.as_deref(), answers: Answers::Files };
+        if let Some(content) = self.content(content, &of) {
+            self.reading.set_after(locations, After::Table(content));
         }
         if !pool.is_empty() {
-            let last = script::run(self, &server.statements, pool, &of, &server.scope, style, Phase::Server);
+            let last = script::run(self, &server.statements, pool, &of, &server.scope, style, Phase::Server, None);
             self.reading.set_after(last, After::Table(locations));
         }
         let live = script::live_in(&server.statements, live, live, self);
-        (begin, live)
+        if let Some(first) = first {
+            self.reading.set_after(first, After::Table(begin));
+            self.opening(first, server, &of, style);
+        }
+        (first.unwrap_or(begin), live)
+    }
+
+    /// Whether something comes before a server's first statement.
+    fn opens(&self, server: &Server) -> bool {
+        let mut lists = self.lists.sources();
+        lists.any(|word| memchr::memmem::find(&self.tree.word(word), b"server_name").is_some())
+            || server.scope.error_pages.iter().any(|page| page.codes.contains(&497))
+                && server.ports.iter().any(|(port, _)| port.is_tls)
+    }
+
+    /// What comes before a server's first statement: its name, for lists; and clear text on a port for TLS.
+    fn opening(&mut self, table: TableId, server: &'t Server, of: &Of<'_>, style: Style) {
+        let span = self.whole();
+        let name = String::from_utf8_lossy(&self.server_name(server)).into_owned();
+        let text = piece(What::Literal(name.into()));
+        self.push(table, any(), &[], Action::Set { slot: SERVER_NAME, text, then: Then::Next }, &span);
+        let ports: Vec<String> =
+            server.ports.iter().filter(|(port, _)| port.is_tls).map(|(port, _)| port.number.to_string()).collect();
+        if !ports.is_empty() {
+            let clear = asks(What::Part(Part::Scheme), Test::Is("http".to_owned()), false);
+            let port = asks(What::Part(Part::LocalPort), Test::In(ports), false);
+            let mut run = script::Run::new(self, of, &server.scope, style, Phase::Server, table, Form::Return);
+            run.error_page(497, &any(), &[clear, port], &span);
+        }
     }
 
     /// Tables for locations inside locations, and for the named.
@@ -731,7 +801,8 @@ impl<'t> Lower<'t, '_, '_> {
     fn needs_table(&mut self, location: &Location, style: Style) -> bool {
         let own = Style::of(&location.scope, style.merges);
         match location.statements.as_slice() {
-            [] => location.try_files.is_some() || !location.passes_on && self.root_table(&location.scope).is_some(),
+            _ if location.is_internal || location.limit.is_some() => true,
+            [] => self.has_content(content_of(location)),
             [only] => own != style || !script::is_direct(only, self),
             _ => true,
         }
@@ -754,11 +825,12 @@ impl<'t> Lower<'t, '_, '_> {
             let span = self.span(location.word);
             match &location.found {
                 Found::Exact(path) => {
+                    self.slash_redirect(table, path, location, locations, of, &span);
                     let source = Source::of_path(PathPattern::Exact(Cow::Owned(path.clone())));
                     self.location(table, source, location, of, bodies);
                 }
                 Found::Prefix { prefix, is_final } => {
-                    self.slash_redirect(table, prefix, location, locations, &span);
+                    self.slash_redirect(table, prefix, location, locations, of, &span);
                     let Some(&inner) = blocks.get(&key(location)) else {
                         let source = prefix_source(prefix, *is_final);
                         self.location(table, source, location, of, bodies);
@@ -843,9 +915,18 @@ impl<'t> Lower<'t, '_, '_> {
         });
     }
 
-    /// `/dir` to `/dir/`, which nginx does for a prefix that is handed to another server.
-    fn slash_redirect(&mut self, table: TableId, prefix: &[u8], location: &Location, all: &[Location], span: &Span) {
-        let Some(bare) = prefix.strip_suffix(b"/").filter(|bare| !bare.is_empty() && location.passes_on) else {
+    /// `/dir` to `/dir/`, which nginx does for a path that is handed to another server.
+    fn slash_redirect(
+        &mut self,
+        table: TableId,
+        path: &[u8],
+        location: &'t Location,
+        all: &[Location],
+        of: &Of<'t>,
+        span: &Span,
+    ) {
+        let passes_on = location.answers == Answers::Server;
+        let Some(bare) = path.strip_suffix(b"/").filter(|bare| !bare.is_empty() && passes_on) else {
             return;
         };
         let is_taken = all.iter().any(|other| match &other.found {
@@ -853,57 +934,80 @@ impl<'t> Lower<'t, '_, '_> {
             Found::Prefix { prefix, .. } => prefix == bare,
             _ => false,
         });
-        if is_taken {
+        let is_twice = matches!(location.found, Found::Prefix { .. })
+            && all.iter().any(|other| {
+                other.answers == Answers::Server && matches!(&other.found, Found::Exact(exact) if exact == path)
+            });
+        if is_taken || is_twice {
             return;
         }
         let source = Source::of_path(PathPattern::Exact(Cow::Owned(bare.to_vec())));
         let to = Target::of_pieces(vec![Piece {
             place: Landing::Path,
-            what: What::Literal(Cow::Owned(escaped_path(prefix))),
+            what: What::Literal(Cow::Owned(escaped_path(path))),
         }]);
         let status = StatusByMethod::always(RedirectStatus::MovedPermanently);
-        self.push(table, source, &[], Action::Redirect { status, target: to, query: QueryPolicy::Keep }, span);
-        self.reading.exact(span, &format!("location {} (the slash at its end)", String::from_utf8_lossy(prefix)));
+        let redirect = Action::Redirect { status, target: to, query: QueryPolicy::Keep };
+        let style = Style::of(&location.scope, of.merges);
+        // It is the location's own answer, with all that holds there.
+        let apart = self.table(style.dialect(Form::Return), Order::Listed);
+        self.push(table, source, &[], go(table, apart), span);
+        let mut run = script::Run::new(self, of, &location.scope, style, Phase::Location, apart, Form::Return);
+        if location.is_internal {
+            run.only_internal(span);
+        }
+        if !run.error_page(301, &any(), &[], span) {
+            run.push(&any(), &[], redirect, span);
+        }
+        self.exact(span, &format!("location {} (the slash at its end)", String::from_utf8_lossy(path)));
     }
 
     fn body(&mut self, location: &'t Location, table: TableId, of: &Of<'t>) {
         let style = Style::of(&location.scope, of.merges);
         let live = script::live_in(&location.statements, Digits::default(), of.live, self);
+        self.way_in(location, table, of, style);
         if let Found::Regex(regex) = &location.found {
             self.keep_groups(table, &of_regex(regex), &[], regex, live, &|number| What::Capture(number));
         }
-        let last = script::run(self, &location.statements, vec![table], of, &location.scope, style, Phase::Location);
-        if let Some(content) = self.content(&location.scope, location.try_files.as_deref(), location.passes_on, of) {
+        let content = self.content(content_of(location), of);
+        let (pool, scope) = (vec![table], &location.scope);
+        let last = script::run(self, &location.statements, pool, of, scope, style, Phase::Location, content);
+        if let Some(content) = content {
             self.reading.set_after(last, After::Table(content));
         }
     }
 
-    /// What a request gets whose statements decided nothing: files, and the redirects that follow from them.
-    fn content(&mut self, scope: &Scope, try_files: Option<&[Word]>, passes_on: bool, of: &Of<'t>) -> Option<TableId> {
-        if passes_on && try_files.is_none() {
-            return None;
+    /// What comes before the statements of a location: whether a request may come here, and by which method.
+    fn way_in(&mut self, location: &'t Location, table: TableId, of: &Of<'t>, style: Style) {
+        let span = self.span(location.word);
+        let form = script::first_form(&location.statements);
+        let mut run = script::Run::new(self, of, &location.scope, style, Phase::Location, table, form);
+        run.alias();
+        if location.is_internal {
+            run.only_internal(&span);
         }
-        let Some(root) = self.root_table(scope) else {
-            if let Some(words) = try_files {
-                let span = words.first().map_or(self.whole(), |&word| self.span(word));
-                let shown: Vec<Cow<'_, str>> = words.iter().map(|&word| self.tree.str(word)).collect();
-                let why = "it depends on files on the disk: give their folder with `--root DIR`";
-                self.reading.refused(&span, &format!("try_files {}", shown.join(" ")), why);
-            }
-            return None;
+        let Some(limit) = &location.limit else { return };
+        let others = asks(self.method(), Test::In(limit.methods.clone()), true);
+        let content = Content { scope: &limit.scope, try_files: location.try_files.as_deref(), answers: limit.answers };
+        // Other methods find none of the location's statements.
+        let action = match self.content(content, of) {
+            Some(content) => go(table, content),
+            None => stop(),
         };
-        let style = Style::of(scope, of.merges);
-        let table = self.table(style.dialect(Form::Return), Order::Listed);
-        script::files(self, table, root, scope, try_files, of);
-        Some(table)
+        self.push(table, any(), &[others], action, &span);
     }
+}
+
+/// What answers behind the statements of a location.
+fn content_of(location: &Location) -> Content<'_> {
+    Content { scope: &location.scope, try_files: location.try_files.as_deref(), answers: location.answers }
 }
 
 fn key(location: &Location) -> usize {
     std::ptr::from_ref(location) as usize
 }
 
-fn prefix_source(prefix: &[u8], is_final: bool) -> Source<'static> {
+pub(super) fn prefix_source(prefix: &[u8], is_final: bool) -> Source<'static> {
     Source::of_path(PathPattern::BytePrefix { prefix: Cow::Owned(prefix.to_vec()), is_final })
 }
 

@@ -1,10 +1,13 @@
 //! nginx: a whole configuration or a part of one, read into nginx's dialect, and rules written as a good engineer would.
 //!
 //! Text becomes words ([`lex`]), words become directives with includes followed ([`tree`]), directives become servers, locations
-//! and statements ([`model`]), and those become tables and rules ([`lower`], [`script`], [`lists`]). Nothing is bound, run or
+//! and statements ([`model`]), and those become tables and rules ([`lower`], [`script`], [`lists`], [`errors`], [`content`]). Nothing is bound, run or
 //! fetched; files on the disk are only names below a document root.
 
+mod content;
+mod errors;
 mod faults;
+mod geo;
 mod lex;
 mod lists;
 mod lower;

@@ -14,6 +14,7 @@ use super::faults;
 use super::lex::Word;
 use super::names;
 use super::pcre::Regex;
+use super::text;
 use super::tree::{Body, Directive, Tree};
 use crate::diagnostic::Diagnostic;
 use crate::foreign::Reading;
@@ -21,11 +22,34 @@ use crate::foreign::Reading;
 /// A statement of the rewrite module.
 #[derive(Clone, Debug)]
 pub(super) enum Statement {
-    Set { name: String, text: Word, word: Word },
-    If { test: IfTest, body: Vec<Statement>, word: Word },
-    Return { status: Option<u16>, text: Option<Word>, word: Word, rule: String },
-    Rewrite { regex: Regex, target: Word, flag: Flag, word: Word, rule: String },
-    Break { word: Word },
+    Set {
+        name: String,
+        text: Word,
+        word: Word,
+    },
+    /// Inside a location an `if` is a location of its own, with settings of its own.
+    If {
+        test: IfTest,
+        body: Vec<Statement>,
+        word: Word,
+        scope: Option<Box<Scope>>,
+    },
+    Return {
+        status: Option<u16>,
+        text: Option<Word>,
+        word: Word,
+        rule: String,
+    },
+    Rewrite {
+        regex: Regex,
+        target: Word,
+        flag: Flag,
+        word: Word,
+        rule: String,
+    },
+    Break {
+        word: Word,
+    },
 }
 
 /// The flag of a `rewrite`.
@@ -69,14 +93,77 @@ pub(super) struct Scope {
     pub(super) port: bool,
     pub(super) server_name: bool,
     pub(super) merges: bool,
-    pub(super) root: Option<(Word, bool)>,
+    pub(super) root: Option<Root>,
     pub(super) error_pages: Rc<Vec<ErrorPage>>,
+    /// Whether an error behind an error page has its own page again.
+    pub(super) is_recursive: bool,
+    /// Who may ask, by address, as listed.
+    pub(super) access: Rc<Vec<Access>>,
+    /// `satisfy any`: an address or a password is enough.
+    pub(super) satisfies_any: bool,
+    /// Whether a password is asked for.
+    pub(super) has_password: bool,
+    /// Whether somebody else is asked who may ask.
+    pub(super) asks_elsewhere: bool,
+    pub(super) index: Rc<Vec<Word>>,
+    pub(super) lists_folders: bool,
 }
 
 impl Default for Scope {
     fn default() -> Scope {
-        Scope { absolute: true, port: true, server_name: false, merges: true, root: None, error_pages: Rc::default() }
+        Scope {
+            absolute: true,
+            port: true,
+            server_name: false,
+            merges: true,
+            root: None,
+            error_pages: Rc::default(),
+            is_recursive: false,
+            access: Rc::default(),
+            satisfies_any: false,
+            has_password: false,
+            asks_elsewhere: false,
+            index: Rc::default(),
+            lists_folders: false,
+        }
     }
+}
+
+/// Where files lie.
+#[derive(Clone, Debug)]
+pub(super) struct Root {
+    pub(super) word: Word,
+    /// With `alias`, what of the path is not looked for: the prefix of its location, or all of it.
+    pub(super) alias: Option<Option<Rc<[u8]>>>,
+}
+
+/// A line of `allow` or `deny`: whether it lets in, and whom; `None` is everybody.
+#[derive(Clone, Debug)]
+pub(super) struct Access {
+    pub(super) lets_in: bool,
+    pub(super) network: Option<String>,
+    pub(super) word: Word,
+    pub(super) rule: String,
+}
+
+/// `limit_except`: the methods that it leaves alone, and what holds for the others.
+#[derive(Clone, Debug)]
+pub(super) struct Limit {
+    pub(super) methods: Vec<String>,
+    pub(super) scope: Scope,
+    pub(super) answers: Answers,
+}
+
+/// Who answers where no statement does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Answers {
+    /// Files.
+    #[default]
+    Files,
+    /// Another server.
+    Server,
+    /// A program, or a page that nginx makes.
+    Program,
 }
 
 /// How a location is found.
@@ -96,8 +183,10 @@ pub(super) struct Location {
     pub(super) statements: Vec<Statement>,
     pub(super) locations: Vec<Location>,
     pub(super) try_files: Option<Vec<Word>>,
-    /// Whether requests are handed to another server.
-    pub(super) passes_on: bool,
+    pub(super) answers: Answers,
+    /// Whether only nginx itself leads requests here.
+    pub(super) is_internal: bool,
+    pub(super) limit: Option<Box<Limit>>,
 }
 
 /// Where a server listens.
@@ -162,7 +251,9 @@ struct Inside {
     statements: Vec<Statement>,
     locations: Vec<Location>,
     try_files: Option<Vec<Word>>,
-    passes_on: bool,
+    answers: Answers,
+    is_internal: bool,
+    limit: Option<Box<Limit>>,
 }
 
 impl Build<'_, '_, '_> {
@@ -252,7 +343,7 @@ impl Build<'_, '_, '_> {
 
     fn fault(&mut self, word: Word, message: impl Into<String>) {
         let span = self.tree.span(word);
-        self.reading.say(Diagnostic::error("nginx-syntax", message).at(span).label("nginx would stop here"));
+        self.reading.say(faults::syntax(message, span));
     }
 
     /// A directive that decides no redirect.
@@ -285,6 +376,9 @@ impl Build<'_, '_, '_> {
             return self.fault(variable, format!("invalid variable name \"{name}\""));
         };
         let name = name.to_ascii_lowercase();
+        if text::is_taken(&name) {
+            return self.fault(variable, format!("the duplicate \"{name}\" variable"));
+        }
         let rule = self.tree.words(directive);
         let list = List { kind, source, word: directive.name, entries: entries.to_vec(), rule };
         if self.model.lists.insert(name.clone(), list).is_none() {
@@ -360,17 +454,63 @@ impl Build<'_, '_, '_> {
             "port_in_redirect" => flag(&mut scope.port, self),
             "server_name_in_redirect" => flag(&mut scope.server_name, self),
             "merge_slashes" => flag(&mut scope.merges, self),
-            "root" | "alias" => scope.root = Some((directive.args[0], name == "alias")),
+            "root" | "alias" => {
+                scope.root = Some(Root { word: directive.args[0], alias: (name == "alias").then_some(None) });
+            }
             "error_page" => {
-                if Rc::ptr_eq(&scope.error_pages, &outer.error_pages) {
-                    scope.error_pages = Rc::default();
-                }
                 if let Some(page) = self.error_page(directive) {
-                    Rc::make_mut(&mut scope.error_pages).push(page);
+                    own(&mut scope.error_pages, &outer.error_pages).push(page);
                 }
+            }
+            "recursive_error_pages" => flag(&mut scope.is_recursive, self),
+            "autoindex" => flag(&mut scope.lists_folders, self),
+            "index" => own(&mut scope.index, &outer.index).extend(&directive.args),
+            "allow" | "deny" => {
+                if let Some(access) = self.access(directive, name == "allow") {
+                    own(&mut scope.access, &outer.access).push(access);
+                }
+            }
+            "satisfy" => scope.satisfies_any = &*self.tree.str(directive.args[0]) == "any",
+            "auth_basic" | "auth_request" | "auth_jwt" => {
+                let is_on = directive.args.first().is_some_and(|word| &*self.tree.str(*word) != "off");
+                *if name == "auth_basic" { &mut scope.has_password } else { &mut scope.asks_elsewhere } = is_on;
             }
             _ => {}
         }
+    }
+
+    fn access(&mut self, directive: &Directive, lets_in: bool) -> Option<Access> {
+        let text = self.tree.str(directive.args[0]).into_owned();
+        let network = match &*text {
+            "all" => None,
+            // Nobody comes in over such a socket here.
+            "unix:" => return None,
+            text if byway_core::network::Network::parse(text).is_some() => Some(text.to_owned()),
+            _ => {
+                self.fault(directive.args[0], format!("invalid parameter \"{text}\""));
+                return None;
+            }
+        };
+        let rule = self.tree.words(directive);
+        Some(Access { lets_in, network, word: directive.name, rule })
+    }
+
+    fn limit(&mut self, directive: &Directive, block: &[Directive], outer: &Scope) -> Limit {
+        let mut scope = outer.clone();
+        let mut answers = Answers::Files;
+        for directive in block {
+            self.setting(directive, &mut scope, outer);
+            match answers_of(&self.name(directive)) {
+                Answers::Files => {}
+                other => answers = other,
+            }
+            self.pass_over(directive, true);
+        }
+        let mut methods: Vec<String> = directive.args.iter().map(|word| self.tree.str(*word).into_owned()).collect();
+        if methods.iter().any(|method| method == "GET") {
+            methods.push("HEAD".to_owned());
+        }
+        Limit { methods, scope, answers }
     }
 
     fn error_page(&mut self, directive: &Directive) -> Option<ErrorPage> {
@@ -410,6 +550,10 @@ impl Build<'_, '_, '_> {
                     inside.try_files = Some(directive.args.clone());
                     self.pass_over(directive, true);
                 }
+                ("internal", _) if !is_server => inside.is_internal = true,
+                ("limit_except", Body::Block(block)) if !is_server => {
+                    inside.limit = Some(Box::new(self.limit(directive, block, scope)));
+                }
                 ("listen" | "server_name", _) if is_server => {}
                 ("server" | "http" | "map" | "geo" | "events" | "listen" | "server_name", _)
                     if !is_server || !self.is_of_http(directive) =>
@@ -417,10 +561,13 @@ impl Build<'_, '_, '_> {
                     self.not_allowed(directive);
                 }
                 ("server", _) => self.not_allowed(directive),
-                _ => match self.statement(directive) {
+                _ => match self.statement(directive, (!is_server).then_some(scope)) {
                     Some(statement) => inside.statements.extend(statement),
                     None => {
-                        inside.passes_on |= name.ends_with("_pass");
+                        match answers_of(&name) {
+                            Answers::Files => {}
+                            other => inside.answers = other,
+                        }
                         self.pass_over(directive, true);
                     }
                 },
@@ -475,6 +622,11 @@ impl Build<'_, '_, '_> {
         for directive in block {
             self.setting(directive, &mut scope, outer);
         }
+        if let (Some(Root { alias: Some(alias @ None), .. }), Found::Exact(path) | Found::Prefix { prefix: path, .. }) =
+            (&mut scope.root, &found)
+        {
+            *alias = Some(path.as_slice().into());
+        }
         let inside = self.inside(block, &scope, false);
         Some(Location {
             found,
@@ -483,7 +635,9 @@ impl Build<'_, '_, '_> {
             statements: inside.statements,
             locations: inside.locations,
             try_files: inside.try_files,
-            passes_on: inside.passes_on,
+            answers: inside.answers,
+            is_internal: inside.is_internal,
+            limit: inside.limit,
         })
     }
 
@@ -503,8 +657,9 @@ impl Build<'_, '_, '_> {
         }
     }
 
-    /// A statement of the rewrite module; the outer `None` is a directive of another, the inner one with a fault.
-    fn statement(&mut self, directive: &Directive) -> Option<Option<Statement>> {
+    /// A statement of the rewrite module; the outer `None` is a directive of another, the inner one with a fault. `outer` is what
+    /// an `if` in a location takes over.
+    fn statement(&mut self, directive: &Directive, outer: Option<&Scope>) -> Option<Option<Statement>> {
         let word = directive.name;
         let args = directive.args.as_slice();
         Some(match (&*self.name(directive), args) {
@@ -512,6 +667,10 @@ impl Build<'_, '_, '_> {
             ("set", [name, text]) => {
                 let name = self.tree.str(*name).into_owned();
                 match name.strip_prefix('$').filter(|name| !name.is_empty()) {
+                    Some(name) if text::is_taken(&name.to_ascii_lowercase()) => {
+                        self.fault(args[0], format!("the duplicate \"{}\" variable", name.to_ascii_lowercase()));
+                        None
+                    }
                     Some(name) => Some(Statement::Set { name: name.to_ascii_lowercase(), text: *text, word }),
                     None => {
                         self.fault(args[0], format!("invalid variable name \"{name}\""));
@@ -525,16 +684,23 @@ impl Build<'_, '_, '_> {
                 let Body::Block(block) = &directive.body else { return Some(None) };
                 let test = self.if_test(directive)?;
                 let mut body = Vec::new();
+                let mut scope = None;
                 for inner in block {
                     match &*self.name(inner) {
                         "if" | "location" | "server" => self.not_allowed(inner),
-                        _ => match self.statement(inner) {
+                        name => match self.statement(inner, outer) {
                             Some(statement) => body.extend(statement),
-                            None => self.pass_over(inner, true),
+                            None => {
+                                if let Some(outer) = outer.filter(|_| OF_IF.contains(&name)) {
+                                    let own = scope.get_or_insert_with(|| Box::new(outer.clone()));
+                                    self.setting(inner, own, outer);
+                                }
+                                self.pass_over(inner, true);
+                            }
                         },
                     }
                 }
-                Some(Statement::If { test, body, word })
+                Some(Statement::If { test, body, word, scope })
             }
             _ => return None,
         })
@@ -644,5 +810,37 @@ impl Build<'_, '_, '_> {
             },
             _ => invalid(self, &shown(&words)),
         }
+    }
+}
+
+/// The settings that an `if` in a location has of its own.
+const OF_IF: &[&str] = &["error_page", "root", "recursive_error_pages", "index", "autoindex", "auth_basic", "satisfy"];
+
+/// What is handed down, to be changed by a level that has such lines of its own: these take the place of all from further out.
+fn own<'s, T: Clone>(mine: &'s mut Rc<Vec<T>>, outer: &Rc<Vec<T>>) -> &'s mut Vec<T> {
+    if Rc::ptr_eq(mine, outer) {
+        *mine = Rc::new(Vec::new());
+    }
+    Rc::make_mut(mine)
+}
+
+/// Who answers where a location has this directive.
+fn answers_of(name: &str) -> Answers {
+    match name {
+        "proxy_pass" | "fastcgi_pass" | "uwsgi_pass" | "scgi_pass" | "grpc_pass" | "memcached_pass" => Answers::Server,
+        "stub_status"
+        | "empty_gif"
+        | "js_content"
+        | "perl"
+        | "dav_methods"
+        | "random_index"
+        | "flv"
+        | "mp4"
+        | "echo"
+        | "content_by_lua"
+        | "content_by_lua_block"
+        | "content_by_lua_file" => Answers::Program,
+        name if name.ends_with("_pass") => Answers::Server,
+        _ => Answers::Files,
     }
 }
