@@ -17,7 +17,7 @@ use byway_core::target::{Landing, Part, Piece, Target, What};
 
 use super::lower::{ERRORED, INTERNAL, Lower, METHOD, Of, Style, Why, any, asks, go, piece, stop};
 use super::model::{ErrorPage, Found, Location, Scope, Server, Statement};
-use super::script::{Phase, Run, inside, nothing};
+use super::script::{Digits, Phase, Run, inside, nothing};
 use super::text::{self, Form, Known};
 use crate::span::Span;
 
@@ -258,6 +258,35 @@ fn redirects(statements: &[Statement]) -> bool {
         Statement::If { body, .. } => redirects(body),
         Statement::Set { .. } | Statement::Break { .. } => false,
     })
+}
+
+/// Notes which statuses have an error page, and which groups these read.
+pub(super) fn note_pages(lower: &mut Lower<'_, '_, '_>) {
+    fn of_scope(scope: &Scope, lower: &mut Lower<'_, '_, '_>) {
+        for page in scope.error_pages.iter() {
+            lower.page_codes.extend(&page.codes);
+            lower.page_digits = lower.page_digits.and(Digits::of(&lower.tree.word(page.target)));
+        }
+    }
+    fn of_locations(locations: &[Location], lower: &mut Lower<'_, '_, '_>) {
+        for location in locations {
+            of_scope(&location.scope, lower);
+            if let Some(limit) = &location.limit {
+                of_scope(&limit.scope, lower);
+            }
+            for statement in &location.statements {
+                if let Statement::If { scope: Some(scope), .. } = statement {
+                    of_scope(scope, lower);
+                }
+            }
+            of_locations(&location.locations, lower);
+        }
+    }
+    let model = lower.model;
+    for server in &model.servers {
+        of_scope(&server.scope, lower);
+        of_locations(&server.locations, lower);
+    }
 }
 
 /// Whether some error page of a server leads inside of it, so that an error behind it must be told from the first.

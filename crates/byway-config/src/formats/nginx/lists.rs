@@ -61,9 +61,9 @@ impl Lists {
         names.iter().any(|name| self.known.get(name).is_some_and(|made| made.has_patterns))
     }
 
-    /// The texts that lists are looked up by.
-    pub(super) fn sources(&self) -> impl Iterator<Item = Word> {
-        self.known.values().filter_map(|made| made.source)
+    /// Whether what a list said is not asked again in the same request.
+    pub(super) fn is_kept(&self, name: &str) -> bool {
+        self.known.get(name).is_some_and(|made| made.asked.is_some())
     }
 
     /// Why a list is not known.
@@ -284,7 +284,7 @@ impl<'t> Lower<'t, '_, '_> {
         let hash = filling.hasher.hash_one(key.to_ascii_lowercase());
         if !filling.known.insert(hash) {
             let span = self.tree.line(entry.key);
-            let shown = String::from_utf8_lossy(&key).into_owned();
+            let shown = String::from_utf8_lossy(&key).to_ascii_lowercase();
             return self.reading.say_often(&span, crate::diagnostic::Severity::Error, "nginx-syntax", || {
                 (format!("conflicting parameter \"{shown}\""), None)
             });

@@ -70,10 +70,16 @@ pub(super) struct Lower<'t, 'r, 'l> {
     pub(super) pages: HashMap<(usize, usize, Style), TableId>,
     /// The error pages that some rule leads to.
     pub(super) answered: HashSet<usize>,
+    /// The statuses that have an error page somewhere.
+    pub(super) page_codes: HashSet<u16>,
+    /// The groups that error pages read.
+    pub(super) page_digits: Digits,
     /// Variables that the configuration sets and that the request says before it does.
     pub(super) begun: Vec<(u16, What<'static>)>,
     /// Whether the method is kept in a slot.
     pub(super) keeps_method: bool,
+    /// Whether some list asks which server answers.
+    asks_name: bool,
     /// Why what is being read is not quite what nginx has.
     pub(super) approximates: Option<&'static str>,
     tables: usize,
@@ -121,6 +127,8 @@ pub(super) struct Of<'m> {
     pub(super) begin: TableId,
     pub(super) locations: TableId,
     pub(super) named: HashMap<String, TableId>,
+    /// A table without rules, for locations that have nothing to say where the server itself has.
+    pub(super) nothing: Option<TableId>,
     /// Whether some location is `internal`, so that it is marked what is.
     pub(super) is_marked: bool,
     /// Whether some error page leads inside.
@@ -155,14 +163,18 @@ pub(super) fn lower(tree: &Tree, model: &Model, reading: &mut Reading<'_>) {
         roots: HashMap::new(),
         pages: HashMap::new(),
         answered: HashSet::new(),
+        page_codes: HashSet::new(),
+        page_digits: Digits::default(),
         begun: Vec::new(),
         keeps_method: false,
+        asks_name: false,
         approximates: None,
         tables: 0,
         copies: 0,
     };
     script::declare(&mut lower);
     lower.keeps_method = lower.changes_method();
+    super::errors::note_pages(&mut lower);
     lower.lists_tables();
     lower.servers();
     lower.unanswered();
@@ -293,7 +305,10 @@ impl<'t> Lower<'t, '_, '_> {
                 "request_method" => found.parts.push(Known::What(self.method())),
                 "server_name" => match of {
                     Some(of) => found.parts.push(Known::Text(self.server_name(of.server))),
-                    None => found.parts.push(Known::What(What::Slot(SERVER_NAME))),
+                    None => {
+                        self.asks_name = true;
+                        found.parts.push(Known::What(What::Slot(SERVER_NAME)));
+                    }
                 },
                 "document_root" | "realpath_root" => found.parts.push(text(&self.root_text(scope))),
                 "request_filename" => {
@@ -695,9 +710,11 @@ impl<'t> Lower<'t, '_, '_> {
         let mut blocks = HashMap::new();
         self.block_tables(&server.locations, style, 0, &mut named, &mut blocks);
         let begin = pool.first().copied().unwrap_or(locations);
-        let is_marked = super::errors::any_location(&server.locations, &|location| location.is_internal);
+        let is_marked = super::errors::any_location(&server.locations, &|location| location.scope.is_internal);
         let leads_inside = super::errors::leads_inside(server, self);
-        let of = Of { server, merges, begin, locations, named, is_marked, leads_inside, live };
+        let own = Content { scope: &server.scope, try_files: server.try_files.as_deref(), answers: Answers::Files };
+        let nothing = self.has_content(own).then(|| self.table(style.dialect(Form::Return), Order::Listed));
+        let of = Of { server, merges, begin, locations, named, nothing, is_marked, leads_inside, live };
         // Bodies come behind all tables of locations, so that they can be entered from each.
         let mut bodies = Vec::new();
         self.body_tables(&server.locations, style, &of, &mut bodies);
@@ -707,8 +724,7 @@ impl<'t> Lower<'t, '_, '_> {
         for (location, table) in bodies {
             self.body(location, table, &of);
         }
-        let content = Content { scope: &server.scope, try_files: server.try_files.as_deref(), answers: Answers::Files };
-        if let Some(content) = self.content(content, &of) {
+        if let Some(content) = self.content(own, &of) {
             self.reading.set_after(locations, After::Table(content));
         }
         if !pool.is_empty() {
@@ -725,10 +741,8 @@ impl<'t> Lower<'t, '_, '_> {
 
     /// Whether something comes before a server's first statement.
     fn opens(&self, server: &Server) -> bool {
-        let mut lists = self.lists.sources();
-        lists.any(|word| memchr::memmem::find(&self.tree.word(word), b"server_name").is_some())
-            || server.scope.error_pages.iter().any(|page| page.codes.contains(&497))
-                && server.ports.iter().any(|(port, _)| port.is_tls)
+        self.asks_name
+            || server.scope.error_pages.iter().any(|page| page.codes.contains(&497)) && !server.tls_alone.is_empty()
     }
 
     /// What comes before a server's first statement: its name, for lists; and clear text on a port for TLS.
@@ -737,8 +751,7 @@ impl<'t> Lower<'t, '_, '_> {
         let name = String::from_utf8_lossy(&self.server_name(server)).into_owned();
         let text = piece(What::Literal(name.into()));
         self.push(table, any(), &[], Action::Set { slot: SERVER_NAME, text, then: Then::Next }, &span);
-        let ports: Vec<String> =
-            server.ports.iter().filter(|(port, _)| port.is_tls).map(|(port, _)| port.number.to_string()).collect();
+        let ports = server.tls_alone.clone();
         if !ports.is_empty() {
             let clear = asks(What::Part(Part::Scheme), Test::Is("http".to_owned()), false);
             let port = asks(What::Part(Part::LocalPort), Test::In(ports), false);
@@ -801,7 +814,7 @@ impl<'t> Lower<'t, '_, '_> {
     fn needs_table(&mut self, location: &Location, style: Style) -> bool {
         let own = Style::of(&location.scope, style.merges);
         match location.statements.as_slice() {
-            _ if location.is_internal || location.limit.is_some() => true,
+            _ if location.scope.is_internal || location.limit.is_some() => true,
             [] => self.has_content(content_of(location)),
             [only] => own != style || !script::is_direct(only, self),
             _ => true,
@@ -886,7 +899,10 @@ impl<'t> Lower<'t, '_, '_> {
                 self.tail_dropped(only, location);
                 script::direct(self, table, source, only, location, of);
             }
-            (None, _) => self.push(table, source, &[], Action::Pass, &span),
+            (None, _) => {
+                let action = of.nothing.map_or(Action::Pass, |nothing| go(table, nothing));
+                self.push(table, source, &[], action, &span);
+            }
         }
     }
 
@@ -953,7 +969,7 @@ impl<'t> Lower<'t, '_, '_> {
         let apart = self.table(style.dialect(Form::Return), Order::Listed);
         self.push(table, source, &[], go(table, apart), span);
         let mut run = script::Run::new(self, of, &location.scope, style, Phase::Location, apart, Form::Return);
-        if location.is_internal {
+        if location.scope.is_internal {
             run.only_internal(span);
         }
         if !run.error_page(301, &any(), &[], span) {
@@ -964,11 +980,11 @@ impl<'t> Lower<'t, '_, '_> {
 
     fn body(&mut self, location: &'t Location, table: TableId, of: &Of<'t>) {
         let style = Style::of(&location.scope, of.merges);
-        let live = script::live_in(&location.statements, Digits::default(), of.live, self);
-        self.way_in(location, table, of, style);
+        let live = script::live_in(&location.statements, self.page_digits, of.live, self);
         if let Found::Regex(regex) = &location.found {
             self.keep_groups(table, &of_regex(regex), &[], regex, live, &|number| What::Capture(number));
         }
+        self.way_in(location, table, of, style);
         let content = self.content(content_of(location), of);
         let (pool, scope) = (vec![table], &location.scope);
         let last = script::run(self, &location.statements, pool, of, scope, style, Phase::Location, content);
@@ -983,7 +999,7 @@ impl<'t> Lower<'t, '_, '_> {
         let form = script::first_form(&location.statements);
         let mut run = script::Run::new(self, of, &location.scope, style, Phase::Location, table, form);
         run.alias();
-        if location.is_internal {
+        if location.scope.is_internal {
             run.only_internal(&span);
         }
         let Some(limit) = &location.limit else { return };

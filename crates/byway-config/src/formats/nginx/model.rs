@@ -5,7 +5,7 @@
 //!
 //! Long because every directive that decides something is read here, side by side with what nginx says of its mistakes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use byway_core::dialect::LetterCase;
@@ -16,7 +16,7 @@ use super::names;
 use super::pcre::Regex;
 use super::text;
 use super::tree::{Body, Directive, Tree};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Severity};
 use crate::foreign::Reading;
 
 /// A statement of the rewrite module.
@@ -107,6 +107,8 @@ pub(super) struct Scope {
     pub(super) asks_elsewhere: bool,
     pub(super) index: Rc<Vec<Word>>,
     pub(super) lists_folders: bool,
+    /// Whether only nginx itself leads requests here.
+    pub(super) is_internal: bool,
 }
 
 impl Default for Scope {
@@ -125,6 +127,7 @@ impl Default for Scope {
             asks_elsewhere: false,
             index: Rc::default(),
             lists_folders: false,
+            is_internal: false,
         }
     }
 }
@@ -184,8 +187,6 @@ pub(super) struct Location {
     pub(super) locations: Vec<Location>,
     pub(super) try_files: Option<Vec<Word>>,
     pub(super) answers: Answers,
-    /// Whether only nginx itself leads requests here.
-    pub(super) is_internal: bool,
     pub(super) limit: Option<Box<Limit>>,
 }
 
@@ -199,6 +200,8 @@ pub(super) struct Port {
 #[derive(Clone, Debug)]
 pub(super) struct Server {
     pub(super) ports: Vec<(Port, bool)>,
+    /// The ports on which clear text is an error.
+    pub(super) tls_alone: Vec<String>,
     pub(super) names: Vec<Word>,
     pub(super) scope: Scope,
     pub(super) statements: Vec<Statement>,
@@ -234,7 +237,7 @@ pub(super) struct Model {
 
 /// Makes a model of a tree.
 pub(super) fn build(tree: &Tree, reading: &mut Reading<'_>) -> Model {
-    let mut builder = Build { tree, reading, model: Model::default() };
+    let mut builder = Build { tree, reading, model: Model::default(), defaults: HashSet::new() };
     builder.main();
     builder.model
 }
@@ -243,6 +246,8 @@ struct Build<'t, 'r, 'l> {
     tree: &'t Tree,
     reading: &'r mut Reading<'l>,
     model: Model,
+    /// The addresses that have a default server.
+    defaults: HashSet<String>,
 }
 
 /// What stands in a block beside statements.
@@ -252,7 +257,6 @@ struct Inside {
     locations: Vec<Location>,
     try_files: Option<Vec<Word>>,
     answers: Answers,
-    is_internal: bool,
     limit: Option<Box<Limit>>,
 }
 
@@ -294,15 +298,26 @@ impl Build<'_, '_, '_> {
                 }
             }
         } else {
-            if let Some(first) = tree.directives.iter().find(|one| &*tree.str(one.name) == "server") {
-                self.reading.say(
-                    Diagnostic::note("fragment", "this is a part of a configuration: `server` stands alone")
-                        .at(tree.span(first.name))
-                        .help("nginx takes it inside `http { … }`, as a file in `conf.d` or `sites-enabled`"),
-                );
-            }
+            self.part_of_http();
             self.http(&tree.directives, &scope, true);
         }
+    }
+
+    /// Says of what a file in `conf.d` holds that it is a part, and of lists without a server that nothing asks them.
+    fn part_of_http(&mut self) {
+        let tree = self.tree;
+        let find = |names: &[&str]| tree.directives.iter().find(|one| names.contains(&&*tree.str(one.name)));
+        let (first, help) = match (find(&["server"]), find(&["map", "geo", "split_clients"])) {
+            (Some(server), _) => {
+                (server, "nginx takes it inside `http { … }`, as a file in `conf.d` or `sites-enabled`")
+            }
+            (None, Some(list)) => {
+                (list, "nginx takes it inside `http { … }`; put a `server` beside it that asks its variable")
+            }
+            (None, None) => return,
+        };
+        let message = format!("this is a part of a configuration: `{}` stands alone", tree.str(first.name));
+        self.reading.say(Diagnostic::note("fragment", message).at(tree.span(first.name)).help(help));
     }
 
     fn is_of_http(&self, directive: &Directive) -> bool {
@@ -314,9 +329,7 @@ impl Build<'_, '_, '_> {
 
     fn http(&mut self, directives: &[Directive], outer: &Scope, says: bool) {
         let mut scope = outer.clone();
-        for directive in directives {
-            self.setting(directive, &mut scope, outer);
-        }
+        self.settings(directives, &mut scope, outer);
         for directive in directives {
             match (&*self.name(directive), &directive.body) {
                 ("server", Body::Block(inside)) => self.server(inside, &scope),
@@ -357,6 +370,17 @@ impl Build<'_, '_, '_> {
             };
             self.reading.refused(&span, &name, why);
         }
+        if matches!(&*name, "add_header" | "more_set_headers") {
+            let field = directive.args.iter().map(|word| self.tree.str(*word).to_ascii_lowercase());
+            if field.take(1).any(|field| ["location", "refresh"].iter().any(|known| field.starts_with(known))) {
+                let why = "a field that sends people on is added to an answer that is made elsewhere";
+                self.reading.refused(&span, &self.tree.words(directive), why);
+            }
+        }
+        if name == "underscores_in_headers" && directive.args.iter().any(|word| &*self.tree.str(*word) == "on") {
+            let why = "a field with an underscore in its name is not taken for the one with a dash";
+            self.reading.approximated(&span, &self.tree.words(directive), why);
+        }
         if let Some(what) = names::beyond(&name) {
             let words = format!("{}: {what}", self.tree.words(directive));
             self.reading.beyond(&span, &words);
@@ -390,21 +414,25 @@ impl Build<'_, '_, '_> {
         let mut scope = outer.clone();
         let mut server = Server {
             ports: Vec::new(),
+            tls_alone: Vec::new(),
             names: Vec::new(),
             scope: outer.clone(),
             statements: Vec::new(),
             locations: Vec::new(),
             try_files: None,
         };
+        self.settings(directives, &mut scope, outer);
         for directive in directives {
-            self.setting(directive, &mut scope, outer);
             match &*self.name(directive) {
                 "listen" => self.listen(directive, &mut server),
-                "server_name" => server.names.extend(&directive.args),
+                "server_name" => {
+                    server.names.extend(&directive.args);
+                    self.unfilled(&directive.args);
+                }
                 _ => {}
             }
         }
-        let inside = self.inside(directives, &scope, true);
+        let inside = self.inside(directives, &scope, None);
         self.model.servers.push(Server {
             scope,
             statements: inside.statements,
@@ -414,11 +442,31 @@ impl Build<'_, '_, '_> {
         });
     }
 
+    /// Names that something was to fill in before nginx reads them: it takes them as they are.
+    fn unfilled(&mut self, names: &[Word]) {
+        for &word in names {
+            let text = self.tree.str(word).into_owned();
+            if text.contains('$') && !text.starts_with('~') && text != "$hostname" {
+                let span = self.tree.span(word);
+                self.reading.say_often(&span, Severity::Warning, "no-host", || {
+                    let help = "fill it in first, as `envsubst` does, and name the file that comes out";
+                    (
+                        format!("no request names the host `{text}`: nginx knows no variables here"),
+                        Some(help.to_owned()),
+                    )
+                });
+            }
+        }
+    }
+
     fn listen(&mut self, directive: &Directive, server: &mut Server) {
         let Some(&address) = directive.args.first() else { return };
         let text = self.tree.str(address).into_owned();
         if text.starts_with("unix:") {
             return;
+        }
+        if text.contains('$') {
+            return self.fault(address, format!("host not found in \"{text}\" of the \"listen\" directive"));
         }
         let port = match text.rsplit_once(':') {
             Some((_, port)) if !text.ends_with(']') => port,
@@ -431,9 +479,37 @@ impl Build<'_, '_, '_> {
         let option = |names: &[&str]| directive.args[1..].iter().any(|word| names.contains(&&*self.tree.str(*word)));
         let port = Port { number, is_tls: option(&["ssl", "quic", "http3"]) || number == 443 };
         let is_default = option(&["default_server", "default"]);
+        if option(&["ssl"]) {
+            server.tls_alone.push(number.to_string());
+        }
+        if is_default {
+            let at = if text.bytes().all(|byte| byte.is_ascii_digit()) {
+                format!("0.0.0.0:{text}")
+            } else {
+                text.replace('*', "0.0.0.0")
+            };
+            if !self.defaults.insert(at.clone()) {
+                self.fault(directive.name, format!("a duplicate default server for {at}"));
+            }
+        }
         match server.ports.iter_mut().find(|(known, _)| known.number == number) {
             Some((_, held)) => *held |= is_default,
             None => server.ports.push((port, is_default)),
+        }
+    }
+
+    /// All settings of a level; what stands once only is not said twice.
+    fn settings(&mut self, directives: &[Directive], scope: &mut Scope, outer: &Scope) {
+        let mut seen: Vec<String> = Vec::new();
+        for directive in directives {
+            let name = self.name(directive);
+            if ONCE.contains(&&*name) {
+                match seen.contains(&name) {
+                    true => self.fault(directive.name, format!("\"{name}\" directive is duplicate")),
+                    false => seen.push(name),
+                }
+            }
+            self.setting(directive, scope, outer);
         }
     }
 
@@ -462,6 +538,7 @@ impl Build<'_, '_, '_> {
                     own(&mut scope.error_pages, &outer.error_pages).push(page);
                 }
             }
+            "internal" => scope.is_internal = true,
             "recursive_error_pages" => flag(&mut scope.is_recursive, self),
             "autoindex" => flag(&mut scope.lists_folders, self),
             "index" => own(&mut scope.index, &outer.index).extend(&directive.args),
@@ -498,8 +575,8 @@ impl Build<'_, '_, '_> {
     fn limit(&mut self, directive: &Directive, block: &[Directive], outer: &Scope) -> Limit {
         let mut scope = outer.clone();
         let mut answers = Answers::Files;
+        self.settings(block, &mut scope, outer);
         for directive in block {
-            self.setting(directive, &mut scope, outer);
             match answers_of(&self.name(directive)) {
                 Answers::Files => {}
                 other => answers = other,
@@ -519,7 +596,14 @@ impl Build<'_, '_, '_> {
         if let Some((&last, rest)) = words.split_last()
             && let Some(code) = self.tree.str(last).strip_prefix('=')
         {
-            overwrite = Some(if code.is_empty() { 0 } else { code.parse().ok()? });
+            overwrite = Some(match code.parse() {
+                Ok(code) => code,
+                Err(_) if code.is_empty() => 0,
+                Err(_) => {
+                    self.fault(last, format!("invalid value \"={code}\""));
+                    return None;
+                }
+            });
             words = rest;
         }
         let mut codes = Vec::new();
@@ -536,13 +620,16 @@ impl Build<'_, '_, '_> {
         Some(ErrorPage { codes, overwrite, target, word: directive.name, rule: self.tree.words(directive) })
     }
 
-    fn inside(&mut self, directives: &[Directive], scope: &Scope, is_server: bool) -> Inside {
+    fn inside(&mut self, directives: &[Directive], scope: &Scope, within: Option<&Found>) -> Inside {
+        let is_server = within.is_none();
         let mut inside = Inside::default();
+        let mut seen = HashSet::new();
         for directive in directives {
             let name = self.name(directive);
             match (&*name, &directive.body) {
                 ("location", Body::Block(block)) => {
                     if let Some(location) = self.location(directive, block, scope) {
+                        self.misplaced(&location, within, &mut seen);
                         inside.locations.push(location);
                     }
                 }
@@ -550,7 +637,7 @@ impl Build<'_, '_, '_> {
                     inside.try_files = Some(directive.args.clone());
                     self.pass_over(directive, true);
                 }
-                ("internal", _) if !is_server => inside.is_internal = true,
+                ("internal", _) if !is_server => {}
                 ("limit_except", Body::Block(block)) if !is_server => {
                     inside.limit = Some(Box::new(self.limit(directive, block, scope)));
                 }
@@ -619,15 +706,13 @@ impl Build<'_, '_, '_> {
             None => found,
         };
         let mut scope = outer.clone();
-        for directive in block {
-            self.setting(directive, &mut scope, outer);
-        }
+        self.settings(block, &mut scope, outer);
         if let (Some(Root { alias: Some(alias @ None), .. }), Found::Exact(path) | Found::Prefix { prefix: path, .. }) =
             (&mut scope.root, &found)
         {
             *alias = Some(path.as_slice().into());
         }
-        let inside = self.inside(block, &scope, false);
+        let inside = self.inside(block, &scope, Some(&found));
         Some(Location {
             found,
             word: directive.name,
@@ -636,9 +721,36 @@ impl Build<'_, '_, '_> {
             locations: inside.locations,
             try_files: inside.try_files,
             answers: inside.answers,
-            is_internal: inside.is_internal,
             limit: inside.limit,
         })
+    }
+
+    /// Says what nginx says of a location that is there twice, or inside of one where it cannot be.
+    fn misplaced(&mut self, location: &Location, within: Option<&Found>, seen: &mut HashSet<(u8, Vec<u8>)>) {
+        let (kind, name) = match &location.found {
+            Found::Exact(path) => (0, path.clone()),
+            Found::Prefix { prefix, .. } => (1, prefix.clone()),
+            Found::Named(name) => (2, format!("@{name}").into_bytes()),
+            Found::Regex(_) => (3, Vec::new()),
+        };
+        let shown = String::from_utf8_lossy(&name).into_owned();
+        let is_new = kind == 3 || seen.insert((kind, name.clone()));
+        let message = match within {
+            Some(Found::Exact(outer)) => {
+                let outer = String::from_utf8_lossy(outer);
+                format!("location \"{shown}\" cannot be inside the exact location \"{outer}\"")
+            }
+            Some(Found::Named(outer)) => {
+                format!("location \"{shown}\" cannot be inside the named location \"@{outer}\"")
+            }
+            Some(_) if kind == 2 => format!("named location \"{shown}\" can be on the server level only"),
+            Some(Found::Prefix { prefix, .. }) if kind < 2 && !name.starts_with(prefix) => {
+                format!("location \"{shown}\" is outside location \"{}\"", String::from_utf8_lossy(prefix))
+            }
+            _ if !is_new => format!("duplicate location \"{shown}\""),
+            _ => return,
+        };
+        self.fault(location.word, message);
     }
 
     pub(super) fn regex(&mut self, word: Word, bytes: &[u8], case: LetterCase) -> Option<Regex> {
@@ -812,6 +924,21 @@ impl Build<'_, '_, '_> {
         }
     }
 }
+
+/// The settings that stand once on a level.
+const ONCE: &[&str] = &[
+    "absolute_redirect",
+    "alias",
+    "autoindex",
+    "internal",
+    "merge_slashes",
+    "port_in_redirect",
+    "recursive_error_pages",
+    "root",
+    "satisfy",
+    "server_name_in_redirect",
+    "try_files",
+];
 
 /// The settings that an `if` in a location has of its own.
 const OF_IF: &[&str] = &["error_page", "root", "recursive_error_pages", "index", "autoindex", "auth_basic", "satisfy"];

@@ -36,12 +36,12 @@ impl Digits {
         self.0 >> number & 1 == 1
     }
 
-    fn and(self, other: Digits) -> Digits {
+    pub(super) fn and(self, other: Digits) -> Digits {
         Digits(self.0 | other.0)
     }
 
     /// The groups that a text reads.
-    fn of(text: &[u8]) -> Digits {
+    pub(super) fn of(text: &[u8]) -> Digits {
         let found = bits(text).unwrap_or_default();
         Digits(found.iter().fold(0, |set, bit| if let Bit::Group(number) = bit { set | 1 << number } else { set }))
     }
@@ -129,7 +129,11 @@ fn live_behind(statements: &[Statement], after: Digits, jump: Digits, lower: &Lo
         let behind = live[at + 1];
         live[at] = match statement {
             Statement::Set { text, .. } => behind.and(word_digits(*text, lower)),
-            Statement::Return { text, .. } => text.map_or(Digits::default(), |text| word_digits(text, lower)),
+            Statement::Return { text, status, .. } => {
+                let own = text.map_or(Digits::default(), |text| word_digits(text, lower));
+                let has_page = lower.page_codes.contains(&status.unwrap_or(302));
+                if has_page { own.and(lower.page_digits).and(jump) } else { own }
+            }
             // A pattern takes the place of all groups, and its own target reads its own.
             Statement::Rewrite { .. } => Digits::default(),
             Statement::Break { .. } => jump,
@@ -152,7 +156,7 @@ pub(super) fn live_of(server: &Server, lower: &Lower<'_, '_, '_>) -> Digits {
         locations.iter().fold(Digits::default(), |live, location| {
             let own = match location.found {
                 Found::Regex(_) => Digits::default(),
-                _ => live_in(&location.statements, Digits::default(), jump, lower),
+                _ => live_in(&location.statements, lower.page_digits, jump, lower),
             };
             live.and(own).and(of_locations(&location.locations, jump, lower))
         })
@@ -229,6 +233,8 @@ pub(super) struct Run<'a, 'l, 't, 'r, 'd> {
     changes: bool,
     /// What answers where no statement does, which `break` goes on to.
     content: Option<TableId>,
+    /// The lists that were looked up by whoever comes here: they are not asked again.
+    looked: Vec<String>,
 }
 
 impl<'a, 'l, 't, 'r, 'd> Run<'a, 'l, 't, 'r, 'd> {
@@ -242,7 +248,19 @@ impl<'a, 'l, 't, 'r, 'd> Run<'a, 'l, 't, 'r, 'd> {
         table: TableId,
         form: Form,
     ) -> Self {
-        Run { lower, of, scope, style, phase, table, form, pool: None, changes: false, content: None }
+        Run {
+            lower,
+            of,
+            scope,
+            style,
+            phase,
+            table,
+            form,
+            pool: None,
+            changes: false,
+            content: None,
+            looked: Vec::new(),
+        }
     }
 }
 
@@ -262,7 +280,7 @@ pub(super) fn run(
     let form = first_form(statements);
     pool.reverse();
     let pool = (phase == Phase::Server).then_some(pool);
-    let after = if phase == Phase::Server { of.live } else { Digits::default() };
+    let after = if phase == Phase::Server { of.live } else { lower.page_digits };
     let mut run = Run { pool, content, ..Run::new(lower, of, scope, style, phase, table, form) };
     run.changes = phase == Phase::Location && needs_memory(statements, true);
     if run.changes {
@@ -296,6 +314,8 @@ fn needs_memory(statements: &[Statement], is_top: bool) -> bool {
 /// Whether a statement alone in its location is the rule of the location itself.
 pub(super) fn is_direct(statement: &Statement, lower: &Lower<'_, '_, '_>) -> bool {
     match statement {
+        // An error page may read what the location took.
+        Statement::Return { status, .. } if lower.page_codes.contains(&status.unwrap_or(302)) => false,
         Statement::Return { text: Some(text), .. } => {
             let names = bits(&lower.tree.word(*text)).unwrap_or_default();
             !names.iter().any(|bit| matches!(bit, Bit::Variable(name) if lower.lists.value(name).is_some()))
@@ -445,8 +465,15 @@ impl Run<'_, '_, '_, '_, '_> {
         span: &Span,
     ) {
         for name in lists {
+            if self.looked.contains(name) {
+                continue;
+            }
             let (of, table) = (self.of.clone(), self.table);
             self.lower.look_up(name, table, source, conditions, Some(&of), self.scope, span);
+            // What stands under a condition may not be reached.
+            if conditions.is_empty() && *source == any() && self.lower.lists.is_kept(name) {
+                self.looked.push(name.clone());
+            }
         }
     }
 
@@ -489,7 +516,14 @@ impl Run<'_, '_, '_, '_, '_> {
             Statement::If { test, body, word, scope } => match scope {
                 // What stands in it is read with the settings that it has.
                 Some(own) => {
+                    if !matches!(body.last(), Some(Statement::Return { .. })) {
+                        let span = self.lower.span(*word);
+                        let why =
+                            "settings of an `if` count for what stands behind it in nginx, and only inside of it here";
+                        self.lower.reading.approximated(&span, "if", why);
+                    }
                     let mut inner = Run {
+                        looked: self.looked.clone(),
                         pool: self.pool.take(),
                         changes: self.changes,
                         content: self.content,
@@ -819,7 +853,10 @@ impl Run<'_, '_, '_, '_, '_> {
             | Statement::Set { text, .. }
             | Statement::Rewrite { target: text, .. } => {
                 let found = bits(&self.lower.tree.word(*text)).unwrap_or_default();
-                found.iter().any(|bit| matches!(bit, Bit::Variable(name) if self.lower.lists.value(name).is_some()))
+                found.iter().any(|bit| {
+                    matches!(bit, Bit::Variable(name)
+                    if self.lower.lists.value(name).is_some() && !self.looked.contains(name))
+                })
             }
             _ => false,
         })
@@ -839,9 +876,10 @@ impl Run<'_, '_, '_, '_, '_> {
         let form = first_form(body);
         let table = self.next_table(form);
         self.push(&any(), conditions, Action::Call { table, text: None }, span);
-        let (outer, outer_form) = (self.table, self.form);
+        let (outer, outer_form, looked) = (self.table, self.form, self.looked.len());
         (self.table, self.form) = (table, form);
         self.statements(body, live, false);
+        self.looked.truncate(looked);
         (self.table, self.form) = (outer, outer_form);
     }
 
