@@ -43,6 +43,11 @@ impl Run<'_, '_, '_, '_, '_> {
                 self.push(source, conditions, Action::Reply { status, retry_after: None }, span);
                 self.lower.exact(span, rule);
             }
+            // Its page answers, but for an error behind another page.
+            None if self.scope.error_pages.iter().any(|page| page.codes.contains(&code)) => {
+                self.push(source, conditions, stop(), span);
+                self.lower.reading.approximated(span, rule, "behind an error page it is not answered with its status");
+            }
             None => self.answer_with_text(code, rule, source, conditions, span),
         }
     }
@@ -129,7 +134,18 @@ impl Run<'_, '_, '_, '_, '_> {
         if self.of.leads_inside && !self.scope.is_recursive {
             self.set(ERRORED, "1", source, conditions, span);
         }
-        if matches!(again, Again::Path(_)) && self.lower.keeps_method {
+        let is_path = matches!(again, Again::Path(_));
+        let again = match again {
+            // The page's text still has the method that was asked with.
+            Again::Path(parts) if parts.contains(&Known::What(What::Slot(METHOD))) => {
+                let Some(target) = split(&parts) else { return };
+                let action = Action::Rewrite { target, query: QueryPolicy::Drop, then: Then::Next };
+                self.push(source, conditions, action, span);
+                Again::PathWithQuery(vec![Known::What(What::Part(Part::WorkingPath))])
+            }
+            again => again,
+        };
+        if is_path && self.lower.keeps_method {
             let mut others = conditions.to_vec();
             others.push(asks(What::Slot(METHOD), Test::Is("HEAD".to_owned()), true));
             self.set(METHOD, "GET", source, &others, span);

@@ -211,6 +211,16 @@ impl<'t> Lower<'t, '_, '_> {
                 let action = Action::Set { slot, text: piece(What::Capture(number)), then: Then::Next };
                 self.push(filling.rest, of_regex(&regex), &[], action, &span);
             }
+            // Its groups take the place of all others, for whoever reads one behind it.
+            let read = self.read_groups;
+            for number in (1..=9).filter(|&number| read.has(number)) {
+                let text = match usize::from(number) <= regex.groups.len() {
+                    true => What::Capture(number - 1),
+                    false => What::Literal("".into()),
+                };
+                let action = Action::Set { slot: u16::from(number), text: piece(text), then: Then::Next };
+                self.push(filling.rest, of_regex(&regex), &[], action, &span);
+            }
             self.kept(filling.rest, of_regex(&regex), value, filling.value, Some(&regex));
         }
         let span = self.span(list.word);

@@ -1,8 +1,8 @@
 //! From servers and locations to tables and rules.
 //!
 //! A server is a chain of tables for its own statements, then a table of its locations, then a chain for each location that does
-//! more than one thing. Which server answers is a table of hosts for each port, and before those a table of ports. Statements are
-//! in [`super::script`], lists in [`super::lists`].
+//! more than one thing. Which server answers is in [`super::servers`], statements in [`super::script`], lists in
+//! [`super::lists`].
 //!
 //! Long because the order in which tables are made, numbered and filled is one thought: whoever splits it must know it all.
 
@@ -12,8 +12,7 @@ use std::path::Path;
 
 use byway_core::Action;
 use byway_core::condition::{Condition, Subject, Test};
-use byway_core::dialect::{self, Dialect, LetterCase, QueryPolicy};
-use byway_core::host::HostPattern;
+use byway_core::dialect::{self, Dialect, QueryPolicy};
 use byway_core::rule::{Rule, Then};
 use byway_core::ruleset::{After, Order, TableId, TableSpec};
 use byway_core::source::{PathPattern, Source};
@@ -24,7 +23,7 @@ use super::content::Content;
 use super::faults;
 use super::lex::Word;
 use super::lists::Lists;
-use super::model::{Answers, Found, Location, Model, Port, Root, Scope, Server, Statement};
+use super::model::{Answers, Found, Location, Model, Root, Scope, Server, Statement};
 use super::pcre::Regex;
 use super::script::{self, Digits, Phase};
 use super::text::{self, Bit, Form, Known, bits, of_request};
@@ -38,7 +37,7 @@ use crate::span::Span;
 pub(super) const CHANGED: u16 = 10;
 pub(super) const TEXT: u16 = 11;
 pub(super) const KIND: u16 = 12;
-const HTTPS: u16 = 13;
+pub(super) const HTTPS: u16 = 13;
 /// Whether nginx itself led the request where it is.
 pub(super) const INTERNAL: u16 = 14;
 /// Whether an error page was asked.
@@ -72,6 +71,8 @@ pub(super) struct Lower<'t, 'r, 'l> {
     pub(super) answered: HashSet<usize>,
     /// The statuses that have an error page somewhere.
     pub(super) page_codes: HashSet<u16>,
+    /// The groups that some statement reads.
+    pub(super) read_groups: Digits,
     /// The groups that error pages read.
     pub(super) page_digits: Digits,
     /// Variables that the configuration sets and that the request says before it does.
@@ -164,6 +165,7 @@ pub(super) fn lower(tree: &Tree, model: &Model, reading: &mut Reading<'_>) {
         pages: HashMap::new(),
         answered: HashSet::new(),
         page_codes: HashSet::new(),
+        read_groups: Digits::default(),
         page_digits: Digits::default(),
         begun: Vec::new(),
         keeps_method: false,
@@ -175,6 +177,7 @@ pub(super) fn lower(tree: &Tree, model: &Model, reading: &mut Reading<'_>) {
     script::declare(&mut lower);
     lower.keeps_method = lower.changes_method();
     super::errors::note_pages(&mut lower);
+    lower.read_groups = lower.read_groups.and(lower.page_digits);
     lower.lists_tables();
     lower.servers();
     lower.unanswered();
@@ -336,6 +339,9 @@ impl<'t> Lower<'t, '_, '_> {
                     None if text::is_taken(name) || text::is_of_module(name) => {
                         return Err(Why::Refused(format!("`${name}` is not known here").into()));
                     }
+                    None if self.model.others.contains(name) => {
+                        return Err(Why::Refused(format!("`${name}` is set by a module that is not here").into()));
+                    }
                     None => return Err(Why::Fault(format!("unknown \"{name}\" variable"))),
                 },
             }
@@ -438,233 +444,6 @@ impl<'t> Lower<'t, '_, '_> {
         self.tree.span(word)
     }
 
-    // Servers
-
-    fn servers(&mut self) {
-        let model = self.model;
-        let mut ports: Vec<Port> = Vec::new();
-        let listens = |server: &Server| match server.ports.is_empty() {
-            true => vec![(Port { number: 80, is_tls: false }, false)],
-            false => server.ports.clone(),
-        };
-        for (port, _) in model.servers.iter().flat_map(listens) {
-            if !ports.iter().any(|known| known.number == port.number) {
-                ports.push(port);
-            }
-        }
-        // Servers of one port: which they are, and which is the default.
-        let groups: Vec<(Port, Vec<usize>, usize)> = ports
-            .iter()
-            .map(|&port| {
-                let mine: Vec<(usize, bool)> = model
-                    .servers
-                    .iter()
-                    .enumerate()
-                    .filter_map(|(at, server)| {
-                        listens(server)
-                            .iter()
-                            .find(|(other, _)| other.number == port.number)
-                            .map(|(_, default)| (at, *default))
-                    })
-                    .collect();
-                let default = mine.iter().find(|(_, default)| *default).or(mine.first()).map_or(0, |(at, _)| *at);
-                (port, mine.iter().map(|(at, _)| *at).collect(), default)
-            })
-            .collect();
-        if groups.is_empty() {
-            return;
-        }
-        let prelude = self.prelude();
-        // Tables that look at no path refuse none: that is for the server that is chosen.
-        let chooser = (groups.len() > 1).then(|| self.table(&dialect::NGINX_MAP, Order::Listed));
-        let mut hosts: Vec<(Vec<usize>, usize, TableId)> = Vec::new();
-        for (_, servers, default) in &groups {
-            if !hosts.iter().any(|(known, other, _)| known == servers && other == default) {
-                let table = self.table(&dialect::NGINX_MAP, Order::Specific);
-                hosts.push((servers.clone(), *default, table));
-            }
-        }
-        let begin = chooser.unwrap_or(hosts[0].2);
-        match prelude {
-            Some(prelude) => {
-                self.reading.root(prelude);
-                self.reading.set_after(prelude, After::Table(begin));
-            }
-            None => self.reading.root(begin),
-        }
-        if let Some(chooser) = chooser {
-            self.choose(chooser, &groups, &hosts);
-        }
-        let mut entries: HashMap<(usize, bool), (TableId, Digits)> = HashMap::new();
-        for (servers, default, table) in hosts {
-            let merges = model.servers[default].scope.merges;
-            for &at in &servers {
-                entries.entry((at, merges)).or_insert_with(|| self.server(&model.servers[at], merges));
-            }
-            self.hosts(table, &servers, default, &|at| entries[&(at, merges)]);
-        }
-    }
-
-    /// What every request begins with: `$https`, and what else is kept from the beginning, where it is used.
-    fn prelude(&mut self) -> Option<TableId> {
-        let names: [&[u8]; 6] =
-            [b"$https", b"${https", b"$ssl_protocol", b"${ssl_protocol", b"$ssl_cipher", b"${ssl_cipher"];
-        let says = |name: &&[u8]| self.tree.texts.iter().any(|text| memchr::memmem::find(&text.bytes, name).is_some());
-        let is_used = names.iter().any(says);
-        let mut begun = std::mem::take(&mut self.begun);
-        if self.keeps_method {
-            begun.push((METHOD, What::Part(Part::Method)));
-        }
-        if !is_used && begun.is_empty() {
-            return None;
-        }
-        let table = self.table(&dialect::NGINX_MAP, Order::Listed);
-        let span = self.whole();
-        if is_used {
-            let https = asks(What::Part(Part::Scheme), Test::Is("https".to_owned()), false);
-            let action = Action::Set { slot: HTTPS, text: piece(What::Literal("on".into())), then: Then::Next };
-            self.push(table, any(), &[https], action, &span);
-        }
-        for (slot, what) in begun {
-            self.push(table, any(), &[], Action::Set { slot, text: piece(what), then: Then::Next }, &span);
-        }
-        Some(table)
-    }
-
-    /// The port that a request came in on; where no server listens on it, its scheme.
-    fn choose(
-        &mut self,
-        chooser: TableId,
-        groups: &[(Port, Vec<usize>, usize)],
-        hosts: &[(Vec<usize>, usize, TableId)],
-    ) {
-        let span = self.whole();
-        let table_of = |(_, servers, default): &(Port, Vec<usize>, usize)| {
-            hosts.iter().find(|(known, other, _)| known == servers && other == default).map(|(.., table)| *table)
-        };
-        for group in groups {
-            let Some(table) = table_of(group) else { continue };
-            let port = asks(What::Part(Part::LocalPort), Test::Is(group.0.number.to_string()), false);
-            self.push(chooser, any(), &[port], Action::Enter(table), &span);
-        }
-        for (scheme, is_tls, usual) in [("https", true, 443), ("http", false, 80)] {
-            let of_scheme = |group: &&(Port, Vec<usize>, usize)| group.0.is_tls == is_tls;
-            let best = groups.iter().find(|group| group.0.number == usual).or(groups.iter().find(of_scheme));
-            if let Some(table) = best.and_then(table_of) {
-                let scheme = asks(What::Part(Part::Scheme), Test::Is(scheme.to_owned()), false);
-                self.push(chooser, any(), &[scheme], Action::Enter(table), &span);
-            }
-        }
-        if let Some(table) = groups.first().and_then(table_of) {
-            self.push(chooser, any(), &[], Action::Enter(table), &span);
-        }
-        let numbers: Vec<String> = groups.iter().map(|(port, ..)| port.number.to_string()).collect();
-        self.reading.say(
-            Diagnostic::note("listen", format!("the servers listen on {}; none of these is bound", numbers.join(", ")))
-                .at(span)
-                .help("the port that a request comes in on chooses among them, and its scheme where no server listens there"),
-        );
-    }
-
-    /// Which server answers for a host.
-    fn hosts(&mut self, table: TableId, servers: &[usize], default: usize, entry: &dyn Fn(usize) -> (TableId, Digits)) {
-        let model = self.model;
-        let mut known: HashSet<Vec<u8>> = HashSet::new();
-        let mut patterns: Vec<(usize, Word)> = Vec::new();
-        let mut ends: Vec<(Vec<u8>, usize, Word)> = Vec::new();
-        for &at in servers {
-            for &word in &model.servers[at].names {
-                let name = self.tree.word(word).to_ascii_lowercase();
-                if name.first() == Some(&b'~') {
-                    patterns.push((at, word));
-                    continue;
-                }
-                if matches!(&*name, b"_" | b"" | b"*" | b"-" | b"--") || name.contains(&b'$') {
-                    continue;
-                }
-                if !known.insert(name.clone()) {
-                    if model.servers[at].ports.len() < 2 {
-                        let span = self.span(word);
-                        let shown = String::from_utf8_lossy(&name).into_owned();
-                        self.reading.say_often(
-                            &span,
-                            crate::diagnostic::Severity::Warning,
-                            "server-name-twice",
-                            || (format!("conflicting server name \"{shown}\", ignored"), None),
-                        );
-                    }
-                    continue;
-                }
-                match name.strip_suffix(b".*") {
-                    Some(begin) => ends.push((begin.to_vec(), at, word)),
-                    None => self.host(table, &name, word, entry(at).0),
-                }
-            }
-        }
-        let rest = match patterns.is_empty() && ends.is_empty() {
-            true => table,
-            false => {
-                let rest = self.table(&dialect::NGINX_MAP, Order::Listed);
-                self.reading.set_after(table, After::Table(rest));
-                rest
-            }
-        };
-        ends.sort_by_key(|(begin, ..)| std::cmp::Reverse(begin.len()));
-        for (begin, at, word) in ends {
-            let span = self.span(word);
-            let glob = Test::Glob(format!("{}.?*", String::from_utf8_lossy(&begin)));
-            self.enter(rest, &[asks(What::Part(Part::Host), glob, false)], entry(at).0, &span);
-        }
-        for (at, word) in patterns {
-            self.host_pattern(rest, word, entry(at));
-        }
-        let span = self.whole();
-        self.enter(rest, &[], entry(default).0, &span);
-    }
-
-    /// Goes on in a table, whichever was made first.
-    fn enter(&mut self, from: TableId, conditions: &[Condition], to: TableId, span: &Span) {
-        self.push(from, any(), conditions, go(from, to), span);
-    }
-
-    fn host(&mut self, table: TableId, name: &[u8], word: Word, entry: TableId) {
-        let span = self.span(word);
-        let text = String::from_utf8_lossy(name).into_owned();
-        let names = match text.strip_prefix('.') {
-            Some(rest) => vec![rest.to_owned(), format!("*.{rest}")],
-            None => vec![text.clone()],
-        };
-        for name in names {
-            match HostPattern::parse(&name) {
-                Ok(host) => {
-                    let mut source = any();
-                    source.host = host;
-                    self.reading.push(table, &Rule::new(source, Action::Enter(entry)), &span);
-                }
-                Err(_) => {
-                    self.reading.say_often(&span, crate::diagnostic::Severity::Note, "no-host", || {
-                        (format!("no request names the host `{name}`"), None)
-                    });
-                }
-            }
-        }
-    }
-
-    fn host_pattern(&mut self, table: TableId, word: Word, entry: (TableId, Digits)) {
-        let span = self.span(word);
-        let text = self.tree.str(word).into_owned();
-        let regex = match Regex::read(text.trim_start_matches('~'), LetterCase::Ignored) {
-            Ok(regex) => regex,
-            Err(what) => {
-                let message = format!("regular expression cannot be read: {what}");
-                return self.reading.say(faults::regex(message, span));
-            }
-        };
-        let found = [asks(What::Part(Part::Host), Test::Regex(regex.pattern.clone()), false)];
-        self.keep_groups(table, &any(), &found, &regex, entry.1, &What::ConditionCapture);
-        self.enter(table, &found, entry.0, &span);
-    }
-
     /// Keeps what the groups of a pattern took, for those who come after: named ones, and the numbers that somebody reads.
     pub(super) fn keep_groups(
         &mut self,
@@ -697,7 +476,7 @@ impl<'t> Lower<'t, '_, '_> {
     }
 
     /// The tables of one server: where it begins, and which groups of its name are read.
-    fn server(&mut self, server: &'t Server, merges: bool) -> (TableId, Digits) {
+    pub(super) fn server(&mut self, server: &'t Server, merges: bool) -> (TableId, Digits) {
         let live = script::live_of(server, self);
         let style = Style::of(&server.scope, merges);
         let first = self.opens(server).then(|| self.table(style.dialect(Form::Return), Order::Listed));

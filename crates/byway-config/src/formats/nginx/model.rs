@@ -233,6 +233,8 @@ pub(super) struct Model {
     pub(super) lists: HashMap<String, List>,
     /// The names of the lists, as they stand.
     pub(super) list_names: Vec<String>,
+    /// Variables that directives of other modules set.
+    pub(super) others: HashSet<String>,
 }
 
 /// Makes a model of a tree.
@@ -329,7 +331,10 @@ impl Build<'_, '_, '_> {
 
     fn http(&mut self, directives: &[Directive], outer: &Scope, says: bool) {
         let mut scope = outer.clone();
-        self.settings(directives, &mut scope, outer);
+        // Of a part of a server the settings are the server's.
+        if says {
+            self.settings(directives, &mut scope, outer);
+        }
         for directive in directives {
             match (&*self.name(directive), &directive.body) {
                 ("server", Body::Block(inside)) => self.server(inside, &scope),
@@ -362,6 +367,7 @@ impl Build<'_, '_, '_> {
     /// A directive that decides no redirect.
     fn pass_over(&mut self, directive: &Directive, may_decide: bool) {
         let name = self.name(directive);
+        self.note_others(directive, &name);
         let span = self.tree.span(directive.name);
         if may_decide && names::is_program(&name) && names::beyond(&name).is_some() {
             let why = match &*name {
@@ -386,6 +392,20 @@ impl Build<'_, '_, '_> {
             self.reading.beyond(&span, &words);
         } else if !names::is_known(&name) {
             self.reading.unknown(&span, &name, names::meant(&name));
+        }
+    }
+
+    /// Notes the variables that a directive of another module sets: `auth_request_set $user …`, `geoip2 … { $country …; }`.
+    fn note_others(&mut self, directive: &Directive, name: &str) {
+        let sets = ["set", "keyval", "var", "eval", "geoip", "uploads"].iter().any(|part| name.contains(part));
+        let inside = match &directive.body {
+            Body::Block(block) => block.iter().map(|inner| inner.name).collect(),
+            _ => Vec::new(),
+        };
+        for &word in directive.args.iter().filter(|_| sets).chain(&inside) {
+            if let Some(set) = self.tree.str(word).strip_prefix('$') {
+                self.model.others.insert(set.to_ascii_lowercase());
+            }
         }
     }
 

@@ -66,6 +66,7 @@ pub(super) fn declare(lower: &mut Lower<'_, '_, '_>) {
     }
     fn of_statements(statements: &[Statement], lower: &mut Lower<'_, '_, '_>) {
         for statement in statements {
+            lower.read_groups = lower.read_groups.and(read_by(statement, lower));
             match statement {
                 // The query is the request's own.
                 Statement::Set { name, .. } if name == "args" => {}
@@ -114,6 +115,18 @@ pub(super) fn declare(lower: &mut Lower<'_, '_, '_>) {
 
 fn word_digits(word: Word, lower: &Lower<'_, '_, '_>) -> Digits {
     Digits::of(&lower.tree.word(word))
+}
+
+/// The groups that a statement reads and that may be another's.
+fn read_by(statement: &Statement, lower: &Lower<'_, '_, '_>) -> Digits {
+    match statement {
+        Statement::Set { text, .. } | Statement::Return { text: Some(text), .. } => word_digits(*text, lower),
+        Statement::If { test, .. } => match test {
+            IfTest::True(text) | IfTest::File { path: text, .. } | IfTest::Found { left: text, .. } => Digits::of(text),
+            IfTest::Same { left, right, .. } => Digits::of(left).and(Digits::of(right)),
+        },
+        Statement::Return { text: None, .. } | Statement::Rewrite { .. } | Statement::Break { .. } => Digits::default(),
+    }
 }
 
 /// The groups that are read before a pattern is tried, when statements are run. `after` are those that are read behind them,
@@ -808,7 +821,12 @@ impl Run<'_, '_, '_, '_, '_> {
         let span = self.lower.span(word);
         let inside = live_in(body, live, self.of.live, self.lower);
         let needed = inside.and(live);
-        let single = matches!(body, [Statement::Return { .. } | Statement::Set { .. }]);
+        // An error page that it leads to may read what the pattern took.
+        let single = match body {
+            [Statement::Return { status, .. }] => !self.lower.page_codes.contains(&status.unwrap_or(302)),
+            [Statement::Set { .. }] => true,
+            _ => false,
+        };
         let (conditions, regex) = match self.conditions(test, needed, &span) {
             Ok(found) => found,
             Err(why) => return self.leave_out(body, why, &span),
