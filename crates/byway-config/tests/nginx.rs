@@ -221,11 +221,29 @@ fn nginx_would_say_the_same() {
         ("server { if $a { return 307 /x; } }", "invalid condition \"$a\""),
         ("server { return 307 /$nope; }", "unknown \"nope\" variable"),
         ("server { return 307 /$; }", "invalid variable name"),
-        ("map $uri $x { /a b; /A c; }\nserver { return 307 $x; }", "conflicting parameter \"/A\""),
+        ("map $uri $x { /a b; /A c; }\nserver { return 307 $x; }", "conflicting parameter \"/a\""),
         (
             "server { absolute_redirect yes; }",
             "invalid value \"yes\" in \"absolute_redirect\" directive, it must be \"on\" or \"off\"",
         ),
+        ("server { location /a/ { location /b { } } }", "location \"/b\" is outside location \"/a/\""),
+        ("server { location /a { } location ^~ /a { } }", "duplicate location \"/a\""),
+        (
+            "server { location = /a { location = /a { } } }",
+            "location \"/a\" cannot be inside the exact location \"/a\"",
+        ),
+        ("server { location /a { location @b { } } }", "named location \"@b\" can be on the server level only"),
+        (
+            "server { listen 80 default_server; }\nserver { listen 80 default_server; }",
+            "a duplicate default server for 0.0.0.0:80",
+        ),
+        ("server { listen ${PORT}; }", "host not found in \"${PORT}\" of the \"listen\" directive"),
+        ("server { root /a; root /b; }", "\"root\" directive is duplicate"),
+        ("server { set $host x; }", "the duplicate \"host\" variable"),
+        ("map $uri $uri { }\nserver { }", "the duplicate \"uri\" variable"),
+        ("server { error_page 404 =x /y; }", "invalid value \"=x\""),
+        ("server { deny 1.2.3; }", "invalid parameter \"1.2.3\""),
+        ("geo $x { 1.2.3 a; }\nserver { return 307 /$x; }", "invalid network \"1.2.3\""),
     ] {
         let loaded = read(text);
         let said: Vec<&str> = loaded

@@ -356,7 +356,10 @@ impl Writer<'_, '_> {
         if self.host.is_some() && self.out.get(start) != Some(&b'/') && !is_text {
             self.out.insert(start, b'/');
         }
-        if self.host.is_none() && self.out.len() == start && self.path.is_some() && !is_text {
+        // nginx sends what is empty as it is: that is no Location.
+        let is_kept = matches!(self.with.form, CaptureForm::Decoded | CaptureForm::NginxRewrite)
+            && self.with.relative != RelativeForm::HostAndItsPort;
+        if self.host.is_none() && self.out.len() == start && self.path.is_some() && !is_text && !is_kept {
             self.out.push(b'/');
         }
         self.path = Some(start);

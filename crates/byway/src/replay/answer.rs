@@ -251,15 +251,23 @@ fn authority(location: &[u8]) -> Option<std::ops::Range<usize>> {
 
 fn host_in_small_letters(location: &[u8]) -> Vec<u8> {
     let mut out = location.to_vec();
-    if let Some(authority) = authority(location).filter(|_| !location.starts_with(b"/")) {
-        out[..authority.end].make_ascii_lowercase();
-        for port in [&b":80"[..], b":443"] {
-            let is_default = out.starts_with(if port == b":80" { b"http://" } else { b"https://" });
-            if is_default && out[..authority.end].ends_with(port) {
-                out.drain(authority.end - port.len()..authority.end);
-                break;
-            }
+    let Some(authority) = authority(location).filter(|_| !location.starts_with(b"/")) else { return out };
+    out[..authority.end].make_ascii_lowercase();
+    let mut end = authority.end;
+    for port in [&b":80"[..], b":443"] {
+        let is_default = out.starts_with(if port == b":80" { b"http://" } else { b"https://" });
+        if is_default && out[..end].ends_with(port) {
+            out.drain(end - port.len()..end);
+            end -= port.len();
+            break;
         }
+    }
+    // A host that is a number is the address that it stands for.
+    let named = String::from_utf8_lossy(&out[authority.start..end]).into_owned();
+    if let Ok((host, _)) = byway_core::host::split_authority(&named)
+        && let Ok(normal) = byway_core::host::normalise(host)
+    {
+        out.splice(authority.start..authority.start + host.len(), normal.bytes());
     }
     out
 }

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use byway_core::host::split_authority;
+use byway_core::host::{normalise, split_authority};
 use byway_core::path::{TargetForm, request_target};
 use byway_core::ruleset::Scratch;
 use byway_core::{Outcome, Request, RuleSet, Scheme, Surroundings};
@@ -50,6 +50,9 @@ impl Ask {
         let refused = Ours { answer: Answer::Status(400), edge: true, rule: None };
         let Ok(TargetForm::Origin(parts)) = request_target(&self.target) else { return refused };
         let Ok((host, port)) = split_authority(&self.host) else { return refused };
+        if !host.is_empty() && normalise(host).is_err() {
+            return refused;
+        }
         let mut fields = vec![("Host".to_owned(), self.host.clone())];
         fields.extend(self.fields.iter().cloned());
         let request = Request {

@@ -4,7 +4,7 @@ use byway_core::RuleSet;
 use byway_core::condition::{Condition, SUBJECTS, Subject, Test};
 use byway_core::host::HostPattern;
 use byway_core::regex::Pattern;
-use byway_core::rule::Action;
+use byway_core::rule::{Action, Then};
 use byway_core::ruleset::{After, RuleView};
 use byway_core::source::{PathPattern, Segment};
 use byway_core::target::{Part, Piece, What};
@@ -22,6 +22,8 @@ pub(crate) struct Sampler<'r> {
     hosts: Vec<String>,
     /// Hosts whose requests come to a table, where only some do.
     hosts_of: Vec<Vec<String>>,
+    /// For each table the rules that lead to it, by their place in `rules`.
+    leads: Vec<Vec<usize>>,
     /// Paths that stand in the text.
     paths: Vec<String>,
 }
@@ -71,6 +73,7 @@ impl<'r> Sampler<'r> {
         Sampler {
             strips: rules.tables().map(|table| table.strip).collect(),
             hosts_of: hosts_of(rules),
+            leads: leads(rules),
             rules: rules.rules().collect(),
             hosts,
             paths,
@@ -98,11 +101,15 @@ impl<'r> Sampler<'r> {
         Draft { path: path.into_bytes(), query: None, host: None, method: draw.word(METHODS), fields: Vec::new() }
     }
 
-    fn of_rule(&self, rule: &RuleView<'_>, draw: &mut Draw) -> Draft {
+    fn of_rule(&self, rule: &RuleView<'r>, draw: &mut Draw) -> Draft {
         let source = rule.source();
         let strip = self.strips.get(usize::from(rule.table().0)).copied().unwrap_or_default();
         let mut path = strip.to_vec();
-        path.extend(path_of(&source.path, draw));
+        let leading = self.leading(rule, draw);
+        match leading.iter().find(|rule| !takes_all(&rule.source().path)) {
+            Some(led) if takes_all(&source.path) => path.extend(path_of(&led.source().path, draw)),
+            _ => path.extend(path_of(&source.path, draw)),
+        }
         if path.first() != Some(&b'/') {
             path.insert(0, b'/');
         }
@@ -114,7 +121,7 @@ impl<'r> Sampler<'r> {
             HostPattern::Any => None,
         };
         let mut draft = Draft { path, query, host, method: draw.word(METHODS), fields: Vec::new() };
-        for condition in rule.conditions() {
+        for condition in leading.iter().rev().flat_map(|rule| rule.conditions()).chain(rule.conditions()) {
             if !draw.one_in(6) {
                 satisfy(&condition, &mut draft, draw);
             }
@@ -124,6 +131,55 @@ impl<'r> Sampler<'r> {
         }
         draft
     }
+}
+
+impl<'r> Sampler<'r> {
+    /// Rules that lead to a rule's table, one behind the other: a rule that takes every path sees only what they let through.
+    fn leading(&self, rule: &RuleView<'r>, draw: &mut Draw) -> Vec<&RuleView<'r>> {
+        let mut found: Vec<&RuleView<'r>> = Vec::new();
+        let mut at = *rule;
+        while found.len() < LEADING && takes_all(&at.source().path) {
+            let leads = self.leads.get(usize::from(at.table().0)).map(Vec::as_slice).unwrap_or_default();
+            let Some(next) = draw.of(leads).and_then(|next| self.rules.get(*next)) else { break };
+            found.push(next);
+            at = *next;
+        }
+        found
+    }
+}
+
+/// How many rules are followed back.
+const LEADING: usize = 6;
+
+fn takes_all(path: &PathPattern<'_>) -> bool {
+    matches!(path, PathPattern::BytePrefix { prefix, .. } if prefix.is_empty())
+}
+
+/// For each table the rules that lead to it, also by the tables before it.
+fn leads(rules: &RuleSet) -> Vec<Vec<usize>> {
+    let mut found: Vec<Vec<usize>> = rules.tables().map(|_| Vec::new()).collect();
+    for (at, rule) in rules.rules().enumerate() {
+        let to = match rule.action() {
+            Action::Enter(to) | Action::Call { table: to, text: None } => Some(to),
+            Action::Set { then: Then::Table(to), .. } => Some(to),
+            _ => None,
+        };
+        if let Some(leads) = to.and_then(|to| found.get_mut(usize::from(to.0))) {
+            leads.push(at);
+        }
+    }
+    // Tables that follow others are reached as these are.
+    for _ in 0..4 {
+        for table in rules.tables() {
+            if let After::Table(next) = table.after {
+                let before = found[usize::from(table.id.0)].clone();
+                let behind = &mut found[usize::from(next.0)];
+                let new: Vec<usize> = before.into_iter().filter(|at| !behind.contains(at)).take(64).collect();
+                behind.extend(new);
+            }
+        }
+    }
+    found
 }
 
 /// The hosts whose requests come to each table: those of the rules that lead there, or of the tables that those are in.

@@ -115,7 +115,8 @@ fn read(stream: &mut TcpStream, buffer: &mut Vec<u8>, is_head: bool) -> io::Resu
             buffer.len() > body
         }
     };
-    let answer = match value(b"location") {
+    // A Location that an error was left with sends nobody anywhere.
+    let answer = match value(b"location").filter(|_| (300..400).contains(&status)) {
         Some(location) => Answer::Redirect(status, location),
         None => Answer::Status(status),
     };

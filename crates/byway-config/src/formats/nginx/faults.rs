@@ -39,10 +39,25 @@ fn help(message: &str) -> String {
         _ if message.starts_with("unknown \"") => {
             return format!("set it before, as `set ${quoted} …;`, or look at its name");
         }
+        _ if message.starts_with("the duplicate") => return format!("`${quoted}` is nginx's own: take another name"),
         _ if message.starts_with("invalid variable name") => {
             "write a name behind `$`; for the sign itself there is no escape"
         }
         _ if message.starts_with("the closing bracket") => "write `}` behind the name",
+        _ if message.ends_with("directive is duplicate") || message.starts_with("duplicate") => "take one of them out",
+        _ if message.starts_with("a duplicate default") => "leave `default_server` with one of them",
+        _ if message.contains("is outside location") => {
+            "write its whole path, which begins as that of the location around it"
+        }
+        _ if message.contains("cannot be inside") || message.contains("on the server level only") => {
+            "put it beside the location that it stands in"
+        }
+        _ if message.starts_with("host not found") => {
+            "write an address or a port; a template is filled in first, as `envsubst` does"
+        }
+        _ if message.starts_with("invalid network") => "write an address, or a network as `10.0.0.0/8`",
+        _ if message.starts_with("invalid range") => "write two addresses, as `10.0.0.0-10.0.0.255`",
+        _ if message.contains("in condition") => "compare with `=`, `!=`, `~`, `~*`, `!~` or `!~*`",
         _ if message.starts_with("invalid return code") => "write a status, as `return 307 /b;`",
         _ if message.starts_with("invalid condition") => {
             "write `if ($name = text)`, `if ($name ~ pattern)` or `if (-f path)`"

@@ -9,7 +9,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::ops::Range;
 
 use byway_core::Action;
-use byway_core::condition::{Condition, Subject, Test};
+use byway_core::condition::{Condition, Test};
 use byway_core::dialect::{LetterCase, NGINX_MAP};
 use byway_core::rule::Then;
 use byway_core::ruleset::{After, Order, TableId};
@@ -24,7 +24,9 @@ use super::text::{self, Bit, Known};
 use crate::span::Span;
 
 /// The most networks of a `geo`: they are asked one after the other.
-const GEO_LIMIT: usize = 10_000;
+pub(super) const LIST_LIMIT: usize = 10_000;
+/// How much of a list is looked through for patterns.
+const PATTERN_REACH: usize = 256 * 1024;
 /// How deep lists may ask lists.
 const DEPTH_LIMIT: usize = 16;
 
@@ -44,12 +46,24 @@ struct Made {
     asked: Option<u16>,
     table: TableId,
     source: Option<Word>,
+    /// Whether patterns are among its keys: the groups of one that fits take the place of all others.
+    has_patterns: bool,
 }
 
 impl Lists {
     /// The slot of a list's value.
     pub(super) fn value(&self, name: &str) -> Option<u16> {
         self.known.get(name).map(|made| made.value)
+    }
+
+    /// Whether some of these lists have patterns.
+    pub(super) fn have_patterns(&self, names: &[String]) -> bool {
+        names.iter().any(|name| self.known.get(name).is_some_and(|made| made.has_patterns))
+    }
+
+    /// Whether what a list said is not asked again in the same request.
+    pub(super) fn is_kept(&self, name: &str) -> bool {
+        self.known.get(name).is_some_and(|made| made.asked.is_some())
     }
 
     /// Why a list is not known.
@@ -59,13 +73,13 @@ impl Lists {
 }
 
 /// An entry of a list.
-struct Entry {
-    key: Word,
-    value: Option<Word>,
+pub(super) struct Entry {
+    pub(super) key: Word,
+    pub(super) value: Option<Word>,
 }
 
 /// Calls `each` with the entries of a list.
-fn entries(bytes: &[u8], text: u16, range: Range<usize>, mut each: impl FnMut(Entry, &[Word])) {
+pub(super) fn entries(bytes: &[u8], text: u16, range: Range<usize>, mut each: impl FnMut(Entry, &[Word])) {
     let mut lexer = Lexer::new(bytes, text, range);
     let mut words: Vec<Word> = Vec::new();
     // It was read once: what is wrong was said then.
@@ -120,12 +134,18 @@ impl<'t> Lower<'t, '_, '_> {
                     self.reading.set_after(wild, After::Table(rest));
                     let value = self.slot(&format!("${name}"));
                     let asked = (!self.is_volatile(list)).then(|| self.slot(&format!("${name} asked")));
-                    self.lists.known.insert(name.clone(), Made { value, asked, table: exact, source: list.source });
-                    waiting.push((list, [exact, wild, rest], value));
+                    self.lists.known.insert(
+                        name.clone(),
+                        Made { value, asked, table: exact, source: list.source, has_patterns: false },
+                    );
+                    waiting.push((name, list, [exact, wild, rest], value));
                 }
             }
         }
-        for (list, [exact, wild, rest], value) in waiting {
+        for (name, list, [exact, wild, rest], value) in waiting {
+            if let Some(made) = self.lists.known.get_mut(name) {
+                made.has_patterns = has_patterns(self.tree, list);
+            }
             match list.kind {
                 ListKind::Geo => self.geo(list, rest, value),
                 _ => {
@@ -149,30 +169,11 @@ impl<'t> Lower<'t, '_, '_> {
     }
 
     fn refusal(&self, list: &List) -> Option<&'static str> {
-        let mut why = match (list.kind, list.source) {
-            (ListKind::Split, _) => Some("a division of visitors that only nginx can make"),
-            (ListKind::Geo, Some(source)) if &*self.tree.word(source) != b"$remote_addr" => {
-                Some("a `geo` of something else than the client's address")
-            }
-            _ => None,
-        };
-        let mut count = 0usize;
-        if list.kind == ListKind::Geo {
-            for (text, range) in &list.entries {
-                entries(self.tree.bytes(*text), *text, range.clone(), |entry, _| {
-                    count += 1;
-                    match &*self.tree.word(entry.key) {
-                        b"ranges" => why = Some("a `geo` of ranges"),
-                        b"proxy" | b"proxy_recursive" | b"delete" => why = Some("a `geo` behind proxies"),
-                        _ => {}
-                    }
-                });
-            }
-            if count > GEO_LIMIT {
-                why = Some("a `geo` of more than 10,000 networks");
-            }
+        match list.kind {
+            ListKind::Split => Some("a division of visitors that only nginx can make"),
+            ListKind::Geo => self.geo_refusal(list),
+            ListKind::Map => None,
         }
-        why
     }
 
     fn is_volatile(&self, list: &List) -> bool {
@@ -193,7 +194,8 @@ impl<'t> Lower<'t, '_, '_> {
             let bytes = tree.bytes(*text);
             entries(bytes, *text, range.clone(), |entry, words| self.entry(&entry, words, bytes, &mut filling));
         }
-        filling.wildcards.sort_by_key(|(key, ..)| std::cmp::Reverse(key.len()));
+        // Those with an open beginning go first, and of each kind the longest.
+        filling.wildcards.sort_by_key(|(key, is_end, _)| (*is_end, std::cmp::Reverse(key.len())));
         for (key, is_end, value) in std::mem::take(&mut filling.wildcards) {
             let shown = escaped_regex(&String::from_utf8_lossy(&key));
             let pattern = if is_end { format!("^{shown}\\..") } else { format!(".\\.{shown}$") };
@@ -207,6 +209,16 @@ impl<'t> Lower<'t, '_, '_> {
                 let slot = self.slot(&name);
                 let Ok(number) = u8::try_from(at - 1) else { continue };
                 let action = Action::Set { slot, text: piece(What::Capture(number)), then: Then::Next };
+                self.push(filling.rest, of_regex(&regex), &[], action, &span);
+            }
+            // Its groups take the place of all others, for whoever reads one behind it.
+            let read = self.read_groups;
+            for number in (1..=9).filter(|&number| read.has(number)) {
+                let text = match usize::from(number) <= regex.groups.len() {
+                    true => What::Capture(number - 1),
+                    false => What::Literal("".into()),
+                };
+                let action = Action::Set { slot: u16::from(number), text: piece(text), then: Then::Next };
                 self.push(filling.rest, of_regex(&regex), &[], action, &span);
             }
             self.kept(filling.rest, of_regex(&regex), value, filling.value, Some(&regex));
@@ -282,7 +294,7 @@ impl<'t> Lower<'t, '_, '_> {
         let hash = filling.hasher.hash_one(key.to_ascii_lowercase());
         if !filling.known.insert(hash) {
             let span = self.tree.line(entry.key);
-            let shown = String::from_utf8_lossy(&key).into_owned();
+            let shown = String::from_utf8_lossy(&key).to_ascii_lowercase();
             return self.reading.say_often(&span, crate::diagnostic::Severity::Error, "nginx-syntax", || {
                 (format!("conflicting parameter \"{shown}\""), None)
             });
@@ -355,48 +367,6 @@ impl<'t> Lower<'t, '_, '_> {
         self.push(behind, any(), &[], Action::Set { slot, text, then: Then::End }, &span);
     }
 
-    fn geo(&mut self, list: &'t List, table: TableId, value: u16) {
-        let tree = self.tree;
-        let mut networks: Vec<(u8, String, Word)> = Vec::new();
-        let mut default = None;
-        for (text, range) in &list.entries {
-            entries(tree.bytes(*text), *text, range.clone(), |entry, _| {
-                let key = tree.str(entry.key).into_owned();
-                let Some(value) = entry.value else { return };
-                if key == "default" {
-                    default = Some(value);
-                    return;
-                }
-                let length = match key.split_once('/') {
-                    Some((_, length)) => length.parse().unwrap_or(0),
-                    None if key.contains(':') => 128,
-                    None => 32,
-                };
-                networks.push((length, key, value));
-            });
-        }
-        // The longest prefix wins, whatever the order.
-        networks.sort_by_key(|(length, ..)| std::cmp::Reverse(*length));
-        for (_, network, word) in networks {
-            let span = self.span(word);
-            let condition = Subject::parse("address", None)
-                .and_then(|subject| Condition::new(subject, Test::In(vec![network.clone()]), false));
-            match condition {
-                Ok(condition) => {
-                    let text = self.tree.str(word).into_owned();
-                    let text = piece(What::Literal(Cow::Owned(text)));
-                    self.push(table, any(), &[condition], Action::Set { slot: value, text, then: Then::End }, &span);
-                }
-                Err(_) => self.fault(span, format!("invalid network \"{network}\"")),
-            }
-        }
-        let span = self.span(list.word);
-        let text = default.map(|word| self.tree.str(word).into_owned()).unwrap_or_default();
-        let text = piece(What::Literal(Cow::Owned(text)));
-        self.push(table, any(), &[], Action::Set { slot: value, text, then: Then::End }, &span);
-        self.reading.exact(&span, &list.rule);
-    }
-
     /// Looks a list up before a rule that needs it, under the rule's source and conditions.
     #[allow(clippy::too_many_arguments, reason = "the place of the rule that needs it")]
     pub(super) fn look_up(
@@ -444,6 +414,20 @@ impl<'t> Lower<'t, '_, '_> {
             }
         }
     }
+}
+
+/// Whether patterns are among the keys of a list; a long one is not looked through, and may have some.
+fn has_patterns(tree: &super::tree::Tree, list: &List) -> bool {
+    let mut found = false;
+    for (text, range) in &list.entries {
+        if range.len() > PATTERN_REACH {
+            return true;
+        }
+        entries(tree.bytes(*text), *text, range.clone(), |entry, words| {
+            found |= words.len() == 2 && tree.word(entry.key).first() == Some(&b'~');
+        });
+    }
+    found
 }
 
 fn escaped_regex(text: &str) -> String {

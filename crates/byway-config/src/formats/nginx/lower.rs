@@ -1,8 +1,8 @@
 //! From servers and locations to tables and rules.
 //!
 //! A server is a chain of tables for its own statements, then a table of its locations, then a chain for each location that does
-//! more than one thing. Which server answers is a table of hosts for each port, and before those a table of ports. Statements are
-//! in [`super::script`], lists in [`super::lists`].
+//! more than one thing. Which server answers is in [`super::servers`], statements in [`super::script`], lists in
+//! [`super::lists`].
 //!
 //! Long because the order in which tables are made, numbered and filled is one thought: whoever splits it must know it all.
 
@@ -12,21 +12,21 @@ use std::path::Path;
 
 use byway_core::Action;
 use byway_core::condition::{Condition, Subject, Test};
-use byway_core::dialect::{self, Dialect, LetterCase, QueryPolicy};
-use byway_core::host::HostPattern;
+use byway_core::dialect::{self, Dialect, QueryPolicy};
 use byway_core::rule::{Rule, Then};
 use byway_core::ruleset::{After, Order, TableId, TableSpec};
 use byway_core::source::{PathPattern, Source};
 use byway_core::status::{RedirectStatus, StatusByMethod};
 use byway_core::target::{Landing, Part, Piece, Target, What};
 
+use super::content::Content;
 use super::faults;
 use super::lex::Word;
 use super::lists::Lists;
-use super::model::{Found, Location, Model, Port, Scope, Server, Statement};
+use super::model::{Answers, Found, Location, Model, Root, Scope, Server, Statement};
 use super::pcre::Regex;
 use super::script::{self, Digits, Phase};
-use super::text::{Bit, Form, Known, bits, of_request};
+use super::text::{self, Bit, Form, Known, bits, of_request};
 use super::tree::Tree;
 use crate::diagnostic::Diagnostic;
 use crate::files::EntryKind;
@@ -37,8 +37,18 @@ use crate::span::Span;
 pub(super) const CHANGED: u16 = 10;
 pub(super) const TEXT: u16 = 11;
 pub(super) const KIND: u16 = 12;
-const HTTPS: u16 = 13;
-const FIRST_SLOT: u16 = 16;
+pub(super) const HTTPS: u16 = 13;
+/// Whether nginx itself led the request where it is.
+pub(super) const INTERNAL: u16 = 14;
+/// Whether an error page was asked.
+pub(super) const ERRORED: u16 = 15;
+/// The method, where error pages change it.
+pub(super) const METHOD: u16 = 16;
+/// What of a path an `alias` looks for.
+pub(super) const TAIL: u16 = 17;
+/// The name of the server, where lists ask for it.
+const SERVER_NAME: u16 = 18;
+const FIRST_SLOT: u16 = 20;
 
 /// The most tables: they have 16 bits, and other files need some.
 const TABLE_LIMIT: usize = 60_000;
@@ -55,12 +65,30 @@ pub(super) struct Lower<'t, 'r, 'l> {
     pub(super) lists: Lists,
     /// The tables of document roots: by the text of the root, what is below it.
     pub(super) roots: HashMap<Vec<u8>, Option<TableId>>,
+    /// The tables of error pages: by server, page and style.
+    pub(super) pages: HashMap<(usize, usize, Style), TableId>,
+    /// The error pages that some rule leads to.
+    pub(super) answered: HashSet<usize>,
+    /// The statuses that have an error page somewhere.
+    pub(super) page_codes: HashSet<u16>,
+    /// The groups that some statement reads.
+    pub(super) read_groups: Digits,
+    /// The groups that error pages read.
+    pub(super) page_digits: Digits,
+    /// Variables that the configuration sets and that the request says before it does.
+    pub(super) begun: Vec<(u16, What<'static>)>,
+    /// Whether the method is kept in a slot.
+    pub(super) keeps_method: bool,
+    /// Whether some list asks which server answers.
+    asks_name: bool,
+    /// Why what is being read is not quite what nginx has.
+    pub(super) approximates: Option<&'static str>,
     tables: usize,
     copies: usize,
 }
 
 /// How a table's redirects are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Style {
     absolute: bool,
     port: bool,
@@ -96,8 +124,16 @@ impl Style {
 pub(super) struct Of<'m> {
     pub(super) server: &'m Server,
     pub(super) merges: bool,
+    /// Where its statements begin, for requests that begin again.
+    pub(super) begin: TableId,
     pub(super) locations: TableId,
     pub(super) named: HashMap<String, TableId>,
+    /// A table without rules, for locations that have nothing to say where the server itself has.
+    pub(super) nothing: Option<TableId>,
+    /// Whether some location is `internal`, so that it is marked what is.
+    pub(super) is_marked: bool,
+    /// Whether some error page leads inside.
+    pub(super) leads_inside: bool,
     /// The groups that any location reads on entry.
     pub(super) live: Digits,
 }
@@ -126,12 +162,25 @@ pub(super) fn lower(tree: &Tree, model: &Model, reading: &mut Reading<'_>) {
         next_slot: FIRST_SLOT,
         lists: Lists::default(),
         roots: HashMap::new(),
+        pages: HashMap::new(),
+        answered: HashSet::new(),
+        page_codes: HashSet::new(),
+        read_groups: Digits::default(),
+        page_digits: Digits::default(),
+        begun: Vec::new(),
+        keeps_method: false,
+        asks_name: false,
+        approximates: None,
         tables: 0,
         copies: 0,
     };
     script::declare(&mut lower);
+    lower.keeps_method = lower.changes_method();
+    super::errors::note_pages(&mut lower);
+    lower.read_groups = lower.read_groups.and(lower.page_digits);
     lower.lists_tables();
     lower.servers();
+    lower.unanswered();
 }
 
 pub(super) fn any() -> Source<'static> {
@@ -162,7 +211,7 @@ pub(super) fn stop() -> Action<'static> {
 }
 
 /// Goes on in a table, whichever was made first.
-fn go(from: TableId, to: TableId) -> Action<'static> {
+pub(super) fn go(from: TableId, to: TableId) -> Action<'static> {
     match to > from {
         true => Action::Enter(to),
         false => Action::Set { slot: 0, text: piece(What::Literal("".into())), then: Then::Table(to) },
@@ -203,6 +252,14 @@ impl<'t> Lower<'t, '_, '_> {
         self.next_slot = self.next_slot.saturating_add(1);
         self.slots.insert(name.to_owned(), slot);
         slot
+    }
+
+    /// Says that a rule decides here as it does there, or why it does not quite.
+    pub(super) fn exact(&mut self, span: &Span, rule: &str) {
+        match self.approximates.take() {
+            Some(why) => self.reading.approximated(span, rule, why),
+            None => self.reading.exact(span, rule),
+        }
     }
 
     pub(super) fn fault(&mut self, span: Span, message: impl Into<String>) {
@@ -248,74 +305,45 @@ impl<'t> Lower<'t, '_, '_> {
         } else {
             match name {
                 "https" => found.parts.push(Known::What(What::Slot(HTTPS))),
+                "request_method" => found.parts.push(Known::What(self.method())),
                 "server_name" => match of {
                     Some(of) => found.parts.push(Known::Text(self.server_name(of.server))),
-                    None => return Err(Why::Refused("a list that depends on which server answers".into())),
+                    None => {
+                        self.asks_name = true;
+                        found.parts.push(Known::What(What::Slot(SERVER_NAME)));
+                    }
                 },
                 "document_root" | "realpath_root" => found.parts.push(text(&self.root_text(scope))),
                 "request_filename" => {
                     found.parts.push(text(&self.root_text(scope)));
-                    found.parts.push(Known::What(What::Part(Part::WorkingPath)));
+                    found.parts.push(Known::What(match &scope.root {
+                        Some(Root { alias: Some(Some(_)), .. }) => What::Slot(TAIL),
+                        _ => What::Part(Part::WorkingPath),
+                    }));
                 }
-                "nginx_version"
-                | "hostname"
-                | "pid"
-                | "msec"
-                | "request_id"
-                | "connection"
-                | "connection_requests"
-                | "remote_port"
-                | "remote_user"
-                | "server_addr"
-                | "server_protocol"
-                | "request"
-                | "request_body"
-                | "request_length"
-                | "request_time"
-                | "time_iso8601"
-                | "time_local"
-                | "status"
-                | "limit_rate"
-                | "binary_remote_addr"
-                | "proxy_host"
-                | "proxy_port"
-                | "body_bytes_sent"
-                | "bytes_sent"
-                | "request_completion"
-                | "request_body_file"
-                | "modern_browser"
-                | "ancient_browser"
-                | "msie"
-                | "invalid_referer"
-                | "secure_link"
-                | "secure_link_expires"
-                | "uid_got"
-                | "uid_set"
-                | "uid_reset"
-                | "pipe"
-                | "tcpinfo_rtt"
-                | "proxy_add_x_forwarded_for"
-                | "http2"
-                | "http3" => {
-                    return Err(Why::Refused(format!("`${name}` is not known here").into()));
+                "request" => {
+                    self.approximates = Some("the protocol is taken to be HTTP/1.1");
+                    found.parts.extend([
+                        Known::What(What::Part(Part::Method)),
+                        text(b" "),
+                        Known::What(What::Part(Part::PathAndQuery)),
+                        text(b" HTTP/1.1"),
+                    ]);
                 }
-                name if [
-                    "ssl_",
-                    "geoip_",
-                    "upstream_",
-                    "sent_http_",
-                    "realip_",
-                    "proxy_protocol",
-                    "jwt_",
-                    "fastcgi_",
-                    "date_",
-                ]
-                .iter()
-                .any(|begin| name.starts_with(begin)) =>
-                {
-                    return Err(Why::Refused(format!("`${name}` is not known here").into()));
+                "server_protocol" => {
+                    self.approximates = Some("the protocol is taken to be HTTP/1.1");
+                    found.parts.push(text(b"HTTP/1.1"));
                 }
-                name => return Err(Why::Fault(format!("unknown \"{name}\" variable"))),
+                name => match text::constant(name) {
+                    Some(value) => found.parts.push(text(value.as_bytes())),
+                    None if text::is_taken(name) || text::is_of_module(name) => {
+                        return Err(Why::Refused(format!("`${name}` is not known here").into()));
+                    }
+                    None if self.model.others.contains(name) => {
+                        return Err(Why::Refused(format!("`${name}` is set by a module that is not here").into()));
+                    }
+                    None => return Err(Why::Fault(format!("unknown \"{name}\" variable"))),
+                },
             }
         }
         Ok(())
@@ -327,31 +355,53 @@ impl<'t> Lower<'t, '_, '_> {
         first.strip_prefix(b".").map(<[u8]>::to_vec).unwrap_or(first)
     }
 
-    /// The text of `$document_root`.
+    /// The method: an error page that is a path makes a GET of it.
+    pub(super) fn method(&self) -> What<'static> {
+        if self.keeps_method { What::Slot(METHOD) } else { What::Part(Part::Method) }
+    }
+
+    fn changes_method(&self) -> bool {
+        let says = |text: &[u8]| self.tree.texts.iter().any(|own| memchr::memmem::find(&own.bytes, text).is_some());
+        let is_asked = says(b"$request_method") || says(b"${request_method") || says(b"limit_except") || says(b" 405");
+        is_asked && self.model.servers.iter().any(|server| super::errors::leads_inside(server, self))
+    }
+
+    /// The text of `$document_root`: without a slash at its end, unless it is an `alias`.
     pub(super) fn root_text(&self, scope: &Scope) -> Vec<u8> {
-        match scope.root {
-            Some((word, _)) => self.tree.word(word).trim_ascii_end().to_vec(),
-            None => b"html".to_vec(),
+        let Some(root) = &scope.root else { return b"html".to_vec() };
+        let text = self.tree.word(root.word);
+        let text = text.trim_ascii_end();
+        match root.alias {
+            Some(_) => text.to_vec(),
+            None => text.strip_suffix(b"/").unwrap_or(text).to_vec(),
         }
     }
 
     /// The table that knows what is below a document root; `None` where no folder was given.
     pub(super) fn root_table(&mut self, scope: &Scope) -> Option<TableId> {
         let mut text = self.root_text(scope);
-        if matches!(scope.root, Some((_, true))) || text.contains(&b'$') {
+        if text.contains(&b'$') {
             return None;
         }
         if let Some(known) = self.roots.get(&text) {
             return *known;
         }
-        let configured = scope.root.map(|_| String::from_utf8_lossy(&text).into_owned());
-        let folder = self.reading.document_root(configured.as_deref().map(Path::new));
+        let configured = scope.root.as_ref().map(|_| String::from_utf8_lossy(&text).into_owned());
+        let configured = configured.as_deref().map(Path::new);
+        let folder = match &scope.root {
+            // `--root` stands for the document root, and an `alias` is another folder.
+            Some(Root { alias: Some(_), .. }) => {
+                let is_folder = |path: &&Path| self.reading.kind_of(path) == Some(EntryKind::Folder);
+                configured.filter(is_folder).map(Path::to_owned)
+            }
+            _ => self.reading.document_root(configured),
+        };
         let tree = folder.as_deref().and_then(|folder| self.reading.tree(folder));
         let table = tree.map(|tree| {
             let table = self.table(&dialect::NGINX_MAP, Order::Specific);
             let rest = self.table(&dialect::NGINX_MAP, Order::Listed);
             self.reading.set_after(table, After::Table(rest));
-            let span = scope.root.map_or(self.whole(), |(word, _)| self.tree.span(word));
+            let span = scope.root.as_ref().map_or(self.whole(), |root| self.tree.span(root.word));
             while text.last() == Some(&b'/') {
                 text.pop();
             }
@@ -394,223 +444,6 @@ impl<'t> Lower<'t, '_, '_> {
         self.tree.span(word)
     }
 
-    // Servers
-
-    fn servers(&mut self) {
-        let model = self.model;
-        let mut ports: Vec<Port> = Vec::new();
-        let listens = |server: &Server| match server.ports.is_empty() {
-            true => vec![(Port { number: 80, is_tls: false }, false)],
-            false => server.ports.clone(),
-        };
-        for (port, _) in model.servers.iter().flat_map(listens) {
-            if !ports.iter().any(|known| known.number == port.number) {
-                ports.push(port);
-            }
-        }
-        // Servers of one port: which they are, and which is the default.
-        let groups: Vec<(Port, Vec<usize>, usize)> = ports
-            .iter()
-            .map(|&port| {
-                let mine: Vec<(usize, bool)> = model
-                    .servers
-                    .iter()
-                    .enumerate()
-                    .filter_map(|(at, server)| {
-                        listens(server)
-                            .iter()
-                            .find(|(other, _)| other.number == port.number)
-                            .map(|(_, default)| (at, *default))
-                    })
-                    .collect();
-                let default = mine.iter().find(|(_, default)| *default).or(mine.first()).map_or(0, |(at, _)| *at);
-                (port, mine.iter().map(|(at, _)| *at).collect(), default)
-            })
-            .collect();
-        if groups.is_empty() {
-            return;
-        }
-        let prelude = self.prelude();
-        // Tables that look at no path refuse none: that is for the server that is chosen.
-        let chooser = (groups.len() > 1).then(|| self.table(&dialect::NGINX_MAP, Order::Listed));
-        let mut hosts: Vec<(Vec<usize>, usize, TableId)> = Vec::new();
-        for (_, servers, default) in &groups {
-            if !hosts.iter().any(|(known, other, _)| known == servers && other == default) {
-                let table = self.table(&dialect::NGINX_MAP, Order::Specific);
-                hosts.push((servers.clone(), *default, table));
-            }
-        }
-        let begin = chooser.unwrap_or(hosts[0].2);
-        match prelude {
-            Some(prelude) => {
-                self.reading.root(prelude);
-                self.reading.set_after(prelude, After::Table(begin));
-            }
-            None => self.reading.root(begin),
-        }
-        if let Some(chooser) = chooser {
-            self.choose(chooser, &groups, &hosts);
-        }
-        let mut entries: HashMap<(usize, bool), (TableId, Digits)> = HashMap::new();
-        for (servers, default, table) in hosts {
-            let merges = model.servers[default].scope.merges;
-            for &at in &servers {
-                entries.entry((at, merges)).or_insert_with(|| self.server(&model.servers[at], merges));
-            }
-            self.hosts(table, &servers, default, &|at| entries[&(at, merges)]);
-        }
-    }
-
-    /// What every request begins with: `$https`, where it is used.
-    fn prelude(&mut self) -> Option<TableId> {
-        let is_used = self.tree.texts.iter().any(|text| {
-            memchr::memmem::find(&text.bytes, b"$https").is_some()
-                || memchr::memmem::find(&text.bytes, b"${https").is_some()
-        });
-        is_used.then(|| {
-            let table = self.table(&dialect::NGINX_MAP, Order::Listed);
-            let https = asks(What::Part(Part::Scheme), Test::Is("https".to_owned()), false);
-            let action = Action::Set { slot: HTTPS, text: piece(What::Literal("on".into())), then: Then::Next };
-            let span = self.whole();
-            self.push(table, any(), &[https], action, &span);
-            table
-        })
-    }
-
-    /// The port that a request came in on; where no server listens on it, its scheme.
-    fn choose(
-        &mut self,
-        chooser: TableId,
-        groups: &[(Port, Vec<usize>, usize)],
-        hosts: &[(Vec<usize>, usize, TableId)],
-    ) {
-        let span = self.whole();
-        let table_of = |(_, servers, default): &(Port, Vec<usize>, usize)| {
-            hosts.iter().find(|(known, other, _)| known == servers && other == default).map(|(.., table)| *table)
-        };
-        for group in groups {
-            let Some(table) = table_of(group) else { continue };
-            let port = asks(What::Part(Part::LocalPort), Test::Is(group.0.number.to_string()), false);
-            self.push(chooser, any(), &[port], Action::Enter(table), &span);
-        }
-        for (scheme, is_tls, usual) in [("https", true, 443), ("http", false, 80)] {
-            let of_scheme = |group: &&(Port, Vec<usize>, usize)| group.0.is_tls == is_tls;
-            let best = groups.iter().find(|group| group.0.number == usual).or(groups.iter().find(of_scheme));
-            if let Some(table) = best.and_then(table_of) {
-                let scheme = asks(What::Part(Part::Scheme), Test::Is(scheme.to_owned()), false);
-                self.push(chooser, any(), &[scheme], Action::Enter(table), &span);
-            }
-        }
-        if let Some(table) = groups.first().and_then(table_of) {
-            self.push(chooser, any(), &[], Action::Enter(table), &span);
-        }
-        let numbers: Vec<String> = groups.iter().map(|(port, ..)| port.number.to_string()).collect();
-        self.reading.say(
-            Diagnostic::note("listen", format!("the servers listen on {}; none of these is bound", numbers.join(", ")))
-                .at(span)
-                .help("the port that a request comes in on chooses among them, and its scheme where no server listens there"),
-        );
-    }
-
-    /// Which server answers for a host.
-    fn hosts(&mut self, table: TableId, servers: &[usize], default: usize, entry: &dyn Fn(usize) -> (TableId, Digits)) {
-        let model = self.model;
-        let mut known: HashSet<Vec<u8>> = HashSet::new();
-        let mut patterns: Vec<(usize, Word)> = Vec::new();
-        let mut ends: Vec<(Vec<u8>, usize, Word)> = Vec::new();
-        for &at in servers {
-            for &word in &model.servers[at].names {
-                let name = self.tree.word(word).to_ascii_lowercase();
-                if name.first() == Some(&b'~') {
-                    patterns.push((at, word));
-                    continue;
-                }
-                if matches!(&*name, b"_" | b"" | b"*" | b"-" | b"--") || name.contains(&b'$') {
-                    continue;
-                }
-                if !known.insert(name.clone()) {
-                    if model.servers[at].ports.len() < 2 {
-                        let span = self.span(word);
-                        let shown = String::from_utf8_lossy(&name).into_owned();
-                        self.reading.say_often(
-                            &span,
-                            crate::diagnostic::Severity::Warning,
-                            "server-name-twice",
-                            || (format!("conflicting server name \"{shown}\", ignored"), None),
-                        );
-                    }
-                    continue;
-                }
-                match name.strip_suffix(b".*") {
-                    Some(begin) => ends.push((begin.to_vec(), at, word)),
-                    None => self.host(table, &name, word, entry(at).0),
-                }
-            }
-        }
-        let rest = match patterns.is_empty() && ends.is_empty() {
-            true => table,
-            false => {
-                let rest = self.table(&dialect::NGINX_MAP, Order::Listed);
-                self.reading.set_after(table, After::Table(rest));
-                rest
-            }
-        };
-        ends.sort_by_key(|(begin, ..)| std::cmp::Reverse(begin.len()));
-        for (begin, at, word) in ends {
-            let span = self.span(word);
-            let glob = Test::Glob(format!("{}.?*", String::from_utf8_lossy(&begin)));
-            self.enter(rest, &[asks(What::Part(Part::Host), glob, false)], entry(at).0, &span);
-        }
-        for (at, word) in patterns {
-            self.host_pattern(rest, word, entry(at));
-        }
-        let span = self.whole();
-        self.enter(rest, &[], entry(default).0, &span);
-    }
-
-    /// Goes on in a table, whichever was made first.
-    fn enter(&mut self, from: TableId, conditions: &[Condition], to: TableId, span: &Span) {
-        self.push(from, any(), conditions, go(from, to), span);
-    }
-
-    fn host(&mut self, table: TableId, name: &[u8], word: Word, entry: TableId) {
-        let span = self.span(word);
-        let text = String::from_utf8_lossy(name).into_owned();
-        let names = match text.strip_prefix('.') {
-            Some(rest) => vec![rest.to_owned(), format!("*.{rest}")],
-            None => vec![text.clone()],
-        };
-        for name in names {
-            match HostPattern::parse(&name) {
-                Ok(host) => {
-                    let mut source = any();
-                    source.host = host;
-                    self.reading.push(table, &Rule::new(source, Action::Enter(entry)), &span);
-                }
-                Err(_) => {
-                    self.reading.say_often(&span, crate::diagnostic::Severity::Note, "no-host", || {
-                        (format!("no request names the host `{name}`"), None)
-                    });
-                }
-            }
-        }
-    }
-
-    fn host_pattern(&mut self, table: TableId, word: Word, entry: (TableId, Digits)) {
-        let span = self.span(word);
-        let text = self.tree.str(word).into_owned();
-        let regex = match Regex::read(text.trim_start_matches('~'), LetterCase::Ignored) {
-            Ok(regex) => regex,
-            Err(what) => {
-                let message = format!("regular expression cannot be read: {what}");
-                return self.reading.say(faults::regex(message, span));
-            }
-        };
-        let found = [asks(What::Part(Part::Host), Test::Regex(regex.pattern.clone()), false)];
-        self.keep_groups(table, &any(), &found, &regex, entry.1, &What::ConditionCapture);
-        self.enter(table, &found, entry.0, &span);
-    }
-
     /// Keeps what the groups of a pattern took, for those who come after: named ones, and the numbers that somebody reads.
     pub(super) fn keep_groups(
         &mut self,
@@ -643,9 +476,10 @@ impl<'t> Lower<'t, '_, '_> {
     }
 
     /// The tables of one server: where it begins, and which groups of its name are read.
-    fn server(&mut self, server: &'t Server, merges: bool) -> (TableId, Digits) {
+    pub(super) fn server(&mut self, server: &'t Server, merges: bool) -> (TableId, Digits) {
         let live = script::live_of(server, self);
         let style = Style::of(&server.scope, merges);
+        let first = self.opens(server).then(|| self.table(style.dialect(Form::Return), Order::Listed));
         let pool = match server.statements.is_empty() {
             true => Vec::new(),
             false => script::tables(&server.statements, style, self),
@@ -654,8 +488,12 @@ impl<'t> Lower<'t, '_, '_> {
         let mut named = HashMap::new();
         let mut blocks = HashMap::new();
         self.block_tables(&server.locations, style, 0, &mut named, &mut blocks);
-        let of = Of { server, merges, locations, named, live };
         let begin = pool.first().copied().unwrap_or(locations);
+        let is_marked = super::errors::any_location(&server.locations, &|location| location.scope.is_internal);
+        let leads_inside = super::errors::leads_inside(server, self);
+        let own = Content { scope: &server.scope, try_files: server.try_files.as_deref(), answers: Answers::Files };
+        let nothing = self.has_content(own).then(|| self.table(style.dialect(Form::Return), Order::Listed));
+        let of = Of { server, merges, begin, locations, named, nothing, is_marked, leads_inside, live };
         // Bodies come behind all tables of locations, so that they can be entered from each.
         let mut bodies = Vec::new();
         self.body_tables(&server.locations, style, &of, &mut bodies);
@@ -665,16 +503,40 @@ impl<'t> Lower<'t, '_, '_> {
         for (location, table) in bodies {
             self.body(location, table, &of);
         }
-        let fallback = self.content(&server.scope, server.try_files.as_deref(), false, &of);
-        if let Some(fallback) = fallback {
-            self.reading.set_after(locations, After::Table(fallback));
+        if let Some(content) = self.content(own, &of) {
+            self.reading.set_after(locations, After::Table(content));
         }
         if !pool.is_empty() {
-            let last = script::run(self, &server.statements, pool, &of, &server.scope, style, Phase::Server);
+            let last = script::run(self, &server.statements, pool, &of, &server.scope, style, Phase::Server, None);
             self.reading.set_after(last, After::Table(locations));
         }
         let live = script::live_in(&server.statements, live, live, self);
-        (begin, live)
+        if let Some(first) = first {
+            self.reading.set_after(first, After::Table(begin));
+            self.opening(first, server, &of, style);
+        }
+        (first.unwrap_or(begin), live)
+    }
+
+    /// Whether something comes before a server's first statement.
+    fn opens(&self, server: &Server) -> bool {
+        self.asks_name
+            || server.scope.error_pages.iter().any(|page| page.codes.contains(&497)) && !server.tls_alone.is_empty()
+    }
+
+    /// What comes before a server's first statement: its name, for lists; and clear text on a port for TLS.
+    fn opening(&mut self, table: TableId, server: &'t Server, of: &Of<'_>, style: Style) {
+        let span = self.whole();
+        let name = String::from_utf8_lossy(&self.server_name(server)).into_owned();
+        let text = piece(What::Literal(name.into()));
+        self.push(table, any(), &[], Action::Set { slot: SERVER_NAME, text, then: Then::Next }, &span);
+        let ports = server.tls_alone.clone();
+        if !ports.is_empty() {
+            let clear = asks(What::Part(Part::Scheme), Test::Is("http".to_owned()), false);
+            let port = asks(What::Part(Part::LocalPort), Test::In(ports), false);
+            let mut run = script::Run::new(self, of, &server.scope, style, Phase::Server, table, Form::Return);
+            run.error_page(497, &any(), &[clear, port], &span);
+        }
     }
 
     /// Tables for locations inside locations, and for the named.
@@ -731,7 +593,8 @@ impl<'t> Lower<'t, '_, '_> {
     fn needs_table(&mut self, location: &Location, style: Style) -> bool {
         let own = Style::of(&location.scope, style.merges);
         match location.statements.as_slice() {
-            [] => location.try_files.is_some() || !location.passes_on && self.root_table(&location.scope).is_some(),
+            _ if location.scope.is_internal || location.limit.is_some() => true,
+            [] => self.has_content(content_of(location)),
             [only] => own != style || !script::is_direct(only, self),
             _ => true,
         }
@@ -754,11 +617,12 @@ impl<'t> Lower<'t, '_, '_> {
             let span = self.span(location.word);
             match &location.found {
                 Found::Exact(path) => {
+                    self.slash_redirect(table, path, location, locations, of, &span);
                     let source = Source::of_path(PathPattern::Exact(Cow::Owned(path.clone())));
                     self.location(table, source, location, of, bodies);
                 }
                 Found::Prefix { prefix, is_final } => {
-                    self.slash_redirect(table, prefix, location, locations, &span);
+                    self.slash_redirect(table, prefix, location, locations, of, &span);
                     let Some(&inner) = blocks.get(&key(location)) else {
                         let source = prefix_source(prefix, *is_final);
                         self.location(table, source, location, of, bodies);
@@ -814,7 +678,10 @@ impl<'t> Lower<'t, '_, '_> {
                 self.tail_dropped(only, location);
                 script::direct(self, table, source, only, location, of);
             }
-            (None, _) => self.push(table, source, &[], Action::Pass, &span),
+            (None, _) => {
+                let action = of.nothing.map_or(Action::Pass, |nothing| go(table, nothing));
+                self.push(table, source, &[], action, &span);
+            }
         }
     }
 
@@ -843,9 +710,18 @@ impl<'t> Lower<'t, '_, '_> {
         });
     }
 
-    /// `/dir` to `/dir/`, which nginx does for a prefix that is handed to another server.
-    fn slash_redirect(&mut self, table: TableId, prefix: &[u8], location: &Location, all: &[Location], span: &Span) {
-        let Some(bare) = prefix.strip_suffix(b"/").filter(|bare| !bare.is_empty() && location.passes_on) else {
+    /// `/dir` to `/dir/`, which nginx does for a path that is handed to another server.
+    fn slash_redirect(
+        &mut self,
+        table: TableId,
+        path: &[u8],
+        location: &'t Location,
+        all: &[Location],
+        of: &Of<'t>,
+        span: &Span,
+    ) {
+        let passes_on = location.answers == Answers::Server;
+        let Some(bare) = path.strip_suffix(b"/").filter(|bare| !bare.is_empty() && passes_on) else {
             return;
         };
         let is_taken = all.iter().any(|other| match &other.found {
@@ -853,57 +729,80 @@ impl<'t> Lower<'t, '_, '_> {
             Found::Prefix { prefix, .. } => prefix == bare,
             _ => false,
         });
-        if is_taken {
+        let is_twice = matches!(location.found, Found::Prefix { .. })
+            && all.iter().any(|other| {
+                other.answers == Answers::Server && matches!(&other.found, Found::Exact(exact) if exact == path)
+            });
+        if is_taken || is_twice {
             return;
         }
         let source = Source::of_path(PathPattern::Exact(Cow::Owned(bare.to_vec())));
         let to = Target::of_pieces(vec![Piece {
             place: Landing::Path,
-            what: What::Literal(Cow::Owned(escaped_path(prefix))),
+            what: What::Literal(Cow::Owned(escaped_path(path))),
         }]);
         let status = StatusByMethod::always(RedirectStatus::MovedPermanently);
-        self.push(table, source, &[], Action::Redirect { status, target: to, query: QueryPolicy::Keep }, span);
-        self.reading.exact(span, &format!("location {} (the slash at its end)", String::from_utf8_lossy(prefix)));
+        let redirect = Action::Redirect { status, target: to, query: QueryPolicy::Keep };
+        let style = Style::of(&location.scope, of.merges);
+        // It is the location's own answer, with all that holds there.
+        let apart = self.table(style.dialect(Form::Return), Order::Listed);
+        self.push(table, source, &[], go(table, apart), span);
+        let mut run = script::Run::new(self, of, &location.scope, style, Phase::Location, apart, Form::Return);
+        if location.scope.is_internal {
+            run.only_internal(span);
+        }
+        if !run.error_page(301, &any(), &[], span) {
+            run.push(&any(), &[], redirect, span);
+        }
+        self.exact(span, &format!("location {} (the slash at its end)", String::from_utf8_lossy(path)));
     }
 
     fn body(&mut self, location: &'t Location, table: TableId, of: &Of<'t>) {
         let style = Style::of(&location.scope, of.merges);
-        let live = script::live_in(&location.statements, Digits::default(), of.live, self);
+        let live = script::live_in(&location.statements, self.page_digits, of.live, self);
         if let Found::Regex(regex) = &location.found {
             self.keep_groups(table, &of_regex(regex), &[], regex, live, &|number| What::Capture(number));
         }
-        let last = script::run(self, &location.statements, vec![table], of, &location.scope, style, Phase::Location);
-        if let Some(content) = self.content(&location.scope, location.try_files.as_deref(), location.passes_on, of) {
+        self.way_in(location, table, of, style);
+        let content = self.content(content_of(location), of);
+        let (pool, scope) = (vec![table], &location.scope);
+        let last = script::run(self, &location.statements, pool, of, scope, style, Phase::Location, content);
+        if let Some(content) = content {
             self.reading.set_after(last, After::Table(content));
         }
     }
 
-    /// What a request gets whose statements decided nothing: files, and the redirects that follow from them.
-    fn content(&mut self, scope: &Scope, try_files: Option<&[Word]>, passes_on: bool, of: &Of<'t>) -> Option<TableId> {
-        if passes_on && try_files.is_none() {
-            return None;
+    /// What comes before the statements of a location: whether a request may come here, and by which method.
+    fn way_in(&mut self, location: &'t Location, table: TableId, of: &Of<'t>, style: Style) {
+        let span = self.span(location.word);
+        let form = script::first_form(&location.statements);
+        let mut run = script::Run::new(self, of, &location.scope, style, Phase::Location, table, form);
+        run.alias();
+        if location.scope.is_internal {
+            run.only_internal(&span);
         }
-        let Some(root) = self.root_table(scope) else {
-            if let Some(words) = try_files {
-                let span = words.first().map_or(self.whole(), |&word| self.span(word));
-                let shown: Vec<Cow<'_, str>> = words.iter().map(|&word| self.tree.str(word)).collect();
-                let why = "it depends on files on the disk: give their folder with `--root DIR`";
-                self.reading.refused(&span, &format!("try_files {}", shown.join(" ")), why);
-            }
-            return None;
+        let Some(limit) = &location.limit else { return };
+        let others = asks(self.method(), Test::In(limit.methods.clone()), true);
+        let content = Content { scope: &limit.scope, try_files: location.try_files.as_deref(), answers: limit.answers };
+        // Other methods find none of the location's statements.
+        let action = match self.content(content, of) {
+            Some(content) => go(table, content),
+            None => stop(),
         };
-        let style = Style::of(scope, of.merges);
-        let table = self.table(style.dialect(Form::Return), Order::Listed);
-        script::files(self, table, root, scope, try_files, of);
-        Some(table)
+        self.push(table, any(), &[others], action, &span);
     }
+}
+
+/// What answers behind the statements of a location.
+fn content_of(location: &Location) -> Content<'_> {
+    Content { scope: &location.scope, try_files: location.try_files.as_deref(), answers: location.answers }
 }
 
 fn key(location: &Location) -> usize {
     std::ptr::from_ref(location) as usize
 }
 
-fn prefix_source(prefix: &[u8], is_final: bool) -> Source<'static> {
+pub(super) fn prefix_source(prefix: &[u8], is_final: bool) -> Source<'static> {
     Source::of_path(PathPattern::BytePrefix { prefix: Cow::Owned(prefix.to_vec()), is_final })
 }
 

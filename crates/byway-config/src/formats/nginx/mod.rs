@@ -1,10 +1,14 @@
 //! nginx: a whole configuration or a part of one, read into nginx's dialect, and rules written as a good engineer would.
 //!
 //! Text becomes words ([`lex`]), words become directives with includes followed ([`tree`]), directives become servers, locations
-//! and statements ([`model`]), and those become tables and rules ([`lower`], [`script`], [`lists`]). Nothing is bound, run or
-//! fetched; files on the disk are only names below a document root.
+//! and statements ([`model`]), and those become tables and rules: [`servers`] chooses who answers, [`lower`] makes the tables of a
+//! server, [`script`] has the statements, [`lists`] and [`geo`] what is looked up, [`errors`] the error pages, [`content`] what
+//! follows from files. Nothing is bound, run or fetched; files on the disk are only names below a document root.
 
+mod content;
+mod errors;
 mod faults;
+mod geo;
 mod lex;
 mod lists;
 mod lower;
@@ -12,6 +16,7 @@ mod model;
 mod names;
 mod pcre;
 mod script;
+mod servers;
 mod text;
 mod tree;
 mod write;

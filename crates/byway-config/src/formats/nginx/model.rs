@@ -5,7 +5,7 @@
 //!
 //! Long because every directive that decides something is read here, side by side with what nginx says of its mistakes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use byway_core::dialect::LetterCase;
@@ -14,18 +14,42 @@ use super::faults;
 use super::lex::Word;
 use super::names;
 use super::pcre::Regex;
+use super::text;
 use super::tree::{Body, Directive, Tree};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Severity};
 use crate::foreign::Reading;
 
 /// A statement of the rewrite module.
 #[derive(Clone, Debug)]
 pub(super) enum Statement {
-    Set { name: String, text: Word, word: Word },
-    If { test: IfTest, body: Vec<Statement>, word: Word },
-    Return { status: Option<u16>, text: Option<Word>, word: Word, rule: String },
-    Rewrite { regex: Regex, target: Word, flag: Flag, word: Word, rule: String },
-    Break { word: Word },
+    Set {
+        name: String,
+        text: Word,
+        word: Word,
+    },
+    /// Inside a location an `if` is a location of its own, with settings of its own.
+    If {
+        test: IfTest,
+        body: Vec<Statement>,
+        word: Word,
+        scope: Option<Box<Scope>>,
+    },
+    Return {
+        status: Option<u16>,
+        text: Option<Word>,
+        word: Word,
+        rule: String,
+    },
+    Rewrite {
+        regex: Regex,
+        target: Word,
+        flag: Flag,
+        word: Word,
+        rule: String,
+    },
+    Break {
+        word: Word,
+    },
 }
 
 /// The flag of a `rewrite`.
@@ -69,14 +93,80 @@ pub(super) struct Scope {
     pub(super) port: bool,
     pub(super) server_name: bool,
     pub(super) merges: bool,
-    pub(super) root: Option<(Word, bool)>,
+    pub(super) root: Option<Root>,
     pub(super) error_pages: Rc<Vec<ErrorPage>>,
+    /// Whether an error behind an error page has its own page again.
+    pub(super) is_recursive: bool,
+    /// Who may ask, by address, as listed.
+    pub(super) access: Rc<Vec<Access>>,
+    /// `satisfy any`: an address or a password is enough.
+    pub(super) satisfies_any: bool,
+    /// Whether a password is asked for.
+    pub(super) has_password: bool,
+    /// Whether somebody else is asked who may ask.
+    pub(super) asks_elsewhere: bool,
+    pub(super) index: Rc<Vec<Word>>,
+    pub(super) lists_folders: bool,
+    /// Whether only nginx itself leads requests here.
+    pub(super) is_internal: bool,
 }
 
 impl Default for Scope {
     fn default() -> Scope {
-        Scope { absolute: true, port: true, server_name: false, merges: true, root: None, error_pages: Rc::default() }
+        Scope {
+            absolute: true,
+            port: true,
+            server_name: false,
+            merges: true,
+            root: None,
+            error_pages: Rc::default(),
+            is_recursive: false,
+            access: Rc::default(),
+            satisfies_any: false,
+            has_password: false,
+            asks_elsewhere: false,
+            index: Rc::default(),
+            lists_folders: false,
+            is_internal: false,
+        }
     }
+}
+
+/// Where files lie.
+#[derive(Clone, Debug)]
+pub(super) struct Root {
+    pub(super) word: Word,
+    /// With `alias`, what of the path is not looked for: the prefix of its location, or all of it.
+    pub(super) alias: Option<Option<Rc<[u8]>>>,
+}
+
+/// A line of `allow` or `deny`: whether it lets in, and whom; `None` is everybody.
+#[derive(Clone, Debug)]
+pub(super) struct Access {
+    pub(super) lets_in: bool,
+    pub(super) network: Option<String>,
+    pub(super) word: Word,
+    pub(super) rule: String,
+}
+
+/// `limit_except`: the methods that it leaves alone, and what holds for the others.
+#[derive(Clone, Debug)]
+pub(super) struct Limit {
+    pub(super) methods: Vec<String>,
+    pub(super) scope: Scope,
+    pub(super) answers: Answers,
+}
+
+/// Who answers where no statement does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Answers {
+    /// Files.
+    #[default]
+    Files,
+    /// Another server.
+    Server,
+    /// A program, or a page that nginx makes.
+    Program,
 }
 
 /// How a location is found.
@@ -96,8 +186,8 @@ pub(super) struct Location {
     pub(super) statements: Vec<Statement>,
     pub(super) locations: Vec<Location>,
     pub(super) try_files: Option<Vec<Word>>,
-    /// Whether requests are handed to another server.
-    pub(super) passes_on: bool,
+    pub(super) answers: Answers,
+    pub(super) limit: Option<Box<Limit>>,
 }
 
 /// Where a server listens.
@@ -110,6 +200,8 @@ pub(super) struct Port {
 #[derive(Clone, Debug)]
 pub(super) struct Server {
     pub(super) ports: Vec<(Port, bool)>,
+    /// The ports on which clear text is an error.
+    pub(super) tls_alone: Vec<String>,
     pub(super) names: Vec<Word>,
     pub(super) scope: Scope,
     pub(super) statements: Vec<Statement>,
@@ -141,11 +233,13 @@ pub(super) struct Model {
     pub(super) lists: HashMap<String, List>,
     /// The names of the lists, as they stand.
     pub(super) list_names: Vec<String>,
+    /// Variables that directives of other modules set.
+    pub(super) others: HashSet<String>,
 }
 
 /// Makes a model of a tree.
 pub(super) fn build(tree: &Tree, reading: &mut Reading<'_>) -> Model {
-    let mut builder = Build { tree, reading, model: Model::default() };
+    let mut builder = Build { tree, reading, model: Model::default(), defaults: HashSet::new() };
     builder.main();
     builder.model
 }
@@ -154,6 +248,8 @@ struct Build<'t, 'r, 'l> {
     tree: &'t Tree,
     reading: &'r mut Reading<'l>,
     model: Model,
+    /// The addresses that have a default server.
+    defaults: HashSet<String>,
 }
 
 /// What stands in a block beside statements.
@@ -162,7 +258,8 @@ struct Inside {
     statements: Vec<Statement>,
     locations: Vec<Location>,
     try_files: Option<Vec<Word>>,
-    passes_on: bool,
+    answers: Answers,
+    limit: Option<Box<Limit>>,
 }
 
 impl Build<'_, '_, '_> {
@@ -203,15 +300,26 @@ impl Build<'_, '_, '_> {
                 }
             }
         } else {
-            if let Some(first) = tree.directives.iter().find(|one| &*tree.str(one.name) == "server") {
-                self.reading.say(
-                    Diagnostic::note("fragment", "this is a part of a configuration: `server` stands alone")
-                        .at(tree.span(first.name))
-                        .help("nginx takes it inside `http { … }`, as a file in `conf.d` or `sites-enabled`"),
-                );
-            }
+            self.part_of_http();
             self.http(&tree.directives, &scope, true);
         }
+    }
+
+    /// Says of what a file in `conf.d` holds that it is a part, and of lists without a server that nothing asks them.
+    fn part_of_http(&mut self) {
+        let tree = self.tree;
+        let find = |names: &[&str]| tree.directives.iter().find(|one| names.contains(&&*tree.str(one.name)));
+        let (first, help) = match (find(&["server"]), find(&["map", "geo", "split_clients"])) {
+            (Some(server), _) => {
+                (server, "nginx takes it inside `http { … }`, as a file in `conf.d` or `sites-enabled`")
+            }
+            (None, Some(list)) => {
+                (list, "nginx takes it inside `http { … }`; put a `server` beside it that asks its variable")
+            }
+            (None, None) => return,
+        };
+        let message = format!("this is a part of a configuration: `{}` stands alone", tree.str(first.name));
+        self.reading.say(Diagnostic::note("fragment", message).at(tree.span(first.name)).help(help));
     }
 
     fn is_of_http(&self, directive: &Directive) -> bool {
@@ -223,8 +331,9 @@ impl Build<'_, '_, '_> {
 
     fn http(&mut self, directives: &[Directive], outer: &Scope, says: bool) {
         let mut scope = outer.clone();
-        for directive in directives {
-            self.setting(directive, &mut scope, outer);
+        // Of a part of a server the settings are the server's.
+        if says {
+            self.settings(directives, &mut scope, outer);
         }
         for directive in directives {
             match (&*self.name(directive), &directive.body) {
@@ -252,12 +361,13 @@ impl Build<'_, '_, '_> {
 
     fn fault(&mut self, word: Word, message: impl Into<String>) {
         let span = self.tree.span(word);
-        self.reading.say(Diagnostic::error("nginx-syntax", message).at(span).label("nginx would stop here"));
+        self.reading.say(faults::syntax(message, span));
     }
 
     /// A directive that decides no redirect.
     fn pass_over(&mut self, directive: &Directive, may_decide: bool) {
         let name = self.name(directive);
+        self.note_others(directive, &name);
         let span = self.tree.span(directive.name);
         if may_decide && names::is_program(&name) && names::beyond(&name).is_some() {
             let why = match &*name {
@@ -266,11 +376,36 @@ impl Build<'_, '_, '_> {
             };
             self.reading.refused(&span, &name, why);
         }
+        if matches!(&*name, "add_header" | "more_set_headers") {
+            let field = directive.args.iter().map(|word| self.tree.str(*word).to_ascii_lowercase());
+            if field.take(1).any(|field| ["location", "refresh"].iter().any(|known| field.starts_with(known))) {
+                let why = "a field that sends people on is added to an answer that is made elsewhere";
+                self.reading.refused(&span, &self.tree.words(directive), why);
+            }
+        }
+        if name == "underscores_in_headers" && directive.args.iter().any(|word| &*self.tree.str(*word) == "on") {
+            let why = "a field with an underscore in its name is not taken for the one with a dash";
+            self.reading.approximated(&span, &self.tree.words(directive), why);
+        }
         if let Some(what) = names::beyond(&name) {
             let words = format!("{}: {what}", self.tree.words(directive));
             self.reading.beyond(&span, &words);
         } else if !names::is_known(&name) {
             self.reading.unknown(&span, &name, names::meant(&name));
+        }
+    }
+
+    /// Notes the variables that a directive of another module sets: `auth_request_set $user …`, `geoip2 … { $country …; }`.
+    fn note_others(&mut self, directive: &Directive, name: &str) {
+        let sets = ["set", "keyval", "var", "eval", "geoip", "uploads"].iter().any(|part| name.contains(part));
+        let inside = match &directive.body {
+            Body::Block(block) => block.iter().map(|inner| inner.name).collect(),
+            _ => Vec::new(),
+        };
+        for &word in directive.args.iter().filter(|_| sets).chain(&inside) {
+            if let Some(set) = self.tree.str(word).strip_prefix('$') {
+                self.model.others.insert(set.to_ascii_lowercase());
+            }
         }
     }
 
@@ -285,6 +420,9 @@ impl Build<'_, '_, '_> {
             return self.fault(variable, format!("invalid variable name \"{name}\""));
         };
         let name = name.to_ascii_lowercase();
+        if text::is_taken(&name) {
+            return self.fault(variable, format!("the duplicate \"{name}\" variable"));
+        }
         let rule = self.tree.words(directive);
         let list = List { kind, source, word: directive.name, entries: entries.to_vec(), rule };
         if self.model.lists.insert(name.clone(), list).is_none() {
@@ -296,21 +434,25 @@ impl Build<'_, '_, '_> {
         let mut scope = outer.clone();
         let mut server = Server {
             ports: Vec::new(),
+            tls_alone: Vec::new(),
             names: Vec::new(),
             scope: outer.clone(),
             statements: Vec::new(),
             locations: Vec::new(),
             try_files: None,
         };
+        self.settings(directives, &mut scope, outer);
         for directive in directives {
-            self.setting(directive, &mut scope, outer);
             match &*self.name(directive) {
                 "listen" => self.listen(directive, &mut server),
-                "server_name" => server.names.extend(&directive.args),
+                "server_name" => {
+                    server.names.extend(&directive.args);
+                    self.unfilled(&directive.args);
+                }
                 _ => {}
             }
         }
-        let inside = self.inside(directives, &scope, true);
+        let inside = self.inside(directives, &scope, None);
         self.model.servers.push(Server {
             scope,
             statements: inside.statements,
@@ -320,11 +462,31 @@ impl Build<'_, '_, '_> {
         });
     }
 
+    /// Names that something was to fill in before nginx reads them: it takes them as they are.
+    fn unfilled(&mut self, names: &[Word]) {
+        for &word in names {
+            let text = self.tree.str(word).into_owned();
+            if text.contains('$') && !text.starts_with('~') && text != "$hostname" {
+                let span = self.tree.span(word);
+                self.reading.say_often(&span, Severity::Warning, "no-host", || {
+                    let help = "fill it in first, as `envsubst` does, and name the file that comes out";
+                    (
+                        format!("no request names the host `{text}`: nginx knows no variables here"),
+                        Some(help.to_owned()),
+                    )
+                });
+            }
+        }
+    }
+
     fn listen(&mut self, directive: &Directive, server: &mut Server) {
         let Some(&address) = directive.args.first() else { return };
         let text = self.tree.str(address).into_owned();
         if text.starts_with("unix:") {
             return;
+        }
+        if text.contains('$') {
+            return self.fault(address, format!("host not found in \"{text}\" of the \"listen\" directive"));
         }
         let port = match text.rsplit_once(':') {
             Some((_, port)) if !text.ends_with(']') => port,
@@ -337,9 +499,37 @@ impl Build<'_, '_, '_> {
         let option = |names: &[&str]| directive.args[1..].iter().any(|word| names.contains(&&*self.tree.str(*word)));
         let port = Port { number, is_tls: option(&["ssl", "quic", "http3"]) || number == 443 };
         let is_default = option(&["default_server", "default"]);
+        if option(&["ssl"]) {
+            server.tls_alone.push(number.to_string());
+        }
+        if is_default {
+            let at = if text.bytes().all(|byte| byte.is_ascii_digit()) {
+                format!("0.0.0.0:{text}")
+            } else {
+                text.replace('*', "0.0.0.0")
+            };
+            if !self.defaults.insert(at.clone()) {
+                self.fault(directive.name, format!("a duplicate default server for {at}"));
+            }
+        }
         match server.ports.iter_mut().find(|(known, _)| known.number == number) {
             Some((_, held)) => *held |= is_default,
             None => server.ports.push((port, is_default)),
+        }
+    }
+
+    /// All settings of a level; what stands once only is not said twice.
+    fn settings(&mut self, directives: &[Directive], scope: &mut Scope, outer: &Scope) {
+        let mut seen: Vec<String> = Vec::new();
+        for directive in directives {
+            let name = self.name(directive);
+            if ONCE.contains(&&*name) {
+                match seen.contains(&name) {
+                    true => self.fault(directive.name, format!("\"{name}\" directive is duplicate")),
+                    false => seen.push(name),
+                }
+            }
+            self.setting(directive, scope, outer);
         }
     }
 
@@ -360,17 +550,64 @@ impl Build<'_, '_, '_> {
             "port_in_redirect" => flag(&mut scope.port, self),
             "server_name_in_redirect" => flag(&mut scope.server_name, self),
             "merge_slashes" => flag(&mut scope.merges, self),
-            "root" | "alias" => scope.root = Some((directive.args[0], name == "alias")),
+            "root" | "alias" => {
+                scope.root = Some(Root { word: directive.args[0], alias: (name == "alias").then_some(None) });
+            }
             "error_page" => {
-                if Rc::ptr_eq(&scope.error_pages, &outer.error_pages) {
-                    scope.error_pages = Rc::default();
-                }
                 if let Some(page) = self.error_page(directive) {
-                    Rc::make_mut(&mut scope.error_pages).push(page);
+                    own(&mut scope.error_pages, &outer.error_pages).push(page);
                 }
+            }
+            "internal" => scope.is_internal = true,
+            "recursive_error_pages" => flag(&mut scope.is_recursive, self),
+            "autoindex" => flag(&mut scope.lists_folders, self),
+            "index" => own(&mut scope.index, &outer.index).extend(&directive.args),
+            "allow" | "deny" => {
+                if let Some(access) = self.access(directive, name == "allow") {
+                    own(&mut scope.access, &outer.access).push(access);
+                }
+            }
+            "satisfy" => scope.satisfies_any = &*self.tree.str(directive.args[0]) == "any",
+            "auth_basic" | "auth_request" | "auth_jwt" => {
+                let is_on = directive.args.first().is_some_and(|word| &*self.tree.str(*word) != "off");
+                *if name == "auth_basic" { &mut scope.has_password } else { &mut scope.asks_elsewhere } = is_on;
             }
             _ => {}
         }
+    }
+
+    fn access(&mut self, directive: &Directive, lets_in: bool) -> Option<Access> {
+        let text = self.tree.str(directive.args[0]).into_owned();
+        let network = match &*text {
+            "all" => None,
+            // Nobody comes in over such a socket here.
+            "unix:" => return None,
+            text if byway_core::network::Network::parse(text).is_some() => Some(text.to_owned()),
+            _ => {
+                self.fault(directive.args[0], format!("invalid parameter \"{text}\""));
+                return None;
+            }
+        };
+        let rule = self.tree.words(directive);
+        Some(Access { lets_in, network, word: directive.name, rule })
+    }
+
+    fn limit(&mut self, directive: &Directive, block: &[Directive], outer: &Scope) -> Limit {
+        let mut scope = outer.clone();
+        let mut answers = Answers::Files;
+        self.settings(block, &mut scope, outer);
+        for directive in block {
+            match answers_of(&self.name(directive)) {
+                Answers::Files => {}
+                other => answers = other,
+            }
+            self.pass_over(directive, true);
+        }
+        let mut methods: Vec<String> = directive.args.iter().map(|word| self.tree.str(*word).into_owned()).collect();
+        if methods.iter().any(|method| method == "GET") {
+            methods.push("HEAD".to_owned());
+        }
+        Limit { methods, scope, answers }
     }
 
     fn error_page(&mut self, directive: &Directive) -> Option<ErrorPage> {
@@ -379,7 +616,14 @@ impl Build<'_, '_, '_> {
         if let Some((&last, rest)) = words.split_last()
             && let Some(code) = self.tree.str(last).strip_prefix('=')
         {
-            overwrite = Some(if code.is_empty() { 0 } else { code.parse().ok()? });
+            overwrite = Some(match code.parse() {
+                Ok(code) => code,
+                Err(_) if code.is_empty() => 0,
+                Err(_) => {
+                    self.fault(last, format!("invalid value \"={code}\""));
+                    return None;
+                }
+            });
             words = rest;
         }
         let mut codes = Vec::new();
@@ -396,19 +640,26 @@ impl Build<'_, '_, '_> {
         Some(ErrorPage { codes, overwrite, target, word: directive.name, rule: self.tree.words(directive) })
     }
 
-    fn inside(&mut self, directives: &[Directive], scope: &Scope, is_server: bool) -> Inside {
+    fn inside(&mut self, directives: &[Directive], scope: &Scope, within: Option<&Found>) -> Inside {
+        let is_server = within.is_none();
         let mut inside = Inside::default();
+        let mut seen = HashSet::new();
         for directive in directives {
             let name = self.name(directive);
             match (&*name, &directive.body) {
                 ("location", Body::Block(block)) => {
                     if let Some(location) = self.location(directive, block, scope) {
+                        self.misplaced(&location, within, &mut seen);
                         inside.locations.push(location);
                     }
                 }
                 ("try_files", _) => {
                     inside.try_files = Some(directive.args.clone());
                     self.pass_over(directive, true);
+                }
+                ("internal", _) if !is_server => {}
+                ("limit_except", Body::Block(block)) if !is_server => {
+                    inside.limit = Some(Box::new(self.limit(directive, block, scope)));
                 }
                 ("listen" | "server_name", _) if is_server => {}
                 ("server" | "http" | "map" | "geo" | "events" | "listen" | "server_name", _)
@@ -417,10 +668,13 @@ impl Build<'_, '_, '_> {
                     self.not_allowed(directive);
                 }
                 ("server", _) => self.not_allowed(directive),
-                _ => match self.statement(directive) {
+                _ => match self.statement(directive, (!is_server).then_some(scope)) {
                     Some(statement) => inside.statements.extend(statement),
                     None => {
-                        inside.passes_on |= name.ends_with("_pass");
+                        match answers_of(&name) {
+                            Answers::Files => {}
+                            other => inside.answers = other,
+                        }
                         self.pass_over(directive, true);
                     }
                 },
@@ -472,10 +726,13 @@ impl Build<'_, '_, '_> {
             None => found,
         };
         let mut scope = outer.clone();
-        for directive in block {
-            self.setting(directive, &mut scope, outer);
+        self.settings(block, &mut scope, outer);
+        if let (Some(Root { alias: Some(alias @ None), .. }), Found::Exact(path) | Found::Prefix { prefix: path, .. }) =
+            (&mut scope.root, &found)
+        {
+            *alias = Some(path.as_slice().into());
         }
-        let inside = self.inside(block, &scope, false);
+        let inside = self.inside(block, &scope, Some(&found));
         Some(Location {
             found,
             word: directive.name,
@@ -483,8 +740,37 @@ impl Build<'_, '_, '_> {
             statements: inside.statements,
             locations: inside.locations,
             try_files: inside.try_files,
-            passes_on: inside.passes_on,
+            answers: inside.answers,
+            limit: inside.limit,
         })
+    }
+
+    /// Says what nginx says of a location that is there twice, or inside of one where it cannot be.
+    fn misplaced(&mut self, location: &Location, within: Option<&Found>, seen: &mut HashSet<(u8, Vec<u8>)>) {
+        let (kind, name) = match &location.found {
+            Found::Exact(path) => (0, path.clone()),
+            Found::Prefix { prefix, .. } => (1, prefix.clone()),
+            Found::Named(name) => (2, format!("@{name}").into_bytes()),
+            Found::Regex(_) => (3, Vec::new()),
+        };
+        let shown = String::from_utf8_lossy(&name).into_owned();
+        let is_new = kind == 3 || seen.insert((kind, name.clone()));
+        let message = match within {
+            Some(Found::Exact(outer)) => {
+                let outer = String::from_utf8_lossy(outer);
+                format!("location \"{shown}\" cannot be inside the exact location \"{outer}\"")
+            }
+            Some(Found::Named(outer)) => {
+                format!("location \"{shown}\" cannot be inside the named location \"@{outer}\"")
+            }
+            Some(_) if kind == 2 => format!("named location \"{shown}\" can be on the server level only"),
+            Some(Found::Prefix { prefix, .. }) if kind < 2 && !name.starts_with(prefix) => {
+                format!("location \"{shown}\" is outside location \"{}\"", String::from_utf8_lossy(prefix))
+            }
+            _ if !is_new => format!("duplicate location \"{shown}\""),
+            _ => return,
+        };
+        self.fault(location.word, message);
     }
 
     pub(super) fn regex(&mut self, word: Word, bytes: &[u8], case: LetterCase) -> Option<Regex> {
@@ -503,8 +789,9 @@ impl Build<'_, '_, '_> {
         }
     }
 
-    /// A statement of the rewrite module; the outer `None` is a directive of another, the inner one with a fault.
-    fn statement(&mut self, directive: &Directive) -> Option<Option<Statement>> {
+    /// A statement of the rewrite module; the outer `None` is a directive of another, the inner one with a fault. `outer` is what
+    /// an `if` in a location takes over.
+    fn statement(&mut self, directive: &Directive, outer: Option<&Scope>) -> Option<Option<Statement>> {
         let word = directive.name;
         let args = directive.args.as_slice();
         Some(match (&*self.name(directive), args) {
@@ -512,6 +799,10 @@ impl Build<'_, '_, '_> {
             ("set", [name, text]) => {
                 let name = self.tree.str(*name).into_owned();
                 match name.strip_prefix('$').filter(|name| !name.is_empty()) {
+                    Some(name) if text::is_taken(&name.to_ascii_lowercase()) => {
+                        self.fault(args[0], format!("the duplicate \"{}\" variable", name.to_ascii_lowercase()));
+                        None
+                    }
                     Some(name) => Some(Statement::Set { name: name.to_ascii_lowercase(), text: *text, word }),
                     None => {
                         self.fault(args[0], format!("invalid variable name \"{name}\""));
@@ -525,16 +816,23 @@ impl Build<'_, '_, '_> {
                 let Body::Block(block) = &directive.body else { return Some(None) };
                 let test = self.if_test(directive)?;
                 let mut body = Vec::new();
+                let mut scope = None;
                 for inner in block {
                     match &*self.name(inner) {
                         "if" | "location" | "server" => self.not_allowed(inner),
-                        _ => match self.statement(inner) {
+                        name => match self.statement(inner, outer) {
                             Some(statement) => body.extend(statement),
-                            None => self.pass_over(inner, true),
+                            None => {
+                                if let Some(outer) = outer.filter(|_| OF_IF.contains(&name)) {
+                                    let own = scope.get_or_insert_with(|| Box::new(outer.clone()));
+                                    self.setting(inner, own, outer);
+                                }
+                                self.pass_over(inner, true);
+                            }
                         },
                     }
                 }
-                Some(Statement::If { test, body, word })
+                Some(Statement::If { test, body, word, scope })
             }
             _ => return None,
         })
@@ -644,5 +942,52 @@ impl Build<'_, '_, '_> {
             },
             _ => invalid(self, &shown(&words)),
         }
+    }
+}
+
+/// The settings that stand once on a level.
+const ONCE: &[&str] = &[
+    "absolute_redirect",
+    "alias",
+    "autoindex",
+    "internal",
+    "merge_slashes",
+    "port_in_redirect",
+    "recursive_error_pages",
+    "root",
+    "satisfy",
+    "server_name_in_redirect",
+    "try_files",
+];
+
+/// The settings that an `if` in a location has of its own.
+const OF_IF: &[&str] = &["error_page", "root", "recursive_error_pages", "index", "autoindex", "auth_basic", "satisfy"];
+
+/// What is handed down, to be changed by a level that has such lines of its own: these take the place of all from further out.
+fn own<'s, T: Clone>(mine: &'s mut Rc<Vec<T>>, outer: &Rc<Vec<T>>) -> &'s mut Vec<T> {
+    if Rc::ptr_eq(mine, outer) {
+        *mine = Rc::new(Vec::new());
+    }
+    Rc::make_mut(mine)
+}
+
+/// Who answers where a location has this directive.
+fn answers_of(name: &str) -> Answers {
+    match name {
+        "proxy_pass" | "fastcgi_pass" | "uwsgi_pass" | "scgi_pass" | "grpc_pass" | "memcached_pass" => Answers::Server,
+        "stub_status"
+        | "empty_gif"
+        | "js_content"
+        | "perl"
+        | "dav_methods"
+        | "random_index"
+        | "flv"
+        | "mp4"
+        | "echo"
+        | "content_by_lua"
+        | "content_by_lua_block"
+        | "content_by_lua_file" => Answers::Program,
+        name if name.ends_with("_pass") => Answers::Server,
+        _ => Answers::Files,
     }
 }

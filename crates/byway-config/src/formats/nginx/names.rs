@@ -33,22 +33,29 @@ const MANY: usize = 2047;
 const RULES: &[(&str, Shape, RangeInclusive<usize>)] = &[
     ("absolute_redirect", Shape::Line, 1..=1),
     ("alias", Shape::Line, 1..=1),
+    ("allow", Shape::Line, 1..=1),
+    ("autoindex", Shape::Line, 1..=1),
     ("break", Shape::Line, 0..=0),
+    ("deny", Shape::Line, 1..=1),
     ("error_page", Shape::Line, 2..=MANY),
     ("events", Shape::Block, 0..=0),
     ("geo", Shape::Block, 1..=2),
     ("http", Shape::Block, 0..=0),
     ("if", Shape::Block, 1..=MANY),
     ("include", Shape::Line, 1..=1),
+    ("index", Shape::Line, 1..=MANY),
     ("internal", Shape::Line, 0..=0),
+    ("limit_except", Shape::Block, 1..=MANY),
     ("listen", Shape::Line, 1..=MANY),
     ("location", Shape::Block, 1..=2),
     ("map", Shape::Block, 2..=2),
     ("merge_slashes", Shape::Line, 1..=1),
     ("port_in_redirect", Shape::Line, 1..=1),
+    ("recursive_error_pages", Shape::Line, 1..=1),
     ("return", Shape::Line, 1..=2),
     ("rewrite", Shape::Line, 2..=3),
     ("root", Shape::Line, 1..=1),
+    ("satisfy", Shape::Line, 1..=1),
     ("server", Shape::Block, 0..=0),
     ("server_name", Shape::Line, 1..=MANY),
     ("server_name_in_redirect", Shape::Line, 1..=1),
@@ -267,8 +274,9 @@ pub(super) fn beyond(name: &str) -> Option<&'static str> {
         "proxy_pass" | "fastcgi_pass" | "uwsgi_pass" | "scgi_pass" | "grpc_pass" | "memcached_pass" => {
             Some("hands requests to another server")
         }
-        "auth_basic" | "auth_request" | "auth_jwt" | "allow" | "deny" | "satisfy" | "secure_link" | "limit_req"
-        | "limit_conn" | "limit_except" | "valid_referers" => Some("decides who may ask"),
+        "auth_basic" | "auth_request" | "auth_jwt" | "secure_link" | "limit_req" | "limit_conn" | "valid_referers" => {
+            Some("decides who may ask")
+        }
         "root" | "alias" | "index" | "autoindex" | "try_files" | "random_index" | "empty_gif" | "stub_status"
         | "flv" | "mp4" | "dav_methods" => Some("serves files"),
         "js_content" | "perl" => Some("runs a program"),

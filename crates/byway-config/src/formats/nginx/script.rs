@@ -1,4 +1,4 @@
-//! The statements of the rewrite module as rules: `set`, `if`, `return`, `rewrite`, `break`, and what follows from files.
+//! The statements of the rewrite module as rules: `set`, `if`, `return`, `rewrite`, `break`.
 //!
 //! Statements of one place are rules of one table, as listed. Where `return` follows `rewrite` or the other way round, another
 //! table goes on behind, since the two write variables differently. What stands in an `if` is a table that is called. `$1` to
@@ -19,8 +19,10 @@ use byway_core::status::{RedirectStatus, ReplyStatus, StatusByMethod};
 use byway_core::target::{Landing, Part, Piece, Target, What};
 
 use super::lex::Word;
-use super::lower::{CHANGED, KIND, Lower, Of, Resolved, Style, TEXT, Why, any, asks, of_regex, piece, stop};
-use super::model::{ErrorPage, Flag, Found, IfTest, Location, Scope, Server, Statement};
+use super::lower::{
+    CHANGED, INTERNAL, KIND, Lower, Of, Resolved, Style, TEXT, Why, any, asks, go, of_regex, piece, stop,
+};
+use super::model::{Flag, Found, IfTest, Location, Scope, Server, Statement};
 use super::pcre::Regex;
 use super::text::{self, Bit, Form, Known, bits};
 use crate::span::Span;
@@ -34,12 +36,12 @@ impl Digits {
         self.0 >> number & 1 == 1
     }
 
-    fn and(self, other: Digits) -> Digits {
+    pub(super) fn and(self, other: Digits) -> Digits {
         Digits(self.0 | other.0)
     }
 
     /// The groups that a text reads.
-    fn of(text: &[u8]) -> Digits {
+    pub(super) fn of(text: &[u8]) -> Digits {
         let found = bits(text).unwrap_or_default();
         Digits(found.iter().fold(0, |set, bit| if let Bit::Group(number) = bit { set | 1 << number } else { set }))
     }
@@ -64,9 +66,16 @@ pub(super) fn declare(lower: &mut Lower<'_, '_, '_>) {
     }
     fn of_statements(statements: &[Statement], lower: &mut Lower<'_, '_, '_>) {
         for statement in statements {
+            lower.read_groups = lower.read_groups.and(read_by(statement, lower));
             match statement {
+                // The query is the request's own.
+                Statement::Set { name, .. } if name == "args" => {}
                 Statement::Set { name, .. } => {
-                    lower.slot(name);
+                    let is_new = !lower.slots.contains_key(name);
+                    let slot = lower.slot(name);
+                    if let Some(what) = text::of_request(name).filter(|_| is_new) {
+                        lower.begun.push((slot, what));
+                    }
                 }
                 Statement::If { test, body, .. } => {
                     if let IfTest::Found { regex, .. } = test {
@@ -108,6 +117,18 @@ fn word_digits(word: Word, lower: &Lower<'_, '_, '_>) -> Digits {
     Digits::of(&lower.tree.word(word))
 }
 
+/// The groups that a statement reads and that may be another's.
+fn read_by(statement: &Statement, lower: &Lower<'_, '_, '_>) -> Digits {
+    match statement {
+        Statement::Set { text, .. } | Statement::Return { text: Some(text), .. } => word_digits(*text, lower),
+        Statement::If { test, .. } => match test {
+            IfTest::True(text) | IfTest::File { path: text, .. } | IfTest::Found { left: text, .. } => Digits::of(text),
+            IfTest::Same { left, right, .. } => Digits::of(left).and(Digits::of(right)),
+        },
+        Statement::Return { text: None, .. } | Statement::Rewrite { .. } | Statement::Break { .. } => Digits::default(),
+    }
+}
+
 /// The groups that are read before a pattern is tried, when statements are run. `after` are those that are read behind them,
 /// `jump` those that are read where `last` goes.
 pub(super) fn live_in(statements: &[Statement], after: Digits, jump: Digits, lower: &Lower<'_, '_, '_>) -> Digits {
@@ -121,7 +142,11 @@ fn live_behind(statements: &[Statement], after: Digits, jump: Digits, lower: &Lo
         let behind = live[at + 1];
         live[at] = match statement {
             Statement::Set { text, .. } => behind.and(word_digits(*text, lower)),
-            Statement::Return { text, .. } => text.map_or(Digits::default(), |text| word_digits(text, lower)),
+            Statement::Return { text, status, .. } => {
+                let own = text.map_or(Digits::default(), |text| word_digits(text, lower));
+                let has_page = lower.page_codes.contains(&status.unwrap_or(302));
+                if has_page { own.and(lower.page_digits).and(jump) } else { own }
+            }
             // A pattern takes the place of all groups, and its own target reads its own.
             Statement::Rewrite { .. } => Digits::default(),
             Statement::Break { .. } => jump,
@@ -144,7 +169,7 @@ pub(super) fn live_of(server: &Server, lower: &Lower<'_, '_, '_>) -> Digits {
         locations.iter().fold(Digits::default(), |live, location| {
             let own = match location.found {
                 Found::Regex(_) => Digits::default(),
-                _ => live_in(&location.statements, Digits::default(), jump, lower),
+                _ => live_in(&location.statements, lower.page_digits, jump, lower),
             };
             live.and(own).and(of_locations(&location.locations, jump, lower))
         })
@@ -206,22 +231,54 @@ pub(super) fn tables(statements: &[Statement], style: Style, lower: &mut Lower<'
 }
 
 /// Where rules go while statements are lowered.
-struct Run<'a, 'l, 't, 'r, 'd> {
-    lower: &'a mut Lower<'t, 'r, 'd>,
-    of: &'a Of<'l>,
-    scope: &'a Scope,
-    style: Style,
+pub(super) struct Run<'a, 'l, 't, 'r, 'd> {
+    pub(super) lower: &'a mut Lower<'t, 'r, 'd>,
+    pub(super) of: &'a Of<'l>,
+    pub(super) scope: &'a Scope,
+    pub(super) style: Style,
     phase: Phase,
     /// The table that rules go into now, and its form.
-    table: TableId,
+    pub(super) table: TableId,
     form: Form,
     /// Tables that were made beforehand, in pairs, the last first; `None` where they are made as they are needed.
     pool: Option<Vec<TableId>>,
     /// Whether some rewrite is remembered in [`CHANGED`].
     changes: bool,
+    /// What answers where no statement does, which `break` goes on to.
+    content: Option<TableId>,
+    /// The lists that were looked up by whoever comes here: they are not asked again.
+    looked: Vec<String>,
+}
+
+impl<'a, 'l, 't, 'r, 'd> Run<'a, 'l, 't, 'r, 'd> {
+    /// A run of one table, without a chain of others.
+    pub(super) fn new(
+        lower: &'a mut Lower<'t, 'r, 'd>,
+        of: &'a Of<'l>,
+        scope: &'a Scope,
+        style: Style,
+        phase: Phase,
+        table: TableId,
+        form: Form,
+    ) -> Self {
+        Run {
+            lower,
+            of,
+            scope,
+            style,
+            phase,
+            table,
+            form,
+            pool: None,
+            changes: false,
+            content: None,
+            looked: Vec::new(),
+        }
+    }
 }
 
 /// Lowers statements into a chain of tables that begins with the first of `pool`; returns the last.
+#[allow(clippy::too_many_arguments, reason = "the place of the statements, and what lies around them")]
 pub(super) fn run(
     lower: &mut Lower<'_, '_, '_>,
     statements: &[Statement],
@@ -230,13 +287,14 @@ pub(super) fn run(
     scope: &Scope,
     style: Style,
     phase: Phase,
+    content: Option<TableId>,
 ) -> TableId {
     let table = pool.remove(0);
     let form = first_form(statements);
     pool.reverse();
     let pool = (phase == Phase::Server).then_some(pool);
-    let after = if phase == Phase::Server { of.live } else { Digits::default() };
-    let mut run = Run { lower, of, scope, style, phase, table, form, pool, changes: false };
+    let after = if phase == Phase::Server { of.live } else { lower.page_digits };
+    let mut run = Run { pool, content, ..Run::new(lower, of, scope, style, phase, table, form) };
     run.changes = phase == Phase::Location && needs_memory(statements, true);
     if run.changes {
         let span = run.lower.whole();
@@ -251,8 +309,8 @@ pub(super) fn run(
             query: QueryPolicy::Keep,
             then: Then::Table(of.locations),
         };
-        let table = run.table;
-        run.lower.push(table, any(), &[changed], again, &span);
+        run.mark(&any(), std::slice::from_ref(&changed), &span);
+        run.push(&any(), &[changed], again, &span);
     }
     run.table
 }
@@ -269,6 +327,8 @@ fn needs_memory(statements: &[Statement], is_top: bool) -> bool {
 /// Whether a statement alone in its location is the rule of the location itself.
 pub(super) fn is_direct(statement: &Statement, lower: &Lower<'_, '_, '_>) -> bool {
     match statement {
+        // An error page may read what the location took.
+        Statement::Return { status, .. } if lower.page_codes.contains(&status.unwrap_or(302)) => false,
         Statement::Return { text: Some(text), .. } => {
             let names = bits(&lower.tree.word(*text)).unwrap_or_default();
             !names.iter().any(|bit| matches!(bit, Bit::Variable(name) if lower.lists.value(name).is_some()))
@@ -293,17 +353,7 @@ pub(super) fn direct(
         _ => None,
     };
     let own = |bit: &Bit| own_group(bit, regex.as_ref(), false);
-    let mut run = Run {
-        lower,
-        of,
-        scope: &location.scope,
-        style,
-        phase: Phase::Location,
-        table,
-        form: Form::Return,
-        pool: None,
-        changes: false,
-    };
+    let mut run = Run::new(lower, of, &location.scope, style, Phase::Location, table, Form::Return);
     if let Statement::Return { status, text, word, rule } = statement {
         run.return_of(*status, *text, *word, rule, source, &[], &own);
     }
@@ -334,18 +384,58 @@ type Asked = (Vec<Condition>, Option<(Regex, bool)>);
 
 type Own<'o> = &'o dyn Fn(&Bit) -> Option<What<'static>>;
 
-fn nothing(_: &Bit) -> Option<What<'static>> {
+pub(super) fn nothing(_: &Bit) -> Option<What<'static>> {
     None
 }
 
 impl Run<'_, '_, '_, '_, '_> {
-    fn push(&mut self, source: &Source<'static>, conditions: &[Condition], action: Action<'_>, span: &Span) {
+    pub(super) fn push(&mut self, source: &Source<'static>, conditions: &[Condition], action: Action<'_>, span: &Span) {
         self.lower.push(self.table, source.clone(), conditions, action, span);
     }
 
-    fn set(&mut self, slot: u16, text: &'static str, source: &Source<'static>, conditions: &[Condition], span: &Span) {
+    pub(super) fn set(
+        &mut self,
+        slot: u16,
+        text: &'static str,
+        source: &Source<'static>,
+        conditions: &[Condition],
+        span: &Span,
+    ) {
         let action = Action::Set { slot, text: piece(What::Literal(text.into())), then: Then::Next };
         self.push(source, conditions, action, span);
+    }
+
+    /// Groups beside a list with patterns: nginx fills them anew where one of these fits.
+    fn groups_beside(&mut self, lists: &[String], text: &[u8]) {
+        if Digits::of(text) != Digits::default() && self.lower.lists.have_patterns(lists) {
+            self.lower.approximates =
+                Some("where a pattern of a `map` fits, nginx takes its groups for those beside it");
+        }
+    }
+
+    /// Notes that the request is nginx's own from here on, where a location asks for that.
+    fn mark(&mut self, source: &Source<'static>, conditions: &[Condition], span: &Span) {
+        if self.of.is_marked {
+            self.set(INTERNAL, "1", source, conditions, span);
+        }
+    }
+
+    /// An `internal` location is not there for requests that came from outside.
+    pub(super) fn only_internal(&mut self, span: &Span) {
+        let outside = asks(What::Slot(INTERNAL), Test::Is(String::new()), false);
+        self.error(404, "internal", &any(), &[outside], span);
+    }
+
+    /// A table of what answers behind the statements that can be gone to from here without starting again.
+    fn content_ahead(&mut self) -> Option<TableId> {
+        let content = self.content?;
+        if content > self.table {
+            return Some(content);
+        }
+        let ahead = self.lower.table(self.style.dialect(Form::Return), Order::Listed);
+        let span = self.lower.whole();
+        self.lower.push(ahead, any(), &[], go(ahead, content), &span);
+        Some(ahead)
     }
 
     /// Goes over to a table of the form that is needed.
@@ -368,22 +458,35 @@ impl Run<'_, '_, '_, '_, '_> {
     }
 
     /// Says why a statement is left out.
-    fn left_out(&mut self, why: Why, span: &Span, rule: &str) {
+    pub(super) fn left_out(&mut self, why: Why, span: &Span, rule: &str) {
         match why {
             Why::Fault(message) => self.lower.fault(span.clone(), message),
             Why::Refused(why) => self.lower.reading.refused(span, rule, why),
         }
     }
 
-    fn resolve(&mut self, text: &[u8], own: Own<'_>) -> Result<Resolved, Why> {
+    pub(super) fn resolve(&mut self, text: &[u8], own: Own<'_>) -> Result<Resolved, Why> {
         self.lower.resolve(text, Some(self.of), self.scope, own)
     }
 
     /// Looks up the lists that a text needs.
-    fn look_up(&mut self, lists: &[String], source: &Source<'static>, conditions: &[Condition], span: &Span) {
+    pub(super) fn look_up(
+        &mut self,
+        lists: &[String],
+        source: &Source<'static>,
+        conditions: &[Condition],
+        span: &Span,
+    ) {
         for name in lists {
+            if self.looked.contains(name) {
+                continue;
+            }
             let (of, table) = (self.of.clone(), self.table);
             self.lower.look_up(name, table, source, conditions, Some(&of), self.scope, span);
+            // What stands under a condition may not be reached.
+            if conditions.is_empty() && *source == any() && self.lower.lists.is_kept(name) {
+                self.looked.push(name.clone());
+            }
         }
     }
 
@@ -416,13 +519,34 @@ impl Run<'_, '_, '_, '_, '_> {
             }
             Statement::Break { word } => {
                 let span = self.lower.span(*word);
-                let action = match self.phase {
-                    Phase::Server => Action::Enter(self.of.locations),
-                    Phase::Location => stop(),
+                let action = match (self.phase, self.content) {
+                    (Phase::Server, _) => Action::Enter(self.of.locations),
+                    (Phase::Location, Some(content)) => go(self.table, content),
+                    (Phase::Location, None) => stop(),
                 };
                 self.push(source, conditions, action, &span);
             }
-            Statement::If { test, body, word } => self.if_of(test, body, *word, live),
+            Statement::If { test, body, word, scope } => match scope {
+                // What stands in it is read with the settings that it has.
+                Some(own) => {
+                    if !matches!(body.last(), Some(Statement::Return { .. })) {
+                        let span = self.lower.span(*word);
+                        let why =
+                            "settings of an `if` count for what stands behind it in nginx, and only inside of it here";
+                        self.lower.reading.approximated(&span, "if", why);
+                    }
+                    let mut inner = Run {
+                        looked: self.looked.clone(),
+                        pool: self.pool.take(),
+                        changes: self.changes,
+                        content: self.content,
+                        ..Run::new(self.lower, self.of, own, self.style, self.phase, self.table, self.form)
+                    };
+                    inner.if_of(test, body, *word, live);
+                    (self.table, self.form, self.pool) = (inner.table, inner.form, inner.pool.take());
+                }
+                None => self.if_of(test, body, *word, live),
+            },
         }
     }
 
@@ -442,12 +566,37 @@ impl Run<'_, '_, '_, '_, '_> {
             Ok(resolved) => resolved,
             Err(why) => return self.left_out(why, &span, &rule),
         };
-        let slot = self.lower.slot(name);
         self.look_up(&resolved.lists, source, conditions, &span);
+        if name == "args" {
+            return self.set_query(resolved.parts, source, conditions, &span, &rule);
+        }
+        let slot = self.lower.slot(name);
         match text::plain(&resolved.parts) {
             Some(text) => self.push(source, conditions, Action::Set { slot, text, then: Then::Next }, &span),
             None => self.left_out(Why::Refused("a text that is not UTF-8".into()), &span, &rule),
         }
+    }
+
+    /// `set $args`: the query is another from here on, and the path stays.
+    fn set_query(
+        &mut self,
+        parts: Vec<Known>,
+        source: &Source<'static>,
+        conditions: &[Condition],
+        span: &Span,
+        rule: &str,
+    ) {
+        let Some(text) = text::plain(&parts) else {
+            return self.left_out(Why::Refused("a text that is not UTF-8".into()), span, rule);
+        };
+        self.push(source, conditions, Action::Set { slot: TEXT, text, then: Then::Next }, span);
+        let target = Target::of_pieces(vec![
+            Piece { place: Landing::Path, what: What::Part(Part::WorkingPath) },
+            Piece { place: Landing::Query, what: What::Literal("?".into()) },
+            Piece { place: Landing::Query, what: What::Slot(TEXT) },
+        ]);
+        let action = Action::Rewrite { target, query: QueryPolicy::Drop, then: Then::Next };
+        self.push(source, conditions, action, span);
     }
 
     // return
@@ -469,7 +618,7 @@ impl Run<'_, '_, '_, '_, '_> {
             return self.plain_return(code, rule, source, conditions, &span);
         };
         let Some(redirect) = RedirectStatus::from_number(code) else {
-            return self.page(code, rule, source, conditions, &span);
+            return self.answer_with_text(code, rule, &source, conditions, &span);
         };
         let bytes = self.lower.tree.word(text).into_owned();
         let resolved = match self.resolve(&bytes, own) {
@@ -480,6 +629,7 @@ impl Run<'_, '_, '_, '_, '_> {
             }
         };
         self.look_up(&resolved.lists, &source, conditions, &span);
+        self.groups_beside(&resolved.lists, &bytes);
         self.redirect(resolved.parts, Form::Return, redirect, QueryPolicy::Drop, &source, conditions, &span, rule);
     }
 
@@ -496,6 +646,9 @@ impl Run<'_, '_, '_, '_, '_> {
         span: &Span,
         rule: &str,
     ) {
+        if self.error_page(status.number(), source, conditions, span) {
+            return self.lower.exact(span, rule);
+        }
         let status = StatusByMethod::always(status);
         // Whether a variable begins with a slash is known when it is there: both are written.
         if let Some(Known::What(first)) = parts.first()
@@ -514,7 +667,7 @@ impl Run<'_, '_, '_, '_, '_> {
         match text::location(&parts, form) {
             Ok(target) => {
                 self.push(source, conditions, Action::Redirect { status, target, query }, span);
-                self.lower.reading.exact(span, rule);
+                self.lower.exact(span, rule);
             }
             Err(why) => {
                 self.left_out(Why::Refused(why.into()), span, rule);
@@ -549,30 +702,27 @@ impl Run<'_, '_, '_, '_, '_> {
     }
 
     fn plain_return(&mut self, code: u16, rule: &str, source: Source<'static>, conditions: &[Condition], span: &Span) {
-        if RedirectStatus::from_number(code).is_some() {
+        if RedirectStatus::from_number(code).is_none() {
+            return self.error(code, rule, &source, conditions, span);
+        }
+        if !self.error_page(code, &source, conditions, span) {
             self.left_out(Why::Refused("an empty Location".into()), span, rule);
-            return self.push(&source, conditions, stop(), span);
-        }
-        let pages = std::rc::Rc::clone(&self.scope.error_pages);
-        if let Some(page) = pages.iter().find(|page| page.codes.contains(&code))
-            && self.error_page(page, code, &source, conditions, span)
-        {
-            return self.lower.reading.exact(span, rule);
-        }
-        match ReplyStatus::from_number(code) {
-            Some(status) => {
-                self.push(&source, conditions, Action::Reply { status, retry_after: None }, span);
-                self.lower.reading.exact(span, rule);
-            }
-            None => self.page(code, rule, source, conditions, span),
+            self.push(&source, conditions, stop(), span);
         }
     }
 
     /// An answer with a text of its own.
-    fn page(&mut self, code: u16, rule: &str, source: Source<'static>, conditions: &[Condition], span: &Span) {
+    pub(super) fn answer_with_text(
+        &mut self,
+        code: u16,
+        rule: &str,
+        source: &Source<'static>,
+        conditions: &[Condition],
+        span: &Span,
+    ) {
         match ReplyStatus::from_number(code) {
             Some(status) => {
-                self.push(&source, conditions, Action::Reply { status, retry_after: None }, span);
+                self.push(source, conditions, Action::Reply { status, retry_after: None }, span);
                 self.lower.reading.approximated(span, rule, "the text of the answer is not sent");
             }
             None => {
@@ -582,41 +732,9 @@ impl Run<'_, '_, '_, '_, '_> {
                     _ => "an answer that is no redirect",
                 };
                 self.lower.reading.refused(span, rule, why);
-                self.push(&source, conditions, stop(), span);
+                self.push(source, conditions, stop(), span);
             }
         }
-    }
-
-    /// An error that is answered with a redirect, or by a named location; whether it is.
-    fn error_page(
-        &mut self,
-        page: &ErrorPage,
-        code: u16,
-        source: &Source<'static>,
-        conditions: &[Condition],
-        span: &Span,
-    ) -> bool {
-        let bytes = self.lower.tree.word(page.target).into_owned();
-        if let Some(name) = bytes.strip_prefix(b"@") {
-            let Some(&table) = self.of.named.get(&*String::from_utf8_lossy(name)) else { return false };
-            let target = piece(What::Part(Part::WorkingPath));
-            let action = Action::Rewrite { target, query: QueryPolicy::Keep, then: Then::Table(table) };
-            self.push(source, conditions, action, span);
-            return true;
-        }
-        if bytes.first() == Some(&b'/') {
-            return false;
-        }
-        let Ok(resolved) = self.resolve(&bytes, &nothing) else { return false };
-        let Ok(target) = text::location(&resolved.parts, Form::Return) else { return false };
-        let _ = code;
-        let status = page.overwrite.and_then(RedirectStatus::from_number).unwrap_or(RedirectStatus::Found);
-        self.look_up(&resolved.lists, source, conditions, span);
-        let status = StatusByMethod::always(status);
-        self.push(source, conditions, Action::Redirect { status, target, query: QueryPolicy::Drop }, span);
-        let word = self.lower.span(page.word);
-        self.lower.reading.exact(&word, &page.rule);
-        true
     }
 
     // rewrite
@@ -671,6 +789,7 @@ impl Run<'_, '_, '_, '_, '_> {
         let kept = if resolved.lists.is_empty() { goes_on } else { goes_on.and(live) };
         self.lower.keep_groups(table, &of_regex(regex), conditions, regex, kept, &What::Capture);
         self.look_up(&resolved.lists, &source, conditions, &span);
+        self.groups_beside(&resolved.lists, &bytes);
         if is_redirect {
             let status = match flag {
                 Flag::Permanent => RedirectStatus::MovedPermanently,
@@ -682,8 +801,9 @@ impl Run<'_, '_, '_, '_, '_> {
         let Some(target) = inside(&resolved.parts) else {
             return self.left_out(Why::Refused("a text that is not UTF-8".into()), &span, rule);
         };
+        self.mark(&source, conditions, &span);
         let then = match (flag, self.phase) {
-            (Flag::Break, Phase::Location) => Then::End,
+            (Flag::Break, Phase::Location) => self.content_ahead().map_or(Then::End, Then::Table),
             (Flag::None, Phase::Location) if is_last && !self.changes => Then::Table(self.of.locations),
             (Flag::None, _) => Then::Next,
             _ => Then::Table(self.of.locations),
@@ -692,7 +812,7 @@ impl Run<'_, '_, '_, '_, '_> {
             self.set(CHANGED, "1", &source, conditions, &span);
         }
         self.push(&source, conditions, Action::Rewrite { target, query, then }, &span);
-        self.lower.reading.exact(&span, rule);
+        self.lower.exact(&span, rule);
     }
 
     // if
@@ -701,7 +821,12 @@ impl Run<'_, '_, '_, '_, '_> {
         let span = self.lower.span(word);
         let inside = live_in(body, live, self.of.live, self.lower);
         let needed = inside.and(live);
-        let single = matches!(body, [Statement::Return { .. } | Statement::Set { .. }]);
+        // An error page that it leads to may read what the pattern took.
+        let single = match body {
+            [Statement::Return { status, .. }] => !self.lower.page_codes.contains(&status.unwrap_or(302)),
+            [Statement::Set { .. }] => true,
+            _ => false,
+        };
         let (conditions, regex) = match self.conditions(test, needed, &span) {
             Ok(found) => found,
             Err(why) => return self.leave_out(body, why, &span),
@@ -746,7 +871,10 @@ impl Run<'_, '_, '_, '_, '_> {
             | Statement::Set { text, .. }
             | Statement::Rewrite { target: text, .. } => {
                 let found = bits(&self.lower.tree.word(*text)).unwrap_or_default();
-                found.iter().any(|bit| matches!(bit, Bit::Variable(name) if self.lower.lists.value(name).is_some()))
+                found.iter().any(|bit| {
+                    matches!(bit, Bit::Variable(name)
+                    if self.lower.lists.value(name).is_some() && !self.looked.contains(name))
+                })
             }
             _ => false,
         })
@@ -766,9 +894,10 @@ impl Run<'_, '_, '_, '_, '_> {
         let form = first_form(body);
         let table = self.next_table(form);
         self.push(&any(), conditions, Action::Call { table, text: None }, span);
-        let (outer, outer_form) = (self.table, self.form);
+        let (outer, outer_form, looked) = (self.table, self.form, self.looked.len());
         (self.table, self.form) = (table, form);
         self.statements(body, live, false);
+        self.looked.truncate(looked);
         (self.table, self.form) = (outer, outer_form);
     }
 
@@ -776,8 +905,12 @@ impl Run<'_, '_, '_, '_, '_> {
     fn conditions(&mut self, test: &IfTest, needed: Digits, span: &Span) -> Result<Asked, Why> {
         match test {
             IfTest::True(text) => {
+                let text = with_tls(text);
                 let test = Test::In(vec![String::new(), "0".to_owned()]);
-                Ok((vec![self.condition(text, test, true, span)?], None))
+                Ok((vec![self.condition(&text, test, true, span)?], None))
+            }
+            IfTest::Same { left, right, negate } if right.is_empty() => {
+                Ok((vec![self.same(&with_tls(left), right, *negate, span)?], None))
             }
             IfTest::Same { left, right, negate } => Ok((vec![self.same(left, right, *negate, span)?], None)),
             IfTest::Found { left, regex, negate } => {
@@ -865,8 +998,16 @@ impl Run<'_, '_, '_, '_, '_> {
     }
 }
 
+/// Whether something is known of TLS is whether there is TLS.
+fn with_tls(text: &[u8]) -> Cow<'_, [u8]> {
+    match text {
+        b"$ssl_protocol" | b"${ssl_protocol}" | b"$ssl_cipher" | b"${ssl_cipher}" => Cow::Borrowed(b"$https"),
+        text => Cow::Borrowed(text),
+    }
+}
+
 /// The path that a request goes on with inside: nothing is escaped, and its first literal `?` begins the query.
-fn inside(parts: &[Known]) -> Option<Target<'static>> {
+pub(super) fn inside(parts: &[Known]) -> Option<Target<'static>> {
     let mut pieces: Vec<Piece<'static>> = Vec::new();
     let mut place = Landing::Path;
     for part in parts {
@@ -889,71 +1030,4 @@ fn inside(parts: &[Known]) -> Option<Target<'static>> {
         }
     }
     Some(Target::of_pieces(pieces))
-}
-
-/// What follows from files: `try_files`, and a slash behind the names of folders.
-pub(super) fn files(
-    lower: &mut Lower<'_, '_, '_>,
-    table: TableId,
-    root: TableId,
-    scope: &Scope,
-    try_files: Option<&[Word]>,
-    of: &Of<'_>,
-) {
-    let style = Style::of(scope, of.merges);
-    let mut run =
-        Run { lower, of, scope, style, phase: Phase::Location, table, form: Form::Return, pool: None, changes: false };
-    let span = try_files.and_then(<[Word]>::first).map_or(run.lower.whole(), |&word| run.lower.span(word));
-    let is_kind = |kind: &str| asks(What::Slot(KIND), Test::Is(kind.to_owned()), false);
-    if let Some((&last, tried)) = try_files.and_then(<[Word]>::split_last) {
-        let shown: Vec<Cow<'_, str>> = tried.iter().chain([&last]).map(|&word| run.lower.tree.str(word)).collect();
-        let rule = format!("try_files {}", shown.join(" "));
-        for &word in tried {
-            let text = run.lower.tree.word(word).into_owned();
-            let folder = text.ends_with(b"/");
-            let path = [run.lower.root_text(scope).as_slice(), &text].concat();
-            let resolved = match run.resolve(&path, &nothing) {
-                Ok(resolved) => resolved,
-                Err(why) => return run.left_out(why, &span, &rule),
-            };
-            run.look_up(&resolved.lists, &any(), &[], &span);
-            let text = text::plain(&resolved.parts);
-            run.push(&any(), &[], Action::Call { table: root, text }, &span);
-            run.push(&any(), &[is_kind(if folder { "d" } else { "f" })], stop(), &span);
-        }
-        let text = run.lower.tree.word(last).into_owned();
-        match text.strip_prefix(b"=").and_then(|code| std::str::from_utf8(code).ok()?.parse::<u16>().ok()) {
-            Some(code) => run.plain_return(code, &rule, any(), &[], &span),
-            None => {
-                let named =
-                    text.strip_prefix(b"@").and_then(|name| of.named.get(&*String::from_utf8_lossy(name)).copied());
-                let (target, then) = match named {
-                    Some(table) => (piece(What::Part(Part::WorkingPath)), Then::Table(table)),
-                    None => match run.resolve(&text, &nothing) {
-                        Ok(resolved) => {
-                            run.look_up(&resolved.lists, &any(), &[], &span);
-                            let Some(target) = inside(&resolved.parts) else { return };
-                            (target, Then::Table(of.locations))
-                        }
-                        Err(why) => return run.left_out(why, &span, &rule),
-                    },
-                };
-                let query = if named.is_some() { QueryPolicy::Keep } else { QueryPolicy::Drop };
-                run.push(&any(), &[], Action::Rewrite { target, query, then }, &span);
-                run.lower.reading.exact(&span, &rule);
-            }
-        }
-        return;
-    }
-    let Ok(resolved) = run.resolve(b"$request_filename", &nothing) else { return };
-    let text = text::plain(&resolved.parts);
-    run.push(&any(), &[], Action::Call { table: root, text }, &span);
-    let target = Target::of_pieces(vec![
-        Piece { place: Landing::Path, what: What::Part(Part::WorkingPath) },
-        Piece { place: Landing::Path, what: What::Literal("/".into()) },
-    ]);
-    let bare = asks(What::Part(Part::WorkingPath), Test::Glob("*/".to_owned()), true);
-    let status = StatusByMethod::always(RedirectStatus::MovedPermanently);
-    let action = Action::Redirect { status, target, query: QueryPolicy::Keep };
-    run.push(&any(), &[is_kind("d"), bare], action, &span);
 }

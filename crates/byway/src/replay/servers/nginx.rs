@@ -5,7 +5,6 @@ use std::ffi::OsString;
 use std::fs;
 
 use super::{Folder, Laid, Server, Source, below, free_ports, is_root};
-use crate::replay::draw::Draw;
 
 pub(super) const ROW: Server = Server {
     name: "nginx",
@@ -15,7 +14,7 @@ pub(super) const ROW: Server = Server {
     arguments,
     check: &["-t", "-q"],
     run: &["-g", "daemon off;"],
-    generate,
+    generate: super::nginx_made::generate,
 };
 
 fn arguments(folder: &Folder) -> Vec<OsString> {
@@ -292,125 +291,6 @@ fn skip_block(rest: &mut &str) {
         }
     }
     *rest = "";
-}
-
-const SEGMENTS: &[&str] = &["a", "b", "old", "new", "docs", "api", "v1", "v2", "x-y", "download", "index.html", "img"];
-const REGEXES: &[&str] = &[
-    "^/a/(.*)$",
-    "^/(old|docs)/(.+)\\.html$",
-    "\\.php$",
-    "^/api/v(\\d)/(.*)$",
-    "/img/",
-    "^/([a-z]+)/([0-9]+)/?$",
-    "^/x-y(/.*)?$",
-    "(?<name>[^/]+)/page$",
-    "^/DOCS",
-    "^/b/?(?<rest>.*)",
-];
-const TARGETS: &[&str] = &[
-    "https://new.example/$1",
-    "/moved/$1",
-    "https://new.example$request_uri",
-    "https://$host/s$uri",
-    "/t?u=$1",
-    "https://new.example/fixed",
-    "/fixed?own=1",
-    "http://other.example/$1?",
-    "$scheme://$http_host/w$request_uri",
-    "/q?$args",
-    "https://new.example/$1?a=$arg_a",
-];
-
-/// A configuration of servers, locations, rewrites, conditions and a map.
-fn generate(draw: &mut Draw) -> (&'static str, String) {
-    let mut out = String::from("map $uri $moved {\n");
-    let mut keys = Vec::new();
-    for _ in 0..draw.below(6) {
-        let key = path(draw);
-        // nginx takes no key twice.
-        if !keys.contains(&key) {
-            out.push_str(&format!("    {key} /m/{};\n", draw.below(9)));
-            keys.push(key);
-        }
-    }
-    out.push_str("    ~^/map/(?<tail>.+)$ /mapped/$tail;\n}\n");
-    for server in 0..1 + draw.below(3) {
-        let name =
-            draw.word(&["example.com www.example.com", "*.wild.test", ".dot.test", "~^re(?<n>\\d+)\\.test$", "b.test"]);
-        out.push_str(&format!(
-            "server {{\n    listen 80{};\n    server_name s{server}.test {name};\n",
-            if server == 0 { " default_server" } else { "" }
-        ));
-        if draw.one_in(4) {
-            out.push_str(draw.word(&[
-                "    absolute_redirect off;\n",
-                "    port_in_redirect off;\n",
-                "    server_name_in_redirect on;\n",
-                "    merge_slashes off;\n",
-            ]));
-        }
-        for _ in 0..draw.below(4) {
-            out.push_str(&format!("    {}\n", rewrite(draw)));
-        }
-        if draw.one_in(3) {
-            out.push_str("    if ($moved) { return 308 $moved; }\n");
-        }
-        let mut seen = Vec::new();
-        for _ in 0..1 + draw.below(8) {
-            let location = match draw.below(5) {
-                0 => format!("= {}", path(draw)),
-                1 => format!("^~ {}", path(draw)),
-                2 => format!("~ {}", draw.word(REGEXES)),
-                3 => format!("~* {}", draw.word(REGEXES)),
-                _ => path(draw),
-            };
-            // nginx takes no location twice, with or without `^~`.
-            let key = location.trim_start_matches("^~ ").to_owned();
-            if seen.contains(&key) {
-                continue;
-            }
-            seen.push(key);
-            out.push_str(&format!("    location {location} {{\n{}    }}\n", body(draw)));
-        }
-        out.push_str("}\n");
-    }
-    ("generated.conf", out)
-}
-
-fn path(draw: &mut Draw) -> String {
-    let mut path = String::new();
-    for _ in 0..1 + draw.below(3) {
-        path.push('/');
-        path.push_str(draw.word(SEGMENTS));
-    }
-    if draw.one_in(3) {
-        path.push('/');
-    }
-    path
-}
-
-fn rewrite(draw: &mut Draw) -> String {
-    let flag = draw.word(&["", " last", " break", " redirect", " permanent", " permanent"]);
-    let target = match flag {
-        " redirect" | " permanent" => draw.word(TARGETS).to_owned(),
-        _ => format!("/r/{}$1", draw.word(SEGMENTS)),
-    };
-    format!("rewrite {} {target}{flag};", draw.word(REGEXES))
-}
-
-fn body(draw: &mut Draw) -> String {
-    let status = draw.word(&["301", "302", "303", "307", "308", "307", "308"]);
-    let target = draw.word(TARGETS);
-    match draw.below(6) {
-        0 => format!("        {}\n", rewrite(draw)),
-        1 => format!(
-            "        if ($request_method = POST) {{ return 307 {target}; }}\n        return {status} {target};\n"
-        ),
-        2 => format!("        if ($args ~ \"a=(\\d+)\") {{ return {status} /by/$1; }}\n"),
-        3 => "        return 410;\n".to_owned(),
-        4 => format!("        set $v {};\n        return {status} https://new.example/$v;\n", draw.word(SEGMENTS)),
-        _ => format!("        return {status} {target};\n"),
-    }
 }
 
 #[cfg(test)]
