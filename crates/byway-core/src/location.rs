@@ -188,7 +188,7 @@ pub(crate) fn write_parts(
             Ok(mark)
         }
         TargetBytes::Template(bytes) => {
-            Writer { with, out, host: None, path: None, query: None, has_capture_in_host: false }
+            Writer { with, out, host: None, path: None, query: None, fragment: None, has_capture_in_host: false }
                 .template(bytes, policy)
         }
     }
@@ -278,6 +278,8 @@ struct Writer<'w, 'e> {
     path: Option<usize>,
     /// Where the target's own query begins.
     query: Option<usize>,
+    /// Where its fragment begins.
+    fragment: Option<usize>,
     has_capture_in_host: bool,
 }
 
@@ -299,6 +301,7 @@ impl Writer<'_, '_> {
             }
             if piece.place == Landing::Fragment && !is_over {
                 mark = self.with_policy(policy);
+                self.fragment = Some(self.out.len());
                 is_over = true;
             }
             before = piece.place;
@@ -574,9 +577,14 @@ impl Writer<'_, '_> {
             return false;
         }
         let is_bare = |&b: &u8| b <= b' ' || b == 0x7F;
+        // The request's own query stands before a fragment here, and opens nothing.
+        let opened = || {
+            let fragment = self.fragment.and_then(|start| self.out.get(start..)).unwrap_or_default();
+            self.query.is_some() || fragment.contains(&b'?')
+        };
         match (place, form) {
             // mod_rewrite looks for a `?` wherever it stands, and what follows is its query.
-            (Landing::Fragment, CaptureForm::Decoded) if self.out.contains(&b'?') => text.iter().any(is_bare),
+            (Landing::Fragment, CaptureForm::Decoded) if opened() => text.iter().any(is_bare),
             (Landing::Path | Landing::Fragment, CaptureForm::Apache | CaptureForm::Decoded) => {
                 self.query.is_none() && text.contains(&b'?')
             }

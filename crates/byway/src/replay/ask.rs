@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use byway_core::host::split_authority;
 use byway_core::path::{TargetForm, request_target};
-use byway_core::ruleset::Scratch;
+use byway_core::ruleset::{Scratch, Watch};
 use byway_core::{Outcome, Request, RuleSet, Scheme, Surroundings};
 
 use super::answer::{Answer, Ours};
@@ -47,6 +47,17 @@ impl Ask {
 
     /// What these rules say at a moment (seconds of Unix time), as the edge would answer.
     pub(crate) fn decided(&self, rules: &RuleSet, local_port: u16, now: i64, scratch: &mut Scratch) -> Ours {
+        self.watched(rules, (local_port, now), scratch, &mut ())
+    }
+
+    /// The same, with someone watching.
+    pub(crate) fn watched<W: Watch>(
+        &self,
+        rules: &RuleSet,
+        (local_port, now): (u16, i64),
+        scratch: &mut Scratch,
+        watch: &mut W,
+    ) -> Ours {
         let refused = Ours { answer: Answer::Status(400), edge: true, rule: None };
         let Ok(TargetForm::Origin(parts)) = request_target(&self.target) else { return refused };
         let Ok((host, port)) = split_authority(&self.host) else { return refused };
@@ -63,7 +74,7 @@ impl Ask {
             address: IpAddr::V4(Ipv4Addr::LOCALHOST),
             local_port,
         };
-        let decision = rules.decide(&request, &Surroundings::at(now), scratch);
+        let decision = rules.decide_watched(&request, &Surroundings::at(now), scratch, watch);
         let answer = match &decision.outcome {
             Outcome::Redirect(redirect) => {
                 Answer::Redirect(redirect.status.number(), redirect.location.as_str().as_bytes().to_vec())

@@ -35,7 +35,7 @@ struct Draft {
     fields: Vec<(String, String)>,
 }
 
-const METHODS: &[&str] = &["GET", "GET", "GET", "GET", "GET", "GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"];
+pub(super) const METHODS: &[&str] = &["GET", "GET", "GET", "GET", "GET", "GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"];
 const ACCEPTS: &[&str] = &[
     "*/*",
     "text/html",
@@ -75,6 +75,11 @@ impl<'r> Sampler<'r> {
             hosts,
             paths,
         }
+    }
+
+    /// A host that the rules speak of, or the server's own.
+    pub(crate) fn host(&self) -> String {
+        self.hosts.last().cloned().unwrap_or_default()
     }
 
     /// The next request, made of the rule of this turn.

@@ -100,7 +100,7 @@ fn lay_out(source: &Source<'_>, folder: &Folder) -> Result<Laid, String> {
         let mut first = None;
         for file in source.files {
             let text = fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?;
-            let text = adapted(&String::from_utf8_lossy(&text), port);
+            let text = whole(&adapted(&String::from_utf8_lossy(&text), port), &own_root, folder)?;
             let text = match first.is_none() && !text.to_ascii_lowercase().contains("<virtualhost") {
                 true => host(&own_root, &text),
                 false => text,
@@ -115,6 +115,23 @@ fn lay_out(source: &Source<'_>, folder: &Folder) -> Result<Laid, String> {
     };
     folder.write("frame.conf", frame)?;
     Ok(Laid { named, ports: vec![port] })
+}
+
+/// The line that begins a file of the document root in a generated configuration, and what stands for that root.
+pub(super) const FILE_MARK: &str = "#@ ";
+pub(super) const ROOT_MARK: &str = "@ROOT@";
+
+/// A generated configuration, the files that belong to it laid out beside it.
+fn whole(text: &str, root: &Path, folder: &Folder) -> Result<String, String> {
+    let text = text.replace(ROOT_MARK, &root.display().to_string());
+    let mark = format!("\n{FILE_MARK}");
+    let mut parts = text.split(&mark);
+    let own = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (name, content) = part.split_once('\n').unwrap_or((part, ""));
+        folder.write(Path::new("www").join(name), content)?;
+    }
+    Ok(own)
 }
 
 fn frame(folder: &Folder) -> Result<String, String> {
@@ -166,8 +183,8 @@ fn adapted(text: &str, port: u16) -> String {
     out
 }
 
-const SEGMENTS: &[&str] = &["a", "b", "old", "new", "docs", "api/v1", "x-y", "index.html", "img", "A", "p q"];
-const REGEXES: &[&str] = &[
+pub(super) const SEGMENTS: &[&str] = &["a", "b", "old", "new", "docs", "api/v1", "x-y", "index.html", "img", "A", "p q"];
+pub(super) const REGEXES: &[&str] = &[
     "a/(.*)$",
     "(old|docs)/(.+)\\.html$",
     "\\.php$",
@@ -181,7 +198,7 @@ const REGEXES: &[&str] = &[
     "DOCS",
     "new/(.*)/(.*)",
 ];
-const TARGETS: &[&str] = &[
+pub(super) const TARGETS: &[&str] = &[
     "https://new.example/$1",
     "/moved/$1",
     "https://new.example/fixed",
@@ -194,7 +211,7 @@ const TARGETS: &[&str] = &[
     "https://new.example%{REQUEST_URI}",
     "https://new.example/%1",
 ];
-const CONDITIONS: &[&str] = &[
+pub(super) const CONDITIONS: &[&str] = &[
     "RewriteCond %{HTTP_HOST} ^(www\\.)?example\\.com$ [NC]",
     "RewriteCond %{QUERY_STRING} ^id=(\\d+)",
     "RewriteCond %{HTTP_ACCEPT} text/turtle [OR]\nRewriteCond %{HTTP_ACCEPT} application/rdf\\+xml",
@@ -205,7 +222,14 @@ const CONDITIONS: &[&str] = &[
 ];
 
 /// A `.htaccess` of mod_alias and mod_rewrite.
-fn generate(draw: &mut Draw) -> (&'static str, String) {
+fn generate(format: &str, draw: &mut Draw) -> (&'static str, String) {
+    match format {
+        "apache" => ("httpd.conf", super::apache_whole::configuration(draw)),
+        _ => (".htaccess", folder_text(draw)),
+    }
+}
+
+pub(super) fn folder_text(draw: &mut Draw) -> String {
     let mut out = String::from("RewriteEngine On\n");
     if draw.one_in(4) {
         out.push_str("RewriteBase /base\n");
@@ -249,7 +273,14 @@ fn generate(draw: &mut Draw) -> (&'static str, String) {
             }
         }
     }
-    (".htaccess", out)
+    if draw.one_in(4) {
+        out.push_str(&super::apache_whole::section_of_folder(draw));
+    }
+    if draw.one_in(6) {
+        let status = draw.word(&["404", "403", "410", "405"]);
+        out.push_str(&format!("ErrorDocument {status} https://errors.example/{status}\n"));
+    }
+    out
 }
 
 #[cfg(test)]

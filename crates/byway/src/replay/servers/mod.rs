@@ -14,6 +14,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::draw::Draw;
 
 mod apache;
+mod apache_whole;
 mod nginx;
 
 /// Every server.
@@ -33,8 +34,8 @@ pub(crate) struct Server {
     pub(crate) arguments: fn(&Folder) -> Vec<OsString>,
     pub(crate) check: &'static [&'static str],
     pub(crate) run: &'static [&'static str],
-    /// A configuration made by the grammar of its format, and the name of its file.
-    pub(crate) generate: fn(&mut Draw) -> (&'static str, String),
+    /// A configuration made by the grammar of one of its formats, and the name of its file.
+    pub(crate) generate: fn(&str, &mut Draw) -> (&'static str, String),
 }
 
 /// What is replayed: what was named, and the files that byway read from there.

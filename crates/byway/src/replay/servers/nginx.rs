@@ -322,7 +322,7 @@ const TARGETS: &[&str] = &[
 ];
 
 /// A configuration of servers, locations, rewrites, conditions and a map.
-fn generate(draw: &mut Draw) -> (&'static str, String) {
+fn generate(_format: &str, draw: &mut Draw) -> (&'static str, String) {
     let mut out = String::from("map $uri $moved {\n");
     let mut keys = Vec::new();
     for _ in 0..draw.below(6) {
