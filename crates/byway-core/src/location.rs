@@ -289,7 +289,8 @@ impl Writer<'_, '_> {
         let mut swallow_slash = false;
         let mut mark = None;
         let mut is_over = false;
-        for piece in shape::pieces(bytes) {
+        let mut pieces = shape::pieces(bytes);
+        while let Some(piece) = pieces.next() {
             if piece.place == Landing::Path && self.path.is_none() {
                 self.begin_path();
             }
@@ -311,7 +312,10 @@ impl Writer<'_, '_> {
                     let text = if swallow_slash { text.strip_prefix('/').unwrap_or(text) } else { text };
                     self.out.extend_from_slice(text.as_bytes());
                 }
-                _ => self.insert(&piece)?,
+                _ => match self.insert(&piece) {
+                    Err(Refusal::InvalidLocation) => return Err(self.refused(pieces)),
+                    done => done?,
+                },
             }
             // An empty capture between two slashes leaves one.
             swallow_slash = piece.place == Landing::Path
@@ -332,6 +336,18 @@ impl Writer<'_, '_> {
             mark = self.with_policy(policy);
         }
         self.check_host().map(|()| mark)
+    }
+
+    /// Why a Location with a host that is none is refused: mod_rewrite would have seen a `?` behind it first.
+    fn refused<'p>(&self, mut rest: impl Iterator<Item = Piece<'p>>) -> Refusal {
+        let text = |piece: &Piece<'_>| match &piece.what {
+            What::Capture(index) => capture(self.with, *index, false).contains(&b'?'),
+            What::ConditionCapture(index) => self.with.condition_groups.get(*index).contains(&b'?'),
+            _ => false,
+        };
+        let is_forbidden = self.with.dialect.question == QuestionMark::Forbidden
+            && rest.by_ref().take_while(|piece| piece.place < Landing::Query).any(|piece| text(&piece));
+        if is_forbidden { Refusal::QuestionMark } else { Refusal::InvalidLocation }
     }
 
     fn with_policy(&mut self, policy: &QueryPolicy) -> Option<usize> {

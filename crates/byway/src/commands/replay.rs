@@ -115,7 +115,7 @@ fn as_text(tallies: &BTreeMap<&'static str, Tally>, with_rules: bool) -> String 
             grouped(tally.differ),
             tally.took.as_secs_f64()
         );
-        let [agreed, differed, never, hidden, idle, unasked] = tally.exact_rules().map(grouped);
+        let [agreed, differed, never, hidden, idle, https, unasked] = tally.exact_rules().map(grouped);
         _ = writeln!(
             out,
             "  rules: {exact} exact, {approximated} approximated, {refused} refused; {} taken out",
@@ -123,7 +123,7 @@ fn as_text(tallies: &BTreeMap<&'static str, Tally>, with_rules: bool) -> String 
         );
         _ = writeln!(
             out,
-            "  exact ones: {agreed} had a part in requests and always agreed, {differed} differed; of those that nothing comes to, {never} never fit, {hidden} are hidden by an earlier rule, {idle} do nothing; {unasked} not reached"
+            "  exact ones: {agreed} had a part in requests and always agreed, {differed} differed; of those that nothing comes to, {never} never fit, {hidden} are hidden by an earlier rule, {idle} do nothing, {https} are over https alone; {unasked} not reached"
         );
         if tally.announced > 0 {
             _ = writeln!(

@@ -7,7 +7,7 @@ use byway_core::path::{TargetForm, request_target};
 use byway_core::ruleset::{Scratch, Watch};
 use byway_core::{Outcome, Request, RuleSet, Scheme, Surroundings};
 
-use super::answer::{Answer, Ours};
+use super::answer::{Answer, Ours, holds_control};
 
 /// A request.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -46,11 +46,6 @@ impl Ask {
     }
 
     /// What these rules say at a moment (seconds of Unix time), as the edge would answer.
-    pub(crate) fn decided(&self, rules: &RuleSet, local_port: u16, now: i64, scratch: &mut Scratch) -> Ours {
-        self.watched(rules, (local_port, now), scratch, &mut ())
-    }
-
-    /// The same, with someone watching.
     pub(crate) fn watched<W: Watch>(
         &self,
         rules: &RuleSet,
@@ -58,7 +53,8 @@ impl Ask {
         scratch: &mut Scratch,
         watch: &mut W,
     ) -> Ours {
-        let refused = Ours { answer: Answer::Status(400), edge: true, rule: None };
+        let has_control = holds_control(&self.target);
+        let refused = Ours { answer: Answer::Status(400), edge: true, has_control, rule: None };
         let Ok(TargetForm::Origin(parts)) = request_target(&self.target) else { return refused };
         let Ok((host, port)) = split_authority(&self.host) else { return refused };
         let mut fields = vec![("Host".to_owned(), self.host.clone())];
@@ -84,6 +80,6 @@ impl Ask {
             Outcome::Pass => Answer::Passes,
         };
         let rule = decision.rule.map(|rule| rules.rule(rule).place());
-        Ours { answer, edge: false, rule }
+        Ours { answer, edge: false, has_control, rule }
     }
 }

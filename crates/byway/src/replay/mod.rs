@@ -118,6 +118,8 @@ pub(crate) enum Why {
     Hidden(String),
     /// It does nothing: its engine is off, or nobody looks at what it sets.
     Idle,
+    /// Only over https, and what is asked here is not.
+    Https,
     /// No request was found that comes to it.
     NotFound,
 }
@@ -129,6 +131,7 @@ impl Why {
             Why::Never => "never fits".to_owned(),
             Why::Hidden(place) => format!("hidden by {place}"),
             Why::Idle => "does nothing".to_owned(),
+            Why::Https => "over https alone".to_owned(),
             Why::NotFound => "not reached".to_owned(),
         }
     }
@@ -158,9 +161,9 @@ impl Tally {
     }
 
     /// Rules that were said to be exact: those that had a part in requests and always agreed, those that differed, those that
-    /// never fit, those that another hides, those that do nothing, and those that no request came to.
-    pub(crate) fn exact_rules(&self) -> [u64; 6] {
-        let mut counts = [0; 6];
+    /// never fit, those that another hides, those that do nothing, those over https alone, and those that no request came to.
+    pub(crate) fn exact_rules(&self) -> [u64; 7] {
+        let mut counts = [0; 7];
         for asked in self.asked.iter().filter(|asked| asked.verdict == SaidVerdict::Exact) {
             let at = match &asked.why {
                 _ if asked.differed > 0 => 1,
@@ -168,7 +171,8 @@ impl Tally {
                 Some(Why::Never) => 2,
                 Some(Why::Hidden(_)) => 3,
                 Some(Why::Idle) => 4,
-                Some(Why::NotFound) | None => 5,
+                Some(Why::Https) => 5,
+                Some(Why::NotFound) | None => 6,
             };
             counts[at] += 1;
         }
@@ -237,6 +241,10 @@ fn as_it_is(
     let files: Vec<PathBuf> = first.files.iter().map(|(_, file)| file.path.clone()).collect();
     let laid = (server.lay_out)(&Source { named: file, format: format.name, files: &files }, folder)?;
     let running = server.start(folder, &laid)?;
+    // The document root lies beside what was laid out.
+    let mut plan = plan.clone();
+    plan.reading.foreign.allowed.push(folder.path().to_owned());
+    let plan = &plan;
     let loaded = read(&laid.named, plan, Some(format))?;
     let port = laid.ports.first().copied().ok_or("no port")?;
     let mut tally = Tally { configurations: 1, taken_out: running.taken_out.len() as u64, ..Tally::default() };
@@ -338,6 +346,7 @@ fn ask_all(
             }
             Reach::Asked(_) | Reach::Unknown => Why::NotFound,
             Reach::Never => Why::Never,
+            Reach::Https => Why::Https,
             Reach::Nothing => Why::Idle,
             Reach::Hidden(by) => Why::Hidden(words_of_place(loaded, by)),
         };
@@ -531,6 +540,7 @@ impl Served {
         if let Some(root) = &foreign.root {
             command.arg("--root").arg(root);
         }
+        foreign.allowed.iter().for_each(|folder| _ = command.arg("--allow-include").arg(folder));
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::null())

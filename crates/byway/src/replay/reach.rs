@@ -36,6 +36,8 @@ pub(crate) enum Reach {
     Hidden(Place),
     /// It makes no rule of its own.
     Nothing,
+    /// There is none but over https.
+    Https,
     /// None was found, and it is not proved that there is none.
     Unknown,
 }
@@ -108,18 +110,21 @@ pub(crate) struct Reacher<'r> {
     host: String,
     port: u16,
     now: i64,
+    /// Whether a condition was met that only https fulfils.
+    is_https: bool,
 }
 
 /// One search for one rule.
 struct Goal {
     place: Place,
-    table: TableId,
     strip: Vec<u8>,
     /// Whether the table can be reached from each table.
     leads: Vec<bool>,
     tries: usize,
     blocker: Option<Place>,
     is_proof: bool,
+    /// Whether some way leads over https.
+    is_https: bool,
 }
 
 impl<'r> Reacher<'r> {
@@ -160,6 +165,7 @@ impl<'r> Reacher<'r> {
             host,
             port,
             now,
+            is_https: false,
         }
     }
 
@@ -170,21 +176,24 @@ impl<'r> Reacher<'r> {
         let Some(table) = own.iter().map(RuleView::table).min() else { return Reach::Nothing };
         let mut goal = Goal {
             place,
-            table,
             strip: self.strips[usize::from(table.0)].to_vec(),
             leads: self.leading_to(table),
             tries: TRIES,
             blocker: None,
             is_proof: true,
+            is_https: false,
         };
-        for rule in own.iter().filter(|rule| rule.table() == table) {
-            for wish in self.wishes(rule, &goal.strip, Wish::default(), 0) {
+        self.is_https = false;
+        for rule in weakest(own.into_iter().filter(|rule| rule.table() == table)) {
+            for wish in self.wishes(&rule, &goal.strip, Wish::default(), 0) {
                 if let Some(ask) = self.search(&mut goal, &wish) {
                     return Reach::Asked(Box::new(ask));
                 }
             }
         }
+        goal.is_https |= self.is_https;
         match (goal.is_proof, goal.blocker) {
+            (true, _) if goal.is_https => Reach::Https,
             (false, _) => Reach::Unknown,
             (true, Some(place)) => Reach::Hidden(place),
             (true, None) => Reach::Never,
@@ -230,7 +239,14 @@ impl<'r> Reacher<'r> {
             PathPattern::Exact(text) => self.automata.plain(&format!("^{}$", quoted(text))),
             PathPattern::Prefix(text) => self.automata.plain(&format!("^{}(/|$)", quoted(text))),
             PathPattern::BytePrefix { prefix, .. } => self.automata.plain(&format!("^{}", quoted(prefix))),
-            PathPattern::Regex(pattern) => self.automata.of(pattern),
+            PathPattern::Regex(pattern) => match self.automata.of(pattern) {
+                None if is_found => {
+                    wish.is_vague = true;
+                    wish.is_partial = true;
+                    self.automata.of(&nearly(pattern))
+                }
+                known => known,
+            },
             PathPattern::Segments { .. } => None,
         };
         match automaton {
@@ -254,11 +270,22 @@ impl<'r> Reacher<'r> {
             },
             Subject::Text(pieces) => match pieces.as_slice() {
                 [Piece { what: What::Slot(slot), .. }] => return self.with_kept(*slot, &pattern, is_found, wish, table, depth),
+                [Piece { what: What::Part(part @ (Part::Https | Part::Scheme)), .. }] => {
+                    let text: &[u8] = if *part == Part::Https { b"off" } else { b"http" };
+                    let holds = pattern.finds(text).unwrap_or_default() == is_found;
+                    self.is_https |= !holds;
+                    return if holds { vec![out] } else { Vec::new() };
+                }
                 [Piece { what, .. }] => key(what).unwrap_or_default().to_owned(),
                 _ => String::new(),
             },
         };
-        let automaton = if subject.is_empty() { None } else { self.automata.of(&pattern) };
+        let mut automaton = if subject.is_empty() { None } else { self.automata.of(&pattern) };
+        if automaton.is_none() && is_found && !subject.is_empty() {
+            out.is_vague = true;
+            out.is_partial = true;
+            automaton = self.automata.of(&nearly(&pattern));
+        }
         match automaton {
             Some(automaton) if subject == "path" => out.path.push(Wanted { automaton, is_found, sees_before: true }),
             Some(automaton) => {
@@ -280,7 +307,9 @@ impl<'r> Reacher<'r> {
         depth: usize,
     ) -> Vec<Wish> {
         let mut out = Vec::new();
-        if pattern.finds(b"").unwrap_or_default() == is_found {
+        let own_strip = self.strips[usize::from(table.0)];
+        let fits_nothing = pattern.finds(b"").unwrap_or_default() == is_found;
+        if fits_nothing && !self.always_keeps(slot, own_strip, table) {
             out.push(Wish { is_vague: true, ..wish.clone() });
         }
         let strip = self.strips[usize::from(table.0)];
@@ -309,6 +338,26 @@ impl<'r> Reacher<'r> {
         out.truncate(24);
         out.iter_mut().for_each(|wish| wish.is_partial |= is_partial);
         out
+    }
+
+    /// Whether some rule keeps a text in a slot whatever is asked, before a table is reached.
+    fn always_keeps(&mut self, slot: u16, strip: &[u8], table: TableId) -> bool {
+        let keepers: Vec<RuleView<'r>> = self.keepers.get(&slot).into_iter().flatten().map(|at| self.views[*at]).collect();
+        keepers.into_iter().take(100).any(|rule| {
+            let is_here = self.strips[usize::from(rule.table().0)] == strip && rule.table() <= table;
+            let source = rule.source();
+            let is_any = matches!(&source.path, PathPattern::BytePrefix { prefix, .. } if prefix.is_empty());
+            let conditions = rule.conditions();
+            let always = |condition: &Condition| {
+                let Some(automaton) = pattern_of(&condition.test).and_then(|pattern| self.automata.of(&pattern)) else {
+                    return false;
+                };
+                let bytes: Vec<u8> = (0..=255).collect();
+                let other = [Wanted { automaton, is_found: condition.negate, sees_before: false }];
+                matches!(self.automata.text(&other, b"", &bytes), Ok(None))
+            };
+            is_here && is_any && conditions.iter().all(always)
+        })
     }
 
     /// Asks what was wished for, and wishes for more where another rule took it.
@@ -449,7 +498,44 @@ fn clauses(conditions: &[Condition]) -> Vec<Vec<Condition>> {
         }
         is_open = condition.or_next;
     }
+    // Where the last is joined to nothing, one that fails does no harm.
+    if is_open {
+        out.pop();
+    }
     out
+}
+
+/// Of rules that stand for one, those that ask no more than another.
+fn weakest<'r>(own: impl Iterator<Item = RuleView<'r>>) -> Vec<RuleView<'r>> {
+    let said = |rule: &RuleView<'_>| {
+        let conditions: Vec<String> = rule.conditions().iter().map(|condition| format!("{condition:?}")).collect();
+        (rule.source().to_string(), conditions)
+    };
+    let mut own: Vec<RuleView<'r>> = own.collect();
+    own.sort_by_key(|rule| rule.conditions().len());
+    let mut out: Vec<RuleView<'r>> = Vec::new();
+    for rule in own {
+        let (source, conditions) = said(&rule);
+        let asks_more = out.iter().map(said).any(|(other, less)| {
+            other == source && less.iter().all(|condition| conditions.contains(condition))
+        });
+        if !asks_more {
+            out.push(rule);
+        }
+    }
+    out
+}
+
+/// A pattern that an automaton can know in place of one that it cannot: without look-around, and with what is referred back to
+/// written out.
+fn nearly(pattern: &Pattern<'_>) -> Pattern<'static> {
+    let mut text = super::sampler::plainer(&pattern.text);
+    if let Some(start) = text.find('(').filter(|_| text.contains("\\1")) {
+        let end = text[start..].find(')').map_or(text.len(), |end| start + end + 1);
+        let group = if text[start..end].contains("[0-9]") { "1" } else { "a" };
+        text = format!("{}{group}{}", &text[..start], &text[end..]).replace("\\1", group);
+    }
+    Pattern { text: text.into(), case: pattern.case, anchoring: pattern.anchoring, flavour: pattern.flavour }
 }
 
 /// A test as a pattern.

@@ -303,7 +303,7 @@ fn text_of(pattern: &Pattern<'_>, draw: &mut Draw) -> Vec<u8> {
 }
 
 /// A pattern without what only backtracking engines know: look-around, possessive and atomic groups.
-fn plainer(text: &str) -> String {
+pub(super) fn plainer(text: &str) -> String {
     let mut out = String::new();
     let mut rest = text;
     while let Some(at) = ["(?!", "(?=", "(?<!", "(?<="].iter().filter_map(|open| rest.find(open)).min() {

@@ -54,7 +54,7 @@ enum State {
 /// Makes tables of a configuration.
 pub(super) fn lower(site: &Site, reading: &mut Reading<'_>) {
     strays(site, reading);
-    let mut lowering = Lowering { reading, said: BTreeSet::new(), errors: BTreeMap::new(), looked_up: 0 };
+    let mut lowering = Lowering { reading, said: BTreeSet::new(), errors: BTreeMap::new(), errors_at: BTreeMap::new(), looked_up: 0 };
     let Some((main, hosts)) = site.servers.split_first() else { return };
     if hosts.is_empty() {
         let start = lowering.server(main, None);
@@ -70,6 +70,8 @@ pub(super) struct Lowering<'a, 'r> {
     said: BTreeSet<(u16, usize)>,
     /// Where errors send people, by folder and status; none where a page or a text of the server's own is sent.
     pub(super) errors: BTreeMap<(Option<String>, u16), Option<ErrorUrl>>,
+    /// Where an error leads that a rule in a folder or a section makes, by its status.
+    pub(super) errors_at: BTreeMap<u16, TableId>,
     /// Entries of maps that became rules.
     pub(super) looked_up: usize,
 }
@@ -339,6 +341,8 @@ impl Lowering<'_, '_> {
             false => Vec::new(),
         };
         let of_fallback = falls_back.then(|| self.alias_stage(&locations, &aliased, row));
+        let answers = self.answers(&said, &sections, row);
+        self.errors_at = answers.iter().map(|(status, [first, ..])| (*status, *first)).collect();
         let last = self.table(row(&APACHE), Order::Listed, "");
         let to_files = missing.as_ref().map_or(last, |missing| missing.first());
 
@@ -399,7 +403,8 @@ impl Lowering<'_, '_> {
         if let Some(table) = broken_table {
             for folder in folders.values() {
                 if let Some(span) = folder.broken {
-                    let action = Action::Reply { status: ReplyStatus::InternalServerError, retry_after: None };
+                    let reply = Action::Reply { status: ReplyStatus::InternalServerError, retry_after: None };
+                    let action = self.error(false, 500).unwrap_or(reply);
                     self.push(table, below(folder.path), &[], action, span);
                 }
             }
@@ -455,6 +460,7 @@ impl Lowering<'_, '_> {
         if let Some(missing) = &missing {
             self.fill_missing(missing, &said, &sections, &facts, (fallback, last));
         }
+        self.fill_answers(&answers, &said, &sections, &facts);
         self.say_errors(&said, &sections);
         self.idle(server, &folders);
         start
@@ -1029,7 +1035,7 @@ impl Lowering<'_, '_> {
         let after_skip = at + 1 + flags.skip as usize;
         let stops = flags.last || flags.end || flags.passes_on;
         if let Some(status) = flags.status {
-            let action = self.error(plan.folder, status)?;
+            let action = self.error(plan.folder.is_some(), status)?;
             self.push(table, ready.source, &ready.conditions, action, &rule.span);
             return Ok(approximates);
         }
@@ -1178,15 +1184,12 @@ impl Lowering<'_, '_> {
         Ok(())
     }
 
-    /// An answer that is no redirect, or the redirect that `ErrorDocument` makes of it.
-    fn error<'s>(&self, folder: Option<&str>, status: u16) -> Result<Action<'static>, Unplaced> {
-        let folders = folder.into_iter().chain(folder.into_iter().flat_map(|folder| {
-            let mut above: Vec<&str> = ancestors(folder).collect();
-            above.reverse();
-            above
-        }));
-        let mut places = folders.map(Some).chain([None]);
-        match places.find_map(|place| self.errors.get(&(place.map(str::to_owned), status))).and_then(Option::as_ref) {
+    /// An answer that is no redirect, or the redirect that `ErrorDocument` makes of it: in folders and sections it is asked which.
+    fn error(&self, is_inside: bool, status: u16) -> Result<Action<'static>, Unplaced> {
+        if let Some(table) = self.errors_at.get(&status).filter(|_| is_inside) {
+            return Ok(Action::Enter(*table));
+        }
+        match self.errors.get(&(None, status)).and_then(Option::as_ref) {
             Some(found) => sends_to(&found.url),
             None => {
                 let status = ReplyStatus::from_number(status).ok_or("a status that no reply of ours has")?;
@@ -1248,7 +1251,7 @@ impl Lowering<'_, '_> {
             pattern.group_names().map_err(|error| format!("its pattern cannot be read here: {}", error.what))?;
         }
         let Some(target) = &alias.target else {
-            let action = self.error(facts.folder, alias.status)?;
+            let action = self.error(place.is_some() || facts.folder.is_some(), alias.status)?;
             self.push(table, Source::of_path(source), &conditions, action, &alias.span);
             return Ok(approximates);
         };

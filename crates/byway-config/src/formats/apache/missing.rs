@@ -11,6 +11,7 @@ use byway_core::dialect::{APACHE, Dialect, QueryPolicy};
 use byway_core::rule::{Action, Then};
 use byway_core::ruleset::{After, Order, TableId};
 use byway_core::source::{PathPattern, Source};
+use byway_core::status::ReplyStatus;
 use byway_core::target::{Part, Target, What};
 
 use super::lower::{Facts, Folder, Lowering, ancestors, any, below, no_span, path_piece, sends_to};
@@ -132,22 +133,65 @@ impl Lowering<'_, '_> {
         self.reading.set_after(missing.fallback, After::Table(error(404)));
         self.files(missing, said, (index, last));
         for (status, (of_sections, of_folders)) in &missing.errors {
-            self.reading.set_after(*of_sections, After::Table(*of_folders));
-            self.reading.set_after(*of_folders, After::Table(last));
-            for section in sections {
-                let Some(url) = section.scope.errors.get(status) else { continue };
-                if let Ok((Some(conditions), _)) = inside(section, false, facts) {
-                    self.leads(*of_sections, any(), &conditions, url.as_ref(), last);
-                }
+            self.fill_error(*status, [*of_sections, *of_folders, last], said, sections, facts);
+        }
+    }
+
+    /// What sections say of an error, then what folders and the server say, and then the table behind them.
+    fn fill_error(
+        &mut self,
+        status: u16,
+        [of_sections, of_folders, last]: [TableId; 3],
+        said: &Said<'_>,
+        sections: &[&Section],
+        facts: &Facts<'_>,
+    ) {
+        self.reading.set_after(of_sections, After::Table(of_folders));
+        self.reading.set_after(of_folders, After::Table(last));
+        for section in sections {
+            let Some(url) = section.scope.errors.get(&status) else { continue };
+            if let Ok((Some(conditions), _)) = inside(section, false, facts) {
+                self.leads(of_sections, any(), &conditions, url.as_ref(), last);
             }
-            let of_server = said.of("", |scope| scope.errors.get(status));
-            if let Some(url) = of_server {
-                self.leads(*of_folders, any(), &[], url.as_ref(), last);
+        }
+        if let Some(url) = said.of("", |scope| scope.errors.get(&status)) {
+            self.leads(of_folders, any(), &[], url.as_ref(), last);
+        }
+        for folder in said.folders.values() {
+            if let Some(url) = folder.layers.iter().rev().find_map(|layer| layer.errors.get(&status)) {
+                self.leads(of_folders, below(folder.path), &[], url.as_ref(), last);
             }
-            for folder in said.folders.values() {
-                if let Some(url) = folder.layers.iter().rev().find_map(|layer| layer.errors.get(status)) {
-                    self.leads(*of_folders, below(folder.path), &[], url.as_ref(), last);
-                }
+        }
+    }
+
+    /// Makes the tables for errors that rules in folders and sections make, where some URL is for them.
+    pub(super) fn answers(
+        &mut self,
+        said: &Said<'_>,
+        sections: &[&Section],
+        row: impl Fn(&Dialect) -> &'static Dialect,
+    ) -> BTreeMap<u16, [TableId; 3]> {
+        let scopes = said.scopes().chain(sections.iter().map(|section| &section.scope));
+        let all = scopes.flat_map(|scope| scope.errors.iter()).filter(|(_, url)| url.is_some());
+        let asked: BTreeSet<u16> = all.map(|(status, _)| *status).collect();
+        let mut table = |order| self.table(row(&APACHE), order, "");
+        let tables = |status| (status, [table(Order::Listed), table(Order::Specific), table(Order::Listed)]);
+        asked.into_iter().map(tables).collect()
+    }
+
+    /// Fills them; where no URL is for an error it is answered as it is.
+    pub(super) fn fill_answers(
+        &mut self,
+        answers: &BTreeMap<u16, [TableId; 3]>,
+        said: &Said<'_>,
+        sections: &[&Section],
+        facts: &Facts<'_>,
+    ) {
+        for (status, tables) in answers {
+            self.fill_error(*status, *tables, said, sections, facts);
+            if let Some(status) = ReplyStatus::from_number(*status) {
+                let reply = Action::Reply { status, retry_after: None };
+                self.push(tables[2], any(), &[], reply, &no_span());
             }
         }
     }
@@ -216,8 +260,8 @@ impl Lowering<'_, '_> {
         let is_listed = said.server.files.is_some();
         let completes = said.scopes().any(|scope| scope.completes == Some(true));
         let of_server: Vec<&Scope> = [&said.server.own].into_iter().chain(said.main.map(|main| &main.own)).collect();
-        let sections = sections.iter().map(|section| (&section.scope, true));
-        for (scope, is_section) in said.scopes().map(|scope| (scope, false)).chain(sections) {
+        let sections = sections.iter().map(|section| &section.scope);
+        for scope in said.scopes().chain(sections) {
             for (status, url) in &scope.errors {
                 let Some(url) = url else { continue };
                 let of_files = OF_FILES.contains(status);
@@ -226,7 +270,6 @@ impl Lowering<'_, '_> {
                     _ if sends_to(&url.url).is_err() => Err("its target is no URL that we send anyone to".into()),
                     // httpd itself does nothing of the kind.
                     401 => Ok(None),
-                    _ if is_section && !of_files => Err("an error of a section, of which a rule makes another".into()),
                     _ if of_files && !is_listed => Ok(Some(
                         "only where a rule answers so: no document root is known (`--root DIR`) that says which files are there",
                     )),
@@ -235,7 +278,6 @@ impl Lowering<'_, '_> {
                     }
                     403 => Ok(Some("what passwords, addresses and a captured `%3F` are refused for is not sent there")),
                     404 if is_servers => Ok(Some("a path with `%2F` or `%00` is not sent there")),
-                    _ if of_files && is_section => Ok(Some("an error that a rule of mod_rewrite makes is not sent there")),
                     _ if of_files && completes => Ok(Some("names of files are not completed (`MultiViews`)")),
                     _ if of_files && said.server.serves_more => {
                         Ok(Some("other directives serve paths that are no files of the document root"))

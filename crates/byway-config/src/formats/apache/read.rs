@@ -158,13 +158,15 @@ impl<'a, 'r> Reader<'a, 'r> {
         let server = &self.site.servers[at];
         let root = server.root.clone().or_else(|| self.site.servers[0].root.clone());
         let Some(root) = self.reading.document_root(root.as_deref().map(Path::new)) else { return };
-        if !self.reading.is_there(&root) {
+        // Names are listed where the person said so, or where files may be read; texts are read there alone.
+        let may_read = self.reading.is_there(&root);
+        if !may_read && self.reading.document_root(None).is_none() {
             return;
         }
         let Some(tree) = self.reading.tree(&root) else { return };
         self.site.servers[at].known.push("/".to_owned());
         self.note_tree(at, &tree);
-        let reads = self.reads(at);
+        let reads = if may_read { self.reads(at) } else { Vec::new() };
         self.in_tree = true;
         self.open.push(Open::new(String::new(), Frame::Server(at), no_span()));
         for (below, _) in tree.iter().filter(|(below, kind)| *kind == EntryKind::File && super::is_folder_file(below)) {

@@ -274,7 +274,8 @@ pub(super) fn folder_text(draw: &mut Draw) -> String {
         }
     }
     if draw.one_in(4) {
-        out.push_str(&super::apache_whole::section_of_folder(draw));
+        // Names that a server defines are not known in a folder by itself.
+        out.push_str(&super::apache_whole::section_of_folder(draw).replace("${NEW}", "new.example"));
     }
     if draw.one_in(6) {
         let status = draw.word(&["404", "403", "410", "405"]);

@@ -51,7 +51,7 @@ pub(super) fn configuration(draw: &mut Draw) -> String {
     for file in FILES {
         out.push_str(&format!("\n{FILE_MARK}{file}\n"));
     }
-    out.push_str(&format!("\n{FILE_MARK}../conf/names.txt\na https://${{x}}.example/a\nb https://n.example/b?x=1\nold/c /c\n"));
+    out.push_str(&format!("\n{FILE_MARK}../conf/names.txt\na https://m.example/a\nb https://n.example/b?x=1\nold/c /c\n"));
     for folder in FOLDERS.iter().filter(|folder| **folder != "nowhere") {
         if draw.one_in(5) {
             out.push_str(&format!("\n{FILE_MARK}{folder}/.htaccess\n{}", folder_text(draw)));
