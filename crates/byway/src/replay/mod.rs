@@ -204,8 +204,10 @@ pub(crate) fn generated(format: &str, count: usize, plan: &Plan) -> Result<BTree
         let seed = plan.seed.wrapping_mul(1_000_003).wrapping_add(number);
         let folder = Folder::new().map_err(|error| format!("no temporary folder: {error}"))?;
         let (name, text) = (server.generate)(format, &mut Draw::new(seed));
-        let file = folder.write(name, text)?;
-        match one(&file, plan, seed) {
+        let file = folder.write(name, servers::whole(&text, &folder)?)?;
+        let mut plan = plan.clone();
+        plan.reading.foreign.allowed.push(folder.path().to_owned());
+        match one(&file, &plan, seed) {
             Ok((_, mut tally)) => {
                 tally.differences.iter_mut().for_each(|line| line.insert_str(0, &format!("[seed {seed}] ")));
                 total.add(tally);

@@ -283,10 +283,17 @@ impl Lowering<'_, '_> {
         // Tables, in the order in which they are entered.
         let own_sets: Vec<&SetEnv> = main.iter().flat_map(|main| &main.own.sets).chain(&server.own.sets).collect();
         let mut plan = self.plan(own, None, own_sets.clone(), row);
-        let locations: Vec<(Option<&'s Section>, &'s Alias)> = sections
+        // A target alone goes before all that is for a path; in a location, before what the server says of paths too.
+        let wholes: Vec<(Option<&'s Section>, &'s Alias)> = sections
+            .iter()
+            .flat_map(|section| section.scope.aliases.iter().rev().map(move |alias| (Some(*section), alias)))
+            .filter(|(_, alias)| alias.source == AliasSource::Section)
+            .collect();
+        let of_paths = sections
             .iter()
             .flat_map(|section| section.scope.aliases.iter().map(move |alias| (Some(*section), alias)))
-            .collect();
+            .filter(|(_, alias)| alias.source != AliasSource::Section);
+        let locations: Vec<(Option<&'s Section>, &'s Alias)> = wholes.iter().copied().chain(of_paths).collect();
         let aliased: Vec<&Folder<'_>> = folders.values().filter(|folder| !folder.aliases.is_empty()).collect();
         let has_aliases = !locations.is_empty() || !aliased.is_empty();
         // What the server itself writes is the file; sections and mod_alias look at the path as it came.
@@ -297,7 +304,9 @@ impl Lowering<'_, '_> {
         let passed = keeps_uri.then(|| self.table(row(&APACHE), Order::Listed, ""));
         let own_aliases: Vec<&Alias> =
             server.own.aliases.iter().chain(main.iter().flat_map(|main| &main.own.aliases)).collect();
-        let aliases = self.alias_tables(own_aliases.iter().map(|alias| (None, *alias)), row);
+        let early = wholes.iter().filter(|(section, _)| section.is_some_and(Section::is_early)).copied();
+        let own = own_aliases.iter().map(|alias| (None, *alias));
+        let aliases = self.alias_tables(early.chain(own), row);
         let alias = aliases.first().map(|(table, _)| *table);
         let broken = folders.values().any(|folder| folder.broken.is_some());
         let broken_table = broken.then(|| self.table(row(&APACHE), Order::Specific, ""));
@@ -748,7 +757,7 @@ impl Lowering<'_, '_> {
         }
         let folder = plan.folder;
         let reached = reached(&plan);
-        plan.keeps_uri = reached.iter().any(|(segment, state)| {
+        plan.keeps_uri = !plan.is_section && reached.iter().any(|(segment, state)| {
             *state != State::Same && plan.rules_of(*segment).any(|at| uses_uri(&plan.rules[at]))
         });
         for (segment, state) in reached {
@@ -1226,6 +1235,7 @@ impl Lowering<'_, '_> {
             }
             (AliasSource::Section, Some(Place::Path(path))) => AliasSource::Prefix(path.clone()),
             (AliasSource::Section, Some(Place::Pattern(text))) => AliasSource::Pattern(text.clone()),
+            (AliasSource::Section, None) if place.is_some() => AliasSource::Prefix("/".to_owned()),
             (AliasSource::Section, None) => return Err("outside of a location a path is missing".into()),
             (other, _) => other.clone(),
         };

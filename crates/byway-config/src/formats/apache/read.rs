@@ -737,9 +737,15 @@ impl<'a, 'r> Reader<'a, 'r> {
     }
 
     fn alias(&mut self, kind: Kind, line: &str, words: &[Word], span: &Span) -> Result<(), Wrong> {
-        let found = alias::read(kind, line, words, span.clone(), self.in_section())?;
+        let found = alias::read(kind, line, words, span.clone(), self.in_folder())?;
         match self.refusal() {
             Some(why) => self.reading.refused(span, line, why),
+            // A target alone is for all that is asked in a folder, and goes before what is for a path.
+            None if found.source == alias::AliasSource::Section && !self.in_section() => {
+                let folder = self.folder_here();
+                let scope = Scope { aliases: vec![found], ..Scope::default() };
+                self.server().sections.push(Section { places: Vec::new(), name: String::new(), folder, scope });
+            }
             None => self.scope().aliases.push(found),
         }
         Ok(())

@@ -117,10 +117,15 @@ impl Section {
             Place::Disk(_) => 3,
             Place::Folders(_) => 4,
         };
-        let own = self.places.last().map_or(0, of_place);
+        let own = self.places.last().map_or(5, of_place);
         // Of sections in sections, those of what is merged last.
         let around = self.places.iter().rev().skip(1).map(of_place).filter(|around| *around > 0).min().unwrap_or(5);
         (own, around, std::cmp::Reverse(self.url(root).map_or(0, |url| url.len())))
+    }
+
+    /// Whether it is known which section holds before it is known which file is meant.
+    pub(super) fn is_early(&self) -> bool {
+        !self.places.is_empty() && self.folder.is_none() && !self.asks_disk()
     }
 
     /// Whether it asks which file is meant.

@@ -100,7 +100,7 @@ fn lay_out(source: &Source<'_>, folder: &Folder) -> Result<Laid, String> {
         let mut first = None;
         for file in source.files {
             let text = fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?;
-            let text = whole(&adapted(&String::from_utf8_lossy(&text), port), &own_root, folder)?;
+            let text = adapted(&String::from_utf8_lossy(&text), port);
             let text = match first.is_none() && !text.to_ascii_lowercase().contains("<virtualhost") {
                 true => host(&own_root, &text),
                 false => text,
@@ -115,23 +115,6 @@ fn lay_out(source: &Source<'_>, folder: &Folder) -> Result<Laid, String> {
     };
     folder.write("frame.conf", frame)?;
     Ok(Laid { named, ports: vec![port] })
-}
-
-/// The line that begins a file of the document root in a generated configuration, and what stands for that root.
-pub(super) const FILE_MARK: &str = "#@ ";
-pub(super) const ROOT_MARK: &str = "@ROOT@";
-
-/// A generated configuration, the files that belong to it laid out beside it.
-fn whole(text: &str, root: &Path, folder: &Folder) -> Result<String, String> {
-    let text = text.replace(ROOT_MARK, &root.display().to_string());
-    let mark = format!("\n{FILE_MARK}");
-    let mut parts = text.split(&mark);
-    let own = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        let (name, content) = part.split_once('\n').unwrap_or((part, ""));
-        folder.write(Path::new("www").join(name), content)?;
-    }
-    Ok(own)
 }
 
 fn frame(folder: &Folder) -> Result<String, String> {

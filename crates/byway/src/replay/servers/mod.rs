@@ -17,6 +17,23 @@ mod apache;
 mod apache_whole;
 mod nginx;
 
+/// The line that begins a file of the document root in a generated configuration, and what stands for that root.
+const FILE_MARK: &str = "#@ ";
+const ROOT_MARK: &str = "@ROOT@";
+
+/// A generated configuration, the files that belong to it laid out beside it.
+pub(crate) fn whole(text: &str, folder: &Folder) -> Result<String, String> {
+    let text = text.replace(ROOT_MARK, &folder.path().join("www").display().to_string());
+    let mark = format!("\n{FILE_MARK}");
+    let mut parts = text.split(&mark);
+    let own = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (name, content) = part.split_once('\n').unwrap_or((part, ""));
+        folder.write(Path::new("www").join(name), content)?;
+    }
+    Ok(own)
+}
+
 /// Every server.
 pub(crate) const SERVERS: &[Server] = &[nginx::ROW, apache::ROW];
 
