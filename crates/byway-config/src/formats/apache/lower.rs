@@ -11,7 +11,7 @@ use std::rc::Rc;
 
 use byway_core::condition::{Condition, Subject, Test};
 use byway_core::dialect::{
-    APACHE, APACHE_MATCH, APACHE_NE, APACHE_REWRITE, Dialect, EncodedSlash, LetterCase, QueryPolicy, apache_slashes,
+    APACHE, APACHE_MAP, APACHE_MATCH, APACHE_NE, APACHE_REWRITE, Dialect, EncodedSlash, LetterCase, QueryPolicy, apache_slashes,
 };
 use byway_core::host::HostPattern;
 use byway_core::request::Scheme;
@@ -30,7 +30,7 @@ use super::rule::RewriteRule;
 use super::missing::Said;
 use super::sections::{Rows, strays};
 use super::site::{Effective, ErrorUrl, Inherits, Place, Scope, Section, Server, SetEnv, Site};
-use super::steps::{self, Around, FILE, INFO, Names, URI, WROTE_QUERY};
+use super::steps::{self, Around, DISK, FILE, INFO, NAME, Names, URI, WROTE_QUERY};
 use super::words;
 use crate::foreign::Reading;
 use crate::span::Span;
@@ -175,7 +175,12 @@ impl Lowering<'_, '_> {
         // What one of them lets through, no table before it may refuse.
         let lets =
             hosts.iter().chain([main]).filter_map(|host| host.slashes).find(|slash| *slash != EncodedSlash::NotFound);
-        let row = apache_slashes(&APACHE, lets.unwrap_or(EncodedSlash::NotFound));
+        // Where a server sends people away who ask for `%2F`, no table before it may refuse them either.
+        let sends = hosts.iter().chain([main]).any(|host| matches!(host.own.errors.get(&404), Some(Some(_))));
+        let row = match sends {
+            true => &APACHE_MAP,
+            false => apache_slashes(&APACHE, lets.unwrap_or(EncodedSlash::NotFound)),
+        };
         let ports = self.table(row, Order::Listed, "");
         self.reading.root(ports);
         let mut groups: BTreeMap<Option<u16>, Vec<usize>> = BTreeMap::new();
@@ -273,7 +278,12 @@ impl Lowering<'_, '_> {
         let own = server.own.rewriting.below(above.as_ref());
         let root = server.root.as_deref().or(main.and_then(|main| main.root.as_deref()));
         let layers = server.layers(main);
-        let folders = merged_folders(&layers);
+        // What a server says of the engine and its options holds in folders that say nothing of them.
+        let base = Effective { rules: Vec::new(), base: None, hands_down: None, ..own.clone() };
+        let is_there = |path: &str| server.files.is_none() || server.known.iter().any(|known| known == path);
+        let (layers, never): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            layers.into_iter().partition(|(path, _)| is_there(path) || server.folders.contains_key(path));
+        let folders = merged_folders(&layers, &base);
         self.errors = errors(server, main, &folders);
         // What is merged last is asked first: of the virtual host before the main server, further down before further up.
         let mut sections: Vec<&'s Section> =
@@ -281,6 +291,8 @@ impl Lowering<'_, '_> {
         sections.retain(|section| section.is_below(root));
         sections.sort_by_key(|section| section.rank(root));
         // Tables, in the order in which they are entered.
+        let sends = self.errors.get(&(None, 404)).is_some_and(Option::is_some) && slash == EncodedSlash::NotFound;
+        let odd = sends.then(|| self.table(&APACHE_MAP, Order::Listed, ""));
         let own_sets: Vec<&SetEnv> = main.iter().flat_map(|main| &main.own.sets).chain(&server.own.sets).collect();
         let mut plan = self.plan(own, None, own_sets.clone(), row);
         // A target alone goes before all that is for a path; in a location, before what the server says of paths too.
@@ -317,7 +329,7 @@ impl Lowering<'_, '_> {
             .chain(sections.iter().map(|section| &section.scope))
             .any(|scope| scope.rewriting.rules.iter().any(|rule| steps::asks_file(rule)));
         let has_disk = is_listed && (asks_file || sections.iter().any(|section| section.asks_disk()));
-        let mut located = self.located(&sections, has_disk, &own_sets, &folders, row);
+        let mut located = self.located(&sections, (has_disk, base.is_on), &own_sets, &folders, row);
         let lists: Vec<&Folder<'_>> = folders.values().filter(|folder| folder.rewrites).collect();
         let dispatch = (!lists.is_empty()).then(|| self.table(row(&APACHE), Order::Specific, ""));
         let mut plans: Vec<(&str, Plan<'_>)> = lists
@@ -337,6 +349,7 @@ impl Lowering<'_, '_> {
         let (location, alias_dispatch) = (stage.first_location(), stage.dispatch);
         let has_index = (has_aliases || alias.is_some()) && !server.known.is_empty();
         let slashes = (!server.known.is_empty()).then(|| self.table(row(&APACHE), Order::Specific, ""));
+        let index_name = (has_index && has_disk).then(|| self.table(row(&APACHE), Order::Listed, ""));
         let index_aliases =
             has_index.then(|| self.alias_tables(own_aliases.iter().map(|alias| (None, *alias)), row)).unwrap_or_default();
         let of_index = has_index.then(|| self.alias_stage(&locations, &aliased, row));
@@ -364,6 +377,9 @@ impl Lowering<'_, '_> {
         let to_alias = alias.unwrap_or(to_folders);
         let start = plan.first().unwrap_or(to_alias);
         self.chain(&aliases, to_folders);
+        if let Some(odd) = odd {
+            self.odd(odd, start);
+        }
         let mut after = |table: Option<TableId>, next: TableId| {
             if let Some(table) = table.filter(|table| *table != next) {
                 self.reading.set_after(table, After::Table(next));
@@ -460,7 +476,8 @@ impl Lowering<'_, '_> {
                 let facts = Facts { forgets_port: true, ..facts };
                 let end = unindex.unwrap_or(last);
                 let first = self.fill_asked(&index_aliases, &stage, &aliased, end, &facts);
-                self.indexes(table, server, first);
+                self.index_name(index_name.unwrap_or(first), first);
+                self.indexes(table, server, index_name.unwrap_or(first));
                 self.unindex(end, to_files);
                 fallback =
                     of_fallback.map(|stage| self.fill_asked(&fallback_aliases, &stage, &aliased, last, &facts));
@@ -472,7 +489,8 @@ impl Lowering<'_, '_> {
         self.fill_answers(&answers, &said, &sections, &facts);
         self.say_errors(&said, &sections);
         self.idle(server, &folders);
-        start
+        self.never(&never);
+        odd.unwrap_or(start)
     }
 
     /// Rules that never run, since their engine is off.
@@ -487,6 +505,31 @@ impl Lowering<'_, '_> {
         });
         for rule in own.chain(in_folders).cloned().collect::<Vec<_>>() {
             self.never_runs(&rule);
+        }
+    }
+
+    /// A path with `%2F` or `%00` is not found before anything else is asked.
+    fn odd(&mut self, table: TableId, then: TableId) {
+        self.reading.set_after(table, After::Table(then));
+        let path = Subject::Text(vec![path_piece(What::Part(Part::Path))]);
+        let test = Test::Regex(pattern("%(?:2[Ff]|00)", LetterCase::Significant));
+        let span = self.errors.get(&(None, 404)).and_then(Option::as_ref).map_or_else(no_span, |url| url.span.clone());
+        if let (Ok(condition), Ok(action)) = (Condition::new(path, test, false), self.error(false, 404)) {
+            self.push(table, any(), &[condition], action, &span);
+        }
+    }
+
+    /// Rules of folders that are not there.
+    fn never(&mut self, layers: &BTreeMap<String, Vec<&Scope>>) {
+        for scope in layers.values().flatten() {
+            let rules = scope.rewriting.rules.iter().map(|rule| (&rule.span, &rule.text));
+            let aliases = scope.aliases.iter().map(|alias| (&alias.span, &alias.text));
+            for (span, text) in rules.chain(aliases) {
+                self.say(span, text, Ok(None));
+                self.reading.say_often(span, crate::diagnostic::Severity::Note, "folder-not-there", || {
+                    ("this rule never runs: its folder is not there".to_owned(), None)
+                });
+            }
         }
     }
 
@@ -631,6 +674,19 @@ impl Lowering<'_, '_> {
             let action = Action::Rewrite { target, query: QueryPolicy::Replace, then: Then::Table(then) };
             self.push(table, Source::of_path(PathPattern::Exact(path.as_bytes().into())), &[], action, &no_span());
         }
+    }
+
+    /// What is asked is the index, by its name as well.
+    fn index_name(&mut self, table: TableId, then: TableId) {
+        if table == then {
+            return;
+        }
+        let name = vec![path_piece(What::Literal("index.html".into()))];
+        for (slot, text) in [(NAME, name), (DISK, vec![path_piece(What::Part(Part::WorkingPath))])] {
+            let action = Action::Set { slot, text: Target::of_pieces(text), then: Then::Next };
+            self.push(table, any(), &[], action, &no_span());
+        }
+        self.push(table, any(), &[], Action::Enter(then), &no_span());
     }
 
     /// What was asked for its index is a folder again.
@@ -1395,7 +1451,10 @@ pub(super) struct Folder<'s> {
 }
 
 /// The folders of a server, each with what it inherits.
-fn merged_folders<'s>(layers: &'s BTreeMap<String, Vec<&'s Scope>>) -> BTreeMap<&'s str, Folder<'s>> {
+fn merged_folders<'s>(
+    layers: &'s BTreeMap<String, Vec<&'s Scope>>,
+    base: &Effective,
+) -> BTreeMap<&'s str, Folder<'s>> {
     let mut out: BTreeMap<&'s str, Folder<'s>> = BTreeMap::new();
     let mut all: Vec<(&'s str, Vec<&'s Scope>)> =
         layers.iter().map(|(path, layers)| (path.as_str(), layers.clone())).collect();
@@ -1403,7 +1462,8 @@ fn merged_folders<'s>(layers: &'s BTreeMap<String, Vec<&'s Scope>>) -> BTreeMap<
     for (path, layers) in all {
         let mut parents: Vec<&Folder<'_>> = ancestors(path).filter_map(|parent| out.get(parent)).collect();
         parents.sort_by_key(|folder| folder.path.len());
-        let mut effective = parents.iter().rev().find(|folder| folder.rewrites).map(|folder| folder.effective.clone());
+        let above = parents.iter().rev().find(|folder| folder.rewrites).map(|folder| &folder.effective);
+        let mut effective = Some(above.unwrap_or(base).clone());
         let mut rules_of = None;
         for layer in layers.iter().filter(|layer| layer.rewriting.is_there) {
             effective = Some(layer.rewriting.below(effective.as_ref()));

@@ -259,13 +259,11 @@ impl Lowering<'_, '_> {
     pub(super) fn say_errors(&mut self, said: &Said<'_>, sections: &[&Section]) {
         let is_listed = said.server.files.is_some();
         let completes = said.scopes().any(|scope| scope.completes == Some(true));
-        let of_server: Vec<&Scope> = [&said.server.own].into_iter().chain(said.main.map(|main| &main.own)).collect();
         let sections = sections.iter().map(|section| &section.scope);
         for scope in said.scopes().chain(sections) {
             for (status, url) in &scope.errors {
                 let Some(url) = url else { continue };
                 let of_files = OF_FILES.contains(status);
-                let is_servers = of_server.iter().any(|own| std::ptr::eq(*own, scope));
                 let verdict = match status {
                     _ if sends_to(&url.url).is_err() => Err("its target is no URL that we send anyone to".into()),
                     // httpd itself does nothing of the kind.
@@ -277,7 +275,6 @@ impl Lowering<'_, '_> {
                         Ok(Some("only where a rule answers so: what is refused before any rule is not sent there"))
                     }
                     403 => Ok(Some("what passwords, addresses and a captured `%3F` are refused for is not sent there")),
-                    404 if is_servers => Ok(Some("a path with `%2F` or `%00` is not sent there")),
                     _ if of_files && completes => Ok(Some("names of files are not completed (`MultiViews`)")),
                     _ if of_files && said.server.serves_more => {
                         Ok(Some("other directives serve paths that are no files of the document root"))

@@ -791,6 +791,7 @@ impl<'a, 'r> Reader<'a, 'r> {
                 }
             }
             "rewriteoptions" => {
+                self.scope().rewriting.says_options |= refused.is_none();
                 for word in words() {
                     let inherits = match word.text.to_ascii_lowercase().as_str() {
                         "inherit" => Some(Inherits::After),

@@ -39,6 +39,8 @@ struct List<'s> {
     section: &'s Section,
     /// The sections that may say for it whether its engine runs, the last one first.
     before: Vec<&'s Section>,
+    /// Whether it runs where nobody else says anything.
+    is_on: bool,
     plan: Plan<'s>,
     entry: TableId,
     /// Where nothing was changed: the path is that of the URL again.
@@ -75,7 +77,7 @@ impl Lowering<'_, '_> {
     pub(super) fn located<'s>(
         &mut self,
         sections: &[&'s Section],
-        has_disk: bool,
+        (has_disk, is_on): (bool, bool),
         sets: &[&'s SetEnv],
         folders: &BTreeMap<&'s str, Folder<'s>>,
         row: impl Fn(&Dialect) -> &'static Dialect + Copy,
@@ -88,6 +90,7 @@ impl Lowering<'_, '_> {
             sections.iter().copied().filter(|section| section.scope.rewriting.is_there).collect();
         let choose = (!ruled.is_empty()).then(|| self.table(row(&APACHE), Order::Listed, ""));
         let hands_down = folders.values().any(|folder| folder.effective.hands_down.is_some());
+        let base = is_on;
         let lists = ruled
             .iter()
             .enumerate()
@@ -98,7 +101,8 @@ impl Lowering<'_, '_> {
                 // Of those that would be merged before it, the last that says whether the engine runs says it for this one.
                 let before: Vec<&Section> =
                     ruled.iter().skip(at + 1).copied().filter(|one| one.scope.rewriting.engine.is_some()).collect();
-                let is_on = before.iter().any(|one| one.scope.rewriting.engine == Some(true))
+                let is_on = is_on
+                    || before.iter().any(|one| one.scope.rewriting.engine == Some(true))
                     || folders.values().any(|folder| folder.rewrites && folder.effective.is_on);
                 let above = Effective { is_on, ..Effective::default() };
                 let effective = rewriting.below(Some(&above));
@@ -107,7 +111,7 @@ impl Lowering<'_, '_> {
                 let sets = sets.to_vec();
                 let plan = self.plan_of_section(effective, &section.name, &groups, sets, row);
                 let [back, sane] = [(), ()].map(|()| self.table(row(&APACHE), Order::Listed, ""));
-                List { section, before, plan, entry, back, sane, refused }
+                List { section, before, is_on: base, plan, entry, back, sane, refused }
             })
             .collect();
         Located { places, choose, lists }
@@ -174,7 +178,7 @@ impl Lowering<'_, '_> {
                 let mut inner: Vec<&Folder<'_>> = folders.values().filter(|folder| folder.rewrites).collect();
                 inner.sort_by_key(|folder| std::cmp::Reverse(folder.path.len()));
                 inner.iter().for_each(|folder| enter(below(folder.path), &[], folder.effective.is_on));
-                enter(any(), &[], false);
+                enter(any(), &[], list.is_on);
             }
         }
         let Some(first) = list.plan.first() else { return };

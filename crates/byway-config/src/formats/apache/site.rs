@@ -193,6 +193,8 @@ pub(super) struct Rewriting {
     pub(super) inherits: Option<Inherits>,
     /// `InheritDown`, `InheritDownBefore`: what stands below gets these rules, behind or before its own.
     pub(super) hands_down: Option<Inherits>,
+    /// Whether there are `RewriteOptions`: where there are none, those above hold.
+    pub(super) says_options: bool,
     /// `IgnoreInherit`: not here.
     pub(super) ignores: bool,
     /// Whether the folder's own name without its slash is looked at (`RewriteOptions AllowNoSlash`).
@@ -227,6 +229,7 @@ pub(super) struct Effective {
     pub(super) is_on: bool,
     pub(super) base: Option<String>,
     pub(super) hands_down: Option<Inherits>,
+    pub(super) inherits: Option<Inherits>,
 }
 
 impl Server {
@@ -255,17 +258,20 @@ impl Rewriting {
     pub(super) fn below(&self, above: Option<&Effective>) -> Effective {
         let parents = || above.map(|above| above.rules.clone()).unwrap_or_default();
         let handed = above.and_then(|above| above.hands_down).filter(|_| self.is_there && !self.ignores);
-        let rules = match self.inherits.or(handed) {
+        let inherits = match self.says_options {
+            true => self.inherits,
+            false => above.and_then(|above| above.inherits),
+        };
+        let rules = match inherits.or(handed) {
             None => self.rules.clone(),
             Some(Inherits::After) => self.rules.iter().cloned().chain(parents()).collect(),
             Some(Inherits::Before) => parents().into_iter().chain(self.rules.iter().cloned()).collect(),
         };
         let is_on = self.engine.unwrap_or_else(|| above.is_some_and(|above| above.is_on));
-        let has_options = self.inherits.is_some() || self.hands_down.is_some() || self.ignores;
-        let hands_down = match has_options {
+        let hands_down = match self.says_options {
             true => self.hands_down,
             false => above.and_then(|above| above.hands_down),
         };
-        Effective { rules, is_on, base: self.base.clone(), hands_down }
+        Effective { rules, is_on, base: self.base.clone(), hands_down, inherits }
     }
 }
