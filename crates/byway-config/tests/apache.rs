@@ -92,6 +92,16 @@ fn sections_hold_what_they_hold() {
 }
 
 #[test]
+fn rules_in_sections_see_the_disk() {
+    check(include_str!("httpd/rules-in-sections.md"), 12);
+}
+
+#[test]
+fn what_is_not_there_leads_to_the_url_of_its_error() {
+    check(include_str!("httpd/missing.md"), 6);
+}
+
+#[test]
 fn maps_are_looked_up() {
     check(include_str!("httpd/maps.md"), 5);
 }

@@ -188,7 +188,7 @@ pub(crate) fn write_parts(
             Ok(mark)
         }
         TargetBytes::Template(bytes) => {
-            Writer { with, out, host: None, path: None, query: None, has_capture_in_host: false }
+            Writer { with, out, host: None, path: None, query: None, fragment: None, has_capture_in_host: false }
                 .template(bytes, policy)
         }
     }
@@ -278,6 +278,8 @@ struct Writer<'w, 'e> {
     path: Option<usize>,
     /// Where the target's own query begins.
     query: Option<usize>,
+    /// Where its fragment begins.
+    fragment: Option<usize>,
     has_capture_in_host: bool,
 }
 
@@ -287,7 +289,8 @@ impl Writer<'_, '_> {
         let mut swallow_slash = false;
         let mut mark = None;
         let mut is_over = false;
-        for piece in shape::pieces(bytes) {
+        let mut pieces = shape::pieces(bytes);
+        while let Some(piece) = pieces.next() {
             if piece.place == Landing::Path && self.path.is_none() {
                 self.begin_path();
             }
@@ -299,6 +302,7 @@ impl Writer<'_, '_> {
             }
             if piece.place == Landing::Fragment && !is_over {
                 mark = self.with_policy(policy);
+                self.fragment = Some(self.out.len());
                 is_over = true;
             }
             before = piece.place;
@@ -308,7 +312,10 @@ impl Writer<'_, '_> {
                     let text = if swallow_slash { text.strip_prefix('/').unwrap_or(text) } else { text };
                     self.out.extend_from_slice(text.as_bytes());
                 }
-                _ => self.insert(&piece)?,
+                _ => match self.insert(&piece) {
+                    Err(Refusal::InvalidLocation) => return Err(self.refused(pieces)),
+                    done => done?,
+                },
             }
             // An empty capture between two slashes leaves one.
             swallow_slash = piece.place == Landing::Path
@@ -329,6 +336,18 @@ impl Writer<'_, '_> {
             mark = self.with_policy(policy);
         }
         self.check_host().map(|()| mark)
+    }
+
+    /// Why a Location with a host that is none is refused: mod_rewrite would have seen a `?` behind it first.
+    fn refused<'p>(&self, mut rest: impl Iterator<Item = Piece<'p>>) -> Refusal {
+        let text = |piece: &Piece<'_>| match &piece.what {
+            What::Capture(index) => capture(self.with, *index, false).contains(&b'?'),
+            What::ConditionCapture(index) => self.with.condition_groups.get(*index).contains(&b'?'),
+            _ => false,
+        };
+        let is_forbidden = self.with.dialect.question == QuestionMark::Forbidden
+            && rest.by_ref().take_while(|piece| piece.place < Landing::Query).any(|piece| text(&piece));
+        if is_forbidden { Refusal::QuestionMark } else { Refusal::InvalidLocation }
     }
 
     fn with_policy(&mut self, policy: &QueryPolicy) -> Option<usize> {
@@ -577,9 +596,14 @@ impl Writer<'_, '_> {
             return false;
         }
         let is_bare = |&b: &u8| b <= b' ' || b == 0x7F;
+        // The request's own query stands before a fragment here, and opens nothing.
+        let opened = || {
+            let fragment = self.fragment.and_then(|start| self.out.get(start..)).unwrap_or_default();
+            self.query.is_some() || fragment.contains(&b'?')
+        };
         match (place, form) {
             // mod_rewrite looks for a `?` wherever it stands, and what follows is its query.
-            (Landing::Fragment, CaptureForm::Decoded) if self.out.contains(&b'?') => text.iter().any(is_bare),
+            (Landing::Fragment, CaptureForm::Decoded) if opened() => text.iter().any(is_bare),
             (Landing::Path | Landing::Fragment, CaptureForm::Apache | CaptureForm::Decoded) => {
                 self.query.is_none() && text.contains(&b'?')
             }

@@ -77,6 +77,8 @@ pub trait Watch {
     fn preflight(&mut self, _table: TableId) {}
     /// A rule whose source matched stood aside.
     fn aside(&mut self, _rule: RuleRef, _why: Aside) {}
+    /// A rule did its part without deciding: it led elsewhere, kept a text, or wrote the path.
+    fn acted(&mut self, _rule: RuleRef) {}
     /// A rule rewrote the working path and query.
     fn rewritten(&mut self, _rule: RuleRef, _path: &[u8], _query: Option<&[u8]>) {}
     /// A rule asked its pool; the member that it sends to, if anybody is up.
@@ -302,6 +304,9 @@ impl<'w, W: Watch> Walk<'w, W> {
             }
             self.watch.aside(rule, why);
             return Flow::On;
+        }
+        if !matches!(shape.does(), Does::Redirect | Does::Reply | Does::Pass) {
+            self.watch.acted(rule);
         }
         match shape.does() {
             Does::Redirect => self.redirect(rule, &blob, shape),

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::Run;
 use crate::exit::{Ended, Exit, Failure};
-use crate::replay::{Asked, Over, Plan, Tally, generated, named};
+use crate::replay::{Asked, Over, Plan, Tally, Why, generated, named};
 use crate::rules::Reading;
 use crate::terminal::Terminal;
 
@@ -96,9 +96,10 @@ fn as_text(tallies: &BTreeMap<&'static str, Tally>, with_rules: bool) -> String 
         for asked in tally.asked.iter().filter(|_| with_rules) {
             let (verdict, rule) = (asked.verdict.as_str(), &asked.rule);
             let rule: String = rule.chars().map(|sign| if sign.is_control() { '\u{FFFD}' } else { sign }).collect();
+            let why = asked.why.as_ref().map(|why| format!("  ({})", why.words())).unwrap_or_default();
             _ = writeln!(
                 out,
-                "{:>6} asked {:>4} differ  {verdict:<12}  {}  {rule}",
+                "{:>6} asked {:>4} differ  {verdict:<12}  {}  {rule}{why}",
                 asked.requests, asked.differed, asked.place
             );
         }
@@ -114,11 +115,15 @@ fn as_text(tallies: &BTreeMap<&'static str, Tally>, with_rules: bool) -> String 
             grouped(tally.differ),
             tally.took.as_secs_f64()
         );
-        let [agreed, differed, unasked] = tally.exact_rules().map(grouped);
+        let [agreed, differed, never, hidden, idle, https, unasked] = tally.exact_rules().map(grouped);
         _ = writeln!(
             out,
-            "  rules: {exact} exact ({agreed} decided requests and always agreed, {differed} differed, {unasked} decided none), {approximated} approximated, {refused} refused; {} taken out",
+            "  rules: {exact} exact, {approximated} approximated, {refused} refused; {} taken out",
             count(tally.taken_out, "line")
+        );
+        _ = writeln!(
+            out,
+            "  exact ones: {agreed} had a part in requests and always agreed, {differed} differed; of those that nothing comes to, {never} never fit, {hidden} are hidden by an earlier rule, {idle} do nothing, {https} are over https alone; {unasked} not reached"
         );
         if tally.announced > 0 {
             _ = writeln!(
@@ -141,6 +146,7 @@ fn asked_as_json(asked: &Asked) -> Value {
         "verdict": asked.verdict.as_str(),
         "requests": asked.requests,
         "differed": asked.differed,
+        "why": asked.why.as_ref().map(Why::words),
     })
 }
 

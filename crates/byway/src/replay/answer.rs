@@ -33,6 +33,8 @@ pub(crate) struct Ours {
     pub(crate) answer: Answer,
     /// Whether the edge refused it before any rule.
     pub(crate) edge: bool,
+    /// Whether what was asked holds the escape of a control character.
+    pub(crate) has_control: bool,
     /// Where the rule that decided was written.
     pub(crate) rule: Option<Place>,
 }
@@ -97,7 +99,7 @@ pub(crate) fn compare(theirs: &Answer, ours: &Ours) -> Verdict {
             mended(theirs, ours)
         }
         // In a host such a character is none that byway could escape.
-        (Answer::Status(500), Answer::Status(400)) => Verdict::Named(CONTROL),
+        (Answer::Status(500), Answer::Status(400)) if ours.has_control => Verdict::Named(CONTROL),
         (Answer::Status(500), Answer::Redirect(_, ours)) if holds_control(ours) => Verdict::Named(CONTROL),
         _ => Verdict::Differ,
     }
@@ -166,7 +168,7 @@ fn is_opened(theirs: &[u8], opened: &[u8]) -> bool {
 }
 
 /// Whether a Location holds the escape of a control character.
-fn holds_control(location: &[u8]) -> bool {
+pub(crate) fn holds_control(location: &[u8]) -> bool {
     let is_control = |three: &[u8]| matches!(three, [b'%', b'0' | b'1', b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F'] | [b'%', b'7', b'f' | b'F']);
     location.windows(3).any(is_control)
 }
@@ -296,7 +298,7 @@ mod tests {
     use super::*;
 
     fn verdict(theirs: &[u8], ours: &[u8]) -> Verdict {
-        let ours = Ours { answer: Answer::Redirect(307, ours.to_vec()), edge: false, rule: None };
+        let ours = Ours { answer: Answer::Redirect(307, ours.to_vec()), edge: false, has_control: false, rule: None };
         compare(&Answer::Redirect(307, theirs.to_vec()), &ours)
     }
 
@@ -320,10 +322,17 @@ mod tests {
 
     #[test]
     fn what_passes_is_content() {
-        let ours = Ours { answer: Answer::Passes, edge: false, rule: None };
+        let ours = Ours { answer: Answer::Passes, edge: false, has_control: false, rule: None };
         assert_eq!(compare(&Answer::Status(404), &ours), Verdict::Agree);
         assert_eq!(compare(&Answer::Status(410), &ours), Verdict::Differ);
         assert_eq!(compare(&Answer::Redirect(301, b"/x".to_vec()), &ours), Verdict::Differ);
+    }
+
+    #[test]
+    fn a_500_has_a_name_where_a_control_character_was_asked() {
+        let ours = |has_control| Ours { answer: Answer::Status(400), edge: false, has_control, rule: None };
+        assert_eq!(compare(&Answer::Status(500), &ours(true)), Verdict::Named(CONTROL));
+        assert_eq!(compare(&Answer::Status(500), &ours(false)), Verdict::Differ);
     }
 
     #[test]

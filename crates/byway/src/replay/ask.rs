@@ -4,10 +4,10 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use byway_core::host::{normalise, split_authority};
 use byway_core::path::{TargetForm, request_target};
-use byway_core::ruleset::Scratch;
+use byway_core::ruleset::{Scratch, Watch};
 use byway_core::{Outcome, Request, RuleSet, Scheme, Surroundings};
 
-use super::answer::{Answer, Ours};
+use super::answer::{Answer, Ours, holds_control};
 
 /// A request.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -46,8 +46,15 @@ impl Ask {
     }
 
     /// What these rules say at a moment (seconds of Unix time), as the edge would answer.
-    pub(crate) fn decided(&self, rules: &RuleSet, local_port: u16, now: i64, scratch: &mut Scratch) -> Ours {
-        let refused = Ours { answer: Answer::Status(400), edge: true, rule: None };
+    pub(crate) fn watched<W: Watch>(
+        &self,
+        rules: &RuleSet,
+        (local_port, now): (u16, i64),
+        scratch: &mut Scratch,
+        watch: &mut W,
+    ) -> Ours {
+        let has_control = holds_control(&self.target);
+        let refused = Ours { answer: Answer::Status(400), edge: true, has_control, rule: None };
         let Ok(TargetForm::Origin(parts)) = request_target(&self.target) else { return refused };
         let Ok((host, port)) = split_authority(&self.host) else { return refused };
         if !host.is_empty() && normalise(host).is_err() {
@@ -66,7 +73,7 @@ impl Ask {
             address: IpAddr::V4(Ipv4Addr::LOCALHOST),
             local_port,
         };
-        let decision = rules.decide(&request, &Surroundings::at(now), scratch);
+        let decision = rules.decide_watched(&request, &Surroundings::at(now), scratch, watch);
         let answer = match &decision.outcome {
             Outcome::Redirect(redirect) => {
                 Answer::Redirect(redirect.status.number(), redirect.location.as_str().as_bytes().to_vec())
@@ -76,6 +83,6 @@ impl Ask {
             Outcome::Pass => Answer::Passes,
         };
         let rule = decision.rule.map(|rule| rules.rule(rule).place());
-        Ours { answer, edge: false, rule }
+        Ours { answer, edge: false, has_control, rule }
     }
 }

@@ -6,13 +6,15 @@
 
 mod answer;
 mod ask;
+mod automata;
 mod draw;
 mod mutations;
+mod reach;
 mod sampler;
 mod servers;
 mod wire;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -25,12 +27,14 @@ use byway_config::load::{LoadOptions, Loaded, load};
 use byway_config::remarks::{Remark, Verdict as SaidVerdict};
 use byway_config::writing::{self, Writing};
 use byway_core::RuleSet;
+use byway_core::rule::{FileId, Place};
 use byway_core::ruleset::Scratch;
 
 use crate::disk::Disk;
 use answer::{Answer, Ours, Verdict, compare};
 use ask::Ask;
 use draw::Draw;
+use reach::{Reach, Reacher, Trail};
 use sampler::Sampler;
 use servers::{Folder, Server, Source};
 use wire::Wire;
@@ -98,9 +102,39 @@ pub(crate) struct Asked {
     pub(crate) place: String,
     pub(crate) rule: String,
     pub(crate) verdict: SaidVerdict,
-    /// Requests that it decided, and how many of them differed without a name.
+    /// Requests that it decided or had a part in, and how many of them differed without a name.
     pub(crate) requests: u64,
     pub(crate) differed: u64,
+    /// Why there were none.
+    pub(crate) why: Option<Why>,
+}
+
+/// Why a rule had a part in no request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// What its pattern and its conditions ask cannot be.
+    Never,
+    /// A rule at this place takes all that it would take.
+    Hidden(String),
+    /// It does nothing: its engine is off, or nobody looks at what it sets.
+    Idle,
+    /// Only over https, and what is asked here is not.
+    Https,
+    /// No request was found that comes to it.
+    NotFound,
+}
+
+impl Why {
+    /// As a person reads it.
+    pub(crate) fn words(&self) -> String {
+        match self {
+            Why::Never => "never fits".to_owned(),
+            Why::Hidden(place) => format!("hidden by {place}"),
+            Why::Idle => "does nothing".to_owned(),
+            Why::Https => "over https alone".to_owned(),
+            Why::NotFound => "not reached".to_owned(),
+        }
+    }
 }
 
 impl Tally {
@@ -126,12 +160,20 @@ impl Tally {
         self.named.values().sum()
     }
 
-    /// Rules that were said to be exact: those that decided requests and always agreed, those that differed, and those that
-    /// decided nothing.
-    pub(crate) fn exact_rules(&self) -> [u64; 3] {
-        let mut counts = [0; 3];
+    /// Rules that were said to be exact: those that had a part in requests and always agreed, those that differed, those that
+    /// never fit, those that another hides, those that do nothing, those over https alone, and those that no request came to.
+    pub(crate) fn exact_rules(&self) -> [u64; 7] {
+        let mut counts = [0; 7];
         for asked in self.asked.iter().filter(|asked| asked.verdict == SaidVerdict::Exact) {
-            let at = if asked.differed > 0 { 1 } else { 2 * usize::from(asked.requests == 0) };
+            let at = match &asked.why {
+                _ if asked.differed > 0 => 1,
+                _ if asked.requests > 0 => 0,
+                Some(Why::Never) => 2,
+                Some(Why::Hidden(_)) => 3,
+                Some(Why::Idle) => 4,
+                Some(Why::Https) => 5,
+                Some(Why::NotFound) | None => 6,
+            };
             counts[at] += 1;
         }
         counts
@@ -161,9 +203,11 @@ pub(crate) fn generated(format: &str, count: usize, plan: &Plan) -> Result<BTree
     for number in 0..count as u64 {
         let seed = plan.seed.wrapping_mul(1_000_003).wrapping_add(number);
         let folder = Folder::new().map_err(|error| format!("no temporary folder: {error}"))?;
-        let (name, text) = (server.generate)(&mut Draw::new(seed));
-        let file = folder.write(name, text)?;
-        match one(&file, plan, seed) {
+        let (name, text) = (server.generate)(format, &mut Draw::new(seed));
+        let file = folder.write(name, servers::whole(&text, &folder)?)?;
+        let mut plan = plan.clone();
+        plan.reading.foreign.allowed.push(folder.path().to_owned());
+        match one(&file, &plan, seed) {
             Ok((_, mut tally)) => {
                 tally.differences.iter_mut().for_each(|line| line.insert_str(0, &format!("[seed {seed}] ")));
                 total.add(tally);
@@ -199,6 +243,10 @@ fn as_it_is(
     let files: Vec<PathBuf> = first.files.iter().map(|(_, file)| file.path.clone()).collect();
     let laid = (server.lay_out)(&Source { named: file, format: format.name, files: &files }, folder)?;
     let running = server.start(folder, &laid)?;
+    // The document root lies beside what was laid out.
+    let mut plan = plan.clone();
+    plan.reading.foreign.allowed.push(folder.path().to_owned());
+    let plan = &plan;
     let loaded = read(&laid.named, plan, Some(format))?;
     let port = laid.ports.first().copied().ok_or("no port")?;
     let mut tally = Tally { configurations: 1, taken_out: running.taken_out.len() as u64, ..Tally::default() };
@@ -261,7 +309,7 @@ fn format_of(loaded: &Loaded, plan: &Plan) -> Result<&'static Format, String> {
 fn ask_all(
     loaded: &Loaded,
     said: &Said,
-    mut served: Option<Served>,
+    served: Option<Served>,
     port: u16,
     plan: &Plan,
     seed: u64,
@@ -270,55 +318,123 @@ fn ask_all(
     let rules = loaded.rules.as_ref().ok_or("no rules")?;
     let texts: Vec<Vec<u8>> = loaded.files.iter().filter_map(|(_, file)| std::fs::read(&file.path).ok()).collect();
     let sampler = Sampler::new(rules, &texts);
-    let mut wire = Wire::new(SocketAddr::from(([127, 0, 0, 1], port)));
-    let mut scratch = Scratch::new();
+    let wire = Wire::new(SocketAddr::from(([127, 0, 0, 1], port)));
+    let mut asking = Asking { rules, said, plan, port, wire, scratch: Scratch::new(), served, seen: HashSet::new() };
     let mut draw = Draw::new(seed);
-    let (mut seen, mut shown) = (HashSet::new(), HashSet::new());
-    let mut counts: BTreeMap<(u16, u32), [u64; 2]> = BTreeMap::new();
     let mut turn = 0;
-    // Small configurations have fewer different requests than were asked for.
-    while tally.requests < plan.requests as u64 && turn < plan.requests * 4 {
-        let ask = sampler.ask(turn, &mut draw);
-        turn += 1;
-        if !seen.insert(ask.clone()) {
-            continue;
+    // A part of the requests is for rules that nothing came to by chance.
+    let by_chance = plan.requests as u64 - plan.requests as u64 / 10;
+    let mut parts: Parts = BTreeMap::new();
+    let mut shown = HashSet::new();
+    let mut round = |asking: &mut Asking<'_>, most: u64, parts: &mut Parts, tally: &mut Tally| {
+        // Small configurations have fewer different requests than were asked for.
+        while tally.requests < most && turn < plan.requests * 4 {
+            let ask = sampler.ask(turn, &mut draw);
+            turn += 1;
+            asking.one(&ask, parts, &mut shown, tally)?;
         }
-        let theirs = wire.ask(&ask).map_err(|error| format!("{}: {error}", ask.words()))?;
-        let mut ours = ask.decided(rules, port, plan.now, &mut scratch);
+        Ok::<(), String>(())
+    };
+    round(&mut asking, by_chance, &mut parts, tally)?;
+    let mut reacher = Reacher::new(rules, sampler.host(), port, plan.now);
+    let mut why: BTreeMap<(u16, u32), Why> = BTreeMap::new();
+    let mut apart = HashSet::new();
+    for place in said.places().filter(|place| !parts.contains_key(place)).collect::<Vec<_>>() {
+        let found = reacher.reach(Place { file: FileId(place.0), line: place.1 });
+        let found = match found {
+            Reach::Asked(ask) if tally.requests < plan.requests as u64 => {
+                asking.one(&ask, &mut parts, &mut apart, tally)?;
+                continue;
+            }
+            Reach::Asked(_) | Reach::Unknown => Why::NotFound,
+            Reach::Never => Why::Never,
+            Reach::Https => Why::Https,
+            Reach::Nothing => Why::Idle,
+            Reach::Hidden(by) => Why::Hidden(words_of_place(loaded, by)),
+        };
+        why.insert(place, found);
+    }
+    round(&mut asking, plan.requests as u64, &mut parts, tally)?;
+    tally.asked.extend(said.asked(&parts, &why, loaded));
+    Ok(())
+}
+
+/// Requests that a source rule had a part in, and how many of them differed.
+type Parts = BTreeMap<(u16, u32), [u64; 2]>;
+
+fn words_of_place(loaded: &Loaded, place: Place) -> String {
+    format!("{}:{}", loaded.files.name(FileId(place.file.0)), place.line)
+}
+
+/// Both, while they are asked.
+struct Asking<'a> {
+    rules: &'a RuleSet,
+    said: &'a Said,
+    plan: &'a Plan,
+    port: u16,
+    wire: Wire,
+    scratch: Scratch,
+    served: Option<Served>,
+    seen: HashSet<Ask>,
+}
+
+impl Asking<'_> {
+    /// Asks both one request, unless they were asked it before.
+    fn one(
+        &mut self,
+        ask: &Ask,
+        parts: &mut Parts,
+        shown: &mut HashSet<Option<(u16, u32)>>,
+        tally: &mut Tally,
+    ) -> Result<(), String> {
+        let (rules, plan) = (self.rules, self.plan);
+        if !self.seen.insert(ask.clone()) {
+            return Ok(());
+        }
+        let theirs = self.wire.ask(ask).map_err(|error| format!("{}: {error}", ask.words()))?;
+        let mut trail = Trail::default();
+        let mut ours = ask.watched(rules, (self.port, plan.now), &mut self.scratch, &mut trail);
         let mut bodies_differ = false;
-        if let Some(served) = &mut served {
-            let heard = served.wire.ask(&ask).map_err(|error| format!("byway, {}: {error}", ask.words()))?;
+        if let Some(served) = &mut self.served {
+            let heard = served.wire.ask(ask).map_err(|error| format!("byway, {}: {error}", ask.words()))?;
             bodies_differ = matches!((&theirs.answer, &heard.answer), (Answer::Redirect(..), Answer::Redirect(..)))
                 && theirs.has_body != heard.has_body;
             ours.answer = over_the_wire(heard.answer, &ours);
         }
         if plan.written_as.is_some() {
-            resolve(&mut ours, &theirs.answer, &ask);
+            resolve(&mut ours, &theirs.answer, ask);
         }
         tally.requests += 1;
         tally.redirects +=
             u64::from(matches!((&theirs.answer, &ours.answer), (Answer::Redirect(..), _) | (_, Answer::Redirect(..))));
         let place = ours.rule.map(|place| (place.file.0, place.line));
-        let count = counts.entry(place.unwrap_or_default()).or_default();
-        count[0] += 1;
-        match compare(&theirs.answer, &ours) {
-            Verdict::Agree if !bodies_differ => tally.agreed += 1,
-            Verdict::Named(name) => *tally.named.entry(name).or_default() += 1,
-            Verdict::Agree | Verdict::Differ if said.excuses(place, &ask.target, plan) => {
-                tally.announced += 1;
-                count[1] += 1;
+        let taking = trail.rules().map(|rule| rules.rule(rule).place()).map(|place| (place.file.0, place.line));
+        let taking: BTreeSet<(u16, u32)> = taking.chain(place).collect();
+        taking.iter().for_each(|place| parts.entry(*place).or_default()[0] += 1);
+        let differs = match compare(&theirs.answer, &ours) {
+            Verdict::Agree if !bodies_differ => {
+                tally.agreed += 1;
+                false
             }
-            Verdict::Agree | Verdict::Differ => {
+            Verdict::Named(name) => {
+                *tally.named.entry(name).or_default() += 1;
+                false
+            }
+            Verdict::Agree | Verdict::Differ => true,
+        };
+        if differs {
+            taking.iter().for_each(|place| parts.entry(*place).or_default()[1] += 1);
+            if self.said.excuses(place, &ask.target, plan) {
+                tally.announced += 1;
+            } else {
                 tally.differ += 1;
-                count[1] += 1;
                 if shown.insert(place) && tally.differences.len() < plan.shown {
-                    tally.differences.push(words(&ask, &theirs.answer, &ours, rules));
+                    tally.differences.push(words(ask, &theirs.answer, &ours, rules));
                 }
             }
         }
+        Ok(())
     }
-    tally.asked.extend(said.asked(&counts, loaded));
-    Ok(())
 }
 
 /// What was said of each source rule before anything was asked: the worst, where several were said of one line.
@@ -360,12 +476,17 @@ impl Said {
         }
     }
 
-    fn asked(&self, counts: &BTreeMap<(u16, u32), [u64; 2]>, loaded: &Loaded) -> Vec<Asked> {
-        let rows = self.0.iter().map(|(place, (rule, verdict))| {
-            let [requests, differed] = counts.get(place).copied().unwrap_or_default();
-            let file = loaded.files.name(byway_config::span::FileId(place.0));
-            let place = format!("{file}:{}", place.1);
-            Asked { place, rule: rule.clone(), verdict: verdict.clone(), requests, differed }
+    /// Where the source rules stand.
+    fn places(&self) -> impl Iterator<Item = (u16, u32)> {
+        self.0.keys().copied()
+    }
+
+    fn asked(&self, parts: &Parts, why: &BTreeMap<(u16, u32), Why>, loaded: &Loaded) -> Vec<Asked> {
+        let rows = self.0.iter().map(|(at, (rule, verdict))| {
+            let [requests, differed] = parts.get(at).copied().unwrap_or_default();
+            let place = words_of_place(loaded, Place { file: FileId(at.0), line: at.1 });
+            let why = why.get(at).cloned().filter(|_| requests == 0);
+            Asked { place, rule: rule.clone(), verdict: verdict.clone(), requests, differed, why }
         });
         rows.collect()
     }
@@ -421,6 +542,7 @@ impl Served {
         if let Some(root) = &foreign.root {
             command.arg("--root").arg(root);
         }
+        foreign.allowed.iter().for_each(|folder| _ = command.arg("--allow-include").arg(folder));
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::null())

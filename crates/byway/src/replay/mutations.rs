@@ -110,7 +110,7 @@ fn change(path: &mut Vec<u8>, draw: &mut Draw) {
 }
 
 /// A decoded path as a client sends it.
-fn encoded(path: &[u8]) -> Vec<u8> {
+pub(super) fn encoded(path: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(path.len());
     for &byte in path {
         match byte.is_ascii_alphanumeric() || b"/-_.~!$&'()*+,;=:@".contains(&byte) {

@@ -37,7 +37,7 @@ struct Draft {
     fields: Vec<(String, String)>,
 }
 
-const METHODS: &[&str] = &["GET", "GET", "GET", "GET", "GET", "GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"];
+pub(super) const METHODS: &[&str] = &["GET", "GET", "GET", "GET", "GET", "GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"];
 const ACCEPTS: &[&str] = &[
     "*/*",
     "text/html",
@@ -78,6 +78,11 @@ impl<'r> Sampler<'r> {
             hosts,
             paths,
         }
+    }
+
+    /// A host that the rules speak of, or the server's own.
+    pub(crate) fn host(&self) -> String {
+        self.hosts.last().cloned().unwrap_or_default()
     }
 
     /// The next request, made of the rule of this turn.
@@ -354,7 +359,7 @@ fn text_of(pattern: &Pattern<'_>, draw: &mut Draw) -> Vec<u8> {
 }
 
 /// A pattern without what only backtracking engines know: look-around, possessive and atomic groups.
-fn plainer(text: &str) -> String {
+pub(super) fn plainer(text: &str) -> String {
     let mut out = String::new();
     let mut rest = text;
     while let Some(at) = ["(?!", "(?=", "(?<!", "(?<="].iter().filter_map(|open| rest.find(open)).min() {

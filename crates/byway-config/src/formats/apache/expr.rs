@@ -369,6 +369,9 @@ mod tests {
         let (names, disk, maps) = (Default::default(), Default::default(), BTreeMap::new());
         let around = Around {
             folder: None,
+            is_section: false,
+            has_disk: false,
+            keeps_uri: false,
             base: None,
             root: None,
             name: None,

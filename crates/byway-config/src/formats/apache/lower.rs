@@ -11,7 +11,7 @@ use std::rc::Rc;
 
 use byway_core::condition::{Condition, Subject, Test};
 use byway_core::dialect::{
-    APACHE, APACHE_MATCH, APACHE_NE, APACHE_REWRITE, Dialect, EncodedSlash, LetterCase, QueryPolicy, apache_slashes,
+    APACHE, APACHE_MAP, APACHE_MATCH, APACHE_NE, APACHE_REWRITE, Dialect, EncodedSlash, LetterCase, QueryPolicy, apache_slashes,
 };
 use byway_core::host::HostPattern;
 use byway_core::request::Scheme;
@@ -24,12 +24,13 @@ use byway_core::target::{Landing, Part, Piece, Target, What};
 use super::alias::{Alias, AliasSource};
 use super::cond::Disk;
 use super::expand::{self, Escaping, Known, Token, Unplaced, alias_tokens, tokens};
-use super::expr;
 use super::maps::{self, Map};
 use super::pattern::{pattern, shape};
 use super::rule::RewriteRule;
-use super::site::{Effective, Inherits, Place, Scope, Server, SetEnv, Site};
-use super::steps::{self, Around, FILE, INFO, Names, URI, WROTE_QUERY};
+use super::missing::Said;
+use super::sections::{Rows, strays};
+use super::site::{Effective, ErrorUrl, Inherits, Place, Scope, Section, Server, SetEnv, Site};
+use super::steps::{self, Around, DISK, FILE, INFO, NAME, Names, URI, WROTE_QUERY};
 use super::words;
 use crate::foreign::Reading;
 use crate::span::Span;
@@ -52,7 +53,8 @@ enum State {
 
 /// Makes tables of a configuration.
 pub(super) fn lower(site: &Site, reading: &mut Reading<'_>) {
-    let mut lowering = Lowering { reading, said: BTreeSet::new(), errors: BTreeMap::new(), looked_up: 0 };
+    strays(site, reading);
+    let mut lowering = Lowering { reading, said: BTreeSet::new(), errors: BTreeMap::new(), errors_at: BTreeMap::new(), looked_up: 0 };
     let Some((main, hosts)) = site.servers.split_first() else { return };
     if hosts.is_empty() {
         let start = lowering.server(main, None);
@@ -62,27 +64,34 @@ pub(super) fn lower(site: &Site, reading: &mut Reading<'_>) {
     lowering.virtual_hosts(main, hosts);
 }
 
-pub(super) struct Lowering<'s, 'a, 'r> {
+pub(super) struct Lowering<'a, 'r> {
     pub(super) reading: &'a mut Reading<'r>,
     /// Rules of which a remark was made: inherited ones come several times.
     said: BTreeSet<(u16, usize)>,
-    /// Where errors send people, by folder and status.
-    errors: BTreeMap<(Option<&'s str>, u16), &'s str>,
+    /// Where errors send people, by folder and status; none where a page or a text of the server's own is sent.
+    pub(super) errors: BTreeMap<(Option<String>, u16), Option<ErrorUrl>>,
+    /// Where an error leads that a rule in a folder or a section makes, by its status.
+    pub(super) errors_at: BTreeMap<u16, TableId>,
     /// Entries of maps that became rules.
     pub(super) looked_up: usize,
 }
 
 /// A list of mod_rewrite with its tables.
-struct Plan<'s> {
-    rules: Vec<Rc<RewriteRule>>,
+pub(super) struct Plan<'s> {
+    pub(super) rules: Vec<Rc<RewriteRule>>,
     folder: Option<&'s str>,
+    /// Whether that is the name of a section: its patterns see the whole path on the disk.
+    is_section: bool,
     base: Option<String>,
     /// Where segments begin.
     bounds: Vec<usize>,
     tables: BTreeMap<(usize, State), TableId>,
-    /// Where a list ends that changed the path.
-    changed: Option<TableId>,
-    names: Names,
+    /// Where a list ends that changed the path, and where with `[PT]` in a server.
+    pub(super) changed: Option<TableId>,
+    passed: Option<TableId>,
+    /// Whether sections come behind it.
+    has_sections: bool,
+    pub(super) names: Names,
     sets: Vec<&'s SetEnv>,
     keeps_uri: bool,
     /// Where a list of a folder ends whose last rule wrote a path: what was hung on it goes.
@@ -92,6 +101,16 @@ struct Plan<'s> {
 }
 
 impl Plan<'_> {
+    /// The table that the list begins with.
+    pub(super) fn first(&self) -> Option<TableId> {
+        self.tables.get(&(0, State::Same)).copied()
+    }
+
+    /// Whether some rule writes for those behind it, so that what stands behind the file is looked at again.
+    pub(super) fn goes_on(&self) -> bool {
+        self.settle.is_some() || !self.finish.is_empty()
+    }
+
     fn segment_of(&self, rule: usize) -> usize {
         self.bounds.partition_point(|bound| *bound <= rule).saturating_sub(1)
     }
@@ -102,20 +121,27 @@ impl Plan<'_> {
     }
 }
 
-fn any() -> Source<'static> {
+pub(super) fn any() -> Source<'static> {
     Source::of_path(PathPattern::BytePrefix { prefix: b"".as_slice().into(), is_final: false })
 }
 
-fn path_piece(what: What<'static>) -> Piece<'static> {
+pub(super) fn path_piece(what: What<'static>) -> Piece<'static> {
     Piece { place: Landing::Path, what }
 }
 
-fn no_span() -> Span {
+pub(super) fn no_span() -> Span {
     Span { file: crate::span::FileId(0), line: 0, column: 0, start: 0, end: 0 }
 }
 
-impl<'s> Lowering<'s, '_, '_> {
-    pub(super) fn table(&mut self, dialect: &'static Dialect, order: Order, strip: &str) -> TableId {
+impl Plan<'_> {
+    /// Whether some rule writes a path inside.
+    fn writes(&self) -> bool {
+        self.rules.iter().any(|rule| steps::substitutes(rule) && rule.flags.redirect.is_none())
+    }
+}
+
+impl Lowering<'_, '_> {
+    pub(super) fn table<'s>(&mut self, dialect: &'static Dialect, order: Order, strip: &str) -> TableId {
         self.reading.table(&TableSpec { dialect, order, after: After::NextRoot, strip: strip.as_bytes() })
     }
 
@@ -131,7 +157,7 @@ impl<'s> Lowering<'s, '_, '_> {
         self.reading.push(table, &rule, span);
     }
 
-    fn say(&mut self, span: &Span, text: &str, verdict: Result<Option<&'static str>, Unplaced>) {
+    pub(super) fn say<'s>(&mut self, span: &Span, text: &str, verdict: Result<Option<&'static str>, Unplaced>) {
         if !self.said.insert((span.file.0, span.start)) {
             return;
         }
@@ -145,11 +171,16 @@ impl<'s> Lowering<'s, '_, '_> {
     // Virtual hosts
 
     /// The first whose name or alias fits, else the first of its port.
-    fn virtual_hosts(&mut self, main: &'s Server, hosts: &'s [Server]) {
+    fn virtual_hosts(&mut self, main: &Server, hosts: &[Server]) {
         // What one of them lets through, no table before it may refuse.
         let lets =
             hosts.iter().chain([main]).filter_map(|host| host.slashes).find(|slash| *slash != EncodedSlash::NotFound);
-        let row = apache_slashes(&APACHE, lets.unwrap_or(EncodedSlash::NotFound));
+        // Where a server sends people away who ask for `%2F`, no table before it may refuse them either.
+        let sends = hosts.iter().chain([main]).any(|host| matches!(host.own.errors.get(&404), Some(Some(_))));
+        let row = match sends {
+            true => &APACHE_MAP,
+            false => apache_slashes(&APACHE, lets.unwrap_or(EncodedSlash::NotFound)),
+        };
         let ports = self.table(row, Order::Listed, "");
         self.reading.root(ports);
         let mut groups: BTreeMap<Option<u16>, Vec<usize>> = BTreeMap::new();
@@ -236,7 +267,7 @@ impl<'s> Lowering<'s, '_, '_> {
     // One server
 
     /// Makes the tables of a server, and returns the one that it begins with.
-    fn server(&mut self, server: &'s Server, main: Option<&'s Server>) -> TableId {
+    fn server<'s>(&mut self, server: &'s Server, main: Option<&'s Server>) -> TableId {
         let slash = server.slashes.or(main.and_then(|main| main.slashes)).unwrap_or(EncodedSlash::NotFound);
         let row = |dialect: &Dialect| apache_slashes(dialect, slash);
         let mut above = main.map(|main| main.own.rewriting.below(None));
@@ -245,17 +276,60 @@ impl<'s> Lowering<'s, '_, '_> {
             above.hands_down = above.hands_down.map(|_| Inherits::After);
         }
         let own = server.own.rewriting.below(above.as_ref());
-        let folders = merged_folders(server, main);
+        let root = server.root.as_deref().or(main.and_then(|main| main.root.as_deref()));
+        let layers = server.layers(main);
+        // What a server says of the engine and its options holds in folders that say nothing of them.
+        let base = Effective { rules: Vec::new(), base: None, hands_down: None, ..own.clone() };
+        let is_there = |path: &str| server.files.is_none() || server.known.iter().any(|known| known == path);
+        let (layers, never): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            layers.into_iter().partition(|(path, _)| is_there(path) || server.folders.contains_key(path));
+        let folders = merged_folders(&layers, &base);
         self.errors = errors(server, main, &folders);
+        // What is merged last is asked first: of the virtual host before the main server, further down before further up.
+        let mut sections: Vec<&'s Section> =
+            server.sections.iter().rev().chain(main.iter().flat_map(|main| main.sections.iter().rev())).collect();
+        sections.retain(|section| section.is_below(root));
+        sections.sort_by_key(|section| section.rank(root));
         // Tables, in the order in which they are entered.
+        let sends = self.errors.get(&(None, 404)).is_some_and(Option::is_some) && slash == EncodedSlash::NotFound;
+        let odd = sends.then(|| self.table(&APACHE_MAP, Order::Listed, ""));
         let own_sets: Vec<&SetEnv> = main.iter().flat_map(|main| &main.own.sets).chain(&server.own.sets).collect();
         let mut plan = self.plan(own, None, own_sets.clone(), row);
-        let aliases: Vec<&Alias> =
+        // A target alone goes before all that is for a path; in a location, before what the server says of paths too.
+        let wholes: Vec<(Option<&'s Section>, &'s Alias)> = sections
+            .iter()
+            .flat_map(|section| section.scope.aliases.iter().rev().map(move |alias| (Some(*section), alias)))
+            .filter(|(_, alias)| alias.source == AliasSource::Section)
+            .collect();
+        let of_paths = sections
+            .iter()
+            .flat_map(|section| section.scope.aliases.iter().map(move |alias| (Some(*section), alias)))
+            .filter(|(_, alias)| alias.source != AliasSource::Section);
+        let locations: Vec<(Option<&'s Section>, &'s Alias)> = wholes.iter().copied().chain(of_paths).collect();
+        let aliased: Vec<&Folder<'_>> = folders.values().filter(|folder| !folder.aliases.is_empty()).collect();
+        let has_aliases = !locations.is_empty() || !aliased.is_empty();
+        // What the server itself writes is the file; sections and mod_alias look at the path as it came.
+        let keeps_uri = plan.writes() && (has_aliases || !sections.is_empty() || !folders.is_empty());
+        plan.keeps_uri |= keeps_uri;
+        plan.has_sections = plan.writes() && !sections.is_empty();
+        // `[PT]` makes what was written the path of the request.
+        let passed = keeps_uri.then(|| self.table(row(&APACHE), Order::Listed, ""));
+        let own_aliases: Vec<&Alias> =
             server.own.aliases.iter().chain(main.iter().flat_map(|main| &main.own.aliases)).collect();
-        let aliases = self.alias_tables(aliases.into_iter().map(|alias| (None, alias)), row);
+        let early = wholes.iter().filter(|(section, _)| section.is_some_and(Section::is_early)).copied();
+        let own = own_aliases.iter().map(|alias| (None, *alias));
+        let aliases = self.alias_tables(early.chain(own), row);
         let alias = aliases.first().map(|(table, _)| *table);
-        let broken = folders.values().any(|folder| folder.scope.is_some_and(|scope| scope.broken.is_some()));
+        let broken = folders.values().any(|folder| folder.broken.is_some());
         let broken_table = broken.then(|| self.table(row(&APACHE), Order::Specific, ""));
+        let is_listed = server.files.is_some();
+        let asks_file = folders
+            .values()
+            .flat_map(|folder| folder.layers.iter().copied())
+            .chain(sections.iter().map(|section| &section.scope))
+            .any(|scope| scope.rewriting.rules.iter().any(|rule| steps::asks_file(rule)));
+        let has_disk = is_listed && (asks_file || sections.iter().any(|section| section.asks_disk()));
+        let mut located = self.located(&sections, (has_disk, base.is_on), &own_sets, &folders, row);
         let lists: Vec<&Folder<'_>> = folders.values().filter(|folder| folder.rewrites).collect();
         let dispatch = (!lists.is_empty()).then(|| self.table(row(&APACHE), Order::Specific, ""));
         let mut plans: Vec<(&str, Plan<'_>)> = lists
@@ -265,47 +339,58 @@ impl<'s> Lowering<'s, '_, '_> {
                 (folder.path, self.plan(folder.effective.clone(), Some(folder.path), sets, row))
             })
             .collect();
-        // What is merged last is asked first: of the virtual host before the main server, further down before further up.
-        let mut sections: Vec<&(Place, Scope)> =
-            server.locations.iter().rev().chain(main.iter().flat_map(|main| main.locations.iter().rev())).collect();
-        sections.sort_by_key(|(place, _)| place.rank());
-        let locations: Vec<(Option<&'s Place>, &'s Alias)> = sections
-            .into_iter()
-            .flat_map(|(place, scope)| scope.aliases.iter().map(move |alias| (Some(place), alias)))
-            .collect();
-        let aliased: Vec<&Folder<'_>> = folders.values().filter(|folder| !folder.aliases.is_empty()).collect();
         // mod_alias looks at the path as it came before a round that mod_rewrite has changed begins again.
-        let may_change = plans.iter().any(|(_, plan)| !plan.rules.is_empty());
-        let has_aliases = !locations.is_empty() || !aliased.is_empty();
+        let may_change = plans.iter().any(|(_, plan)| !plan.rules.is_empty()) || located.has_rules();
         let swap = (may_change && has_aliases).then(|| self.table(row(&APACHE), Order::Listed, ""));
         let before_restart = swap.map(|_| self.alias_stage(&locations, &aliased, row));
         let restart = may_change.then(|| self.table(row(&APACHE), Order::Listed, ""));
+        let back = (keeps_uri && has_aliases).then(|| self.table(row(&APACHE), Order::Listed, ""));
         let stage = self.alias_stage(&locations, &aliased, row);
         let (location, alias_dispatch) = (stage.first_location(), stage.dispatch);
-        let has_index = has_aliases && !server.known.is_empty();
+        let has_index = (has_aliases || alias.is_some()) && !server.known.is_empty();
         let slashes = (!server.known.is_empty()).then(|| self.table(row(&APACHE), Order::Specific, ""));
+        let index_name = (has_index && has_disk).then(|| self.table(row(&APACHE), Order::Listed, ""));
+        let index_aliases =
+            has_index.then(|| self.alias_tables(own_aliases.iter().map(|alias| (None, *alias)), row)).unwrap_or_default();
         let of_index = has_index.then(|| self.alias_stage(&locations, &aliased, row));
+        let unindex = has_index.then(|| self.table(row(&APACHE), Order::Listed, ""));
+        let said = Said::new(server, main, &folders);
+        let missing = self.missing(&said, &sections, row);
+        // What takes the place of a file that is not there is asked as an index is.
+        let falls_back = missing.is_some() && has_index && said.falls_back();
+        let fallback_aliases = match falls_back {
+            true => self.alias_tables(own_aliases.iter().map(|alias| (None, *alias)), row),
+            false => Vec::new(),
+        };
+        let of_fallback = falls_back.then(|| self.alias_stage(&locations, &aliased, row));
+        let answers = self.answers(&said, &sections, row);
+        self.errors_at = answers.iter().map(|(status, [first, ..])| (*status, *first)).collect();
         let last = self.table(row(&APACHE), Order::Listed, "");
+        let to_files = missing.as_ref().map_or(last, |missing| missing.first());
 
         // What comes after what.
-        let first_of = |tables: &[Option<TableId>]| tables.iter().copied().flatten().next().unwrap_or(last);
-        let after_folder = first_of(&[location, alias_dispatch, slashes]);
+        let first_of = |tables: &[Option<TableId>]| tables.iter().copied().flatten().next().unwrap_or(to_files);
+        let after_folder = first_of(&[back, location, alias_dispatch, slashes]);
         let after_alias = first_of(&[slashes]);
-        let to_folders = first_of(&[broken_table, dispatch, location, alias_dispatch, slashes]);
+        let to_lists = first_of(&[located.first(), dispatch, Some(after_folder)]);
+        let to_folders = first_of(&[broken_table, Some(to_lists)]);
         let to_alias = alias.unwrap_or(to_folders);
-        let start = plan.tables.get(&(0, State::Same)).copied().unwrap_or(to_alias);
+        let start = plan.first().unwrap_or(to_alias);
         self.chain(&aliases, to_folders);
+        if let Some(odd) = odd {
+            self.odd(odd, start);
+        }
         let mut after = |table: Option<TableId>, next: TableId| {
             if let Some(table) = table.filter(|table| *table != next) {
                 self.reading.set_after(table, After::Table(next));
             }
         };
-        after(broken_table, first_of(&[dispatch, location, alias_dispatch, slashes]));
+        after(broken_table, to_lists);
         after(dispatch, after_folder);
-        after(slashes, last);
+        after(slashes, to_files);
 
         // Rules.
-        let root = server.root.as_deref().map(|root| root.trim_end_matches('/'));
+        let root = root.map(|root| root.trim_end_matches('/'));
         let disk = disk(server, self.reading);
         // The main server's port is that of the scheme; a virtual host without a name has the port of its address.
         let name = server.name.as_ref().map(|(name, port)| (name.as_str(), *port));
@@ -319,6 +404,9 @@ impl<'s> Lowering<'s, '_, '_> {
         let lists: BTreeSet<&str> = lists.iter().map(|folder| folder.path).collect();
         let facts = Facts {
             known: &server.known,
+            is_listed,
+            has_disk,
+            keeps_uri,
             lists: &lists,
             name,
             is_canonical,
@@ -329,24 +417,33 @@ impl<'s> Lowering<'s, '_, '_> {
             folder: None,
         };
         plan.changed = Some(to_folders);
-        self.fill(&plan, &facts, to_alias, to_alias);
+        plan.passed = passed.or(Some(to_alias));
+        if let Some(passed) = passed {
+            let text = Target::of_pieces(vec![path_piece(What::Part(Part::WorkingPath))]);
+            self.push(passed, any(), &[], Action::Set { slot: URI, text, then: Then::Next }, &no_span());
+            self.push(passed, any(), &[], Action::Enter(to_alias), &no_span());
+        }
+        self.fill(&plan, &facts, to_alias, after_folder);
         self.fill_aliases(&aliases, &facts);
         if let Some(table) = broken_table {
             for folder in folders.values() {
-                if let Some(span) = folder.scope.and_then(|scope| scope.broken.as_ref()) {
-                    let action = Action::Reply { status: ReplyStatus::InternalServerError, retry_after: None };
+                if let Some(span) = folder.broken {
+                    let reply = Action::Reply { status: ReplyStatus::InternalServerError, retry_after: None };
+                    let action = self.error(false, 500).unwrap_or(reply);
                     self.push(table, below(folder.path), &[], action, span);
                 }
             }
         }
+        let ways = Rows { to_lists: first_of(&[dispatch, Some(after_folder)]), after_folder, changed: swap.or(restart) };
+        self.fill_located(&mut located, &facts, &ways, &folders);
         for (path, plan) in &mut plans {
             plan.changed = swap.or(restart);
             plan.keeps_uri |= swap.is_some();
-            let first = plan.tables.get(&(0, State::Same)).copied().unwrap_or(after_folder);
+            plan.keeps_uri &= !keeps_uri;
+            let first = plan.first().unwrap_or(after_folder);
             if let Some(dispatch) = dispatch {
                 // A folder that is asked for without its slash is mod_dir's.
-                let takes_bare =
-                    folders.get(path).and_then(|folder| folder.scope).is_some_and(|scope| scope.rewriting.takes_bare);
+                let takes_bare = folders.get(path).is_some_and(|folder| folder.takes_bare);
                 if path.len() > 1 && !takes_bare {
                     let bare = path.as_bytes()[..path.len() - 1].to_vec();
                     let source = Source::of_path(PathPattern::Exact(bare.into()));
@@ -354,7 +451,7 @@ impl<'s> Lowering<'s, '_, '_> {
                 }
                 self.push(dispatch, below(path), &[], Action::Enter(first), &no_span());
             }
-            self.fill(plan, &facts, after_folder, first_of(&[alias, location, alias_dispatch, slashes]));
+            self.fill(plan, &facts, after_folder, first_of(&[alias, Some(after_folder)]));
         }
         if let (Some(swap), Some(before), Some(restart)) = (swap, &before_restart, restart) {
             let first = before.first_location().or(before.dispatch).unwrap_or(restart);
@@ -365,34 +462,84 @@ impl<'s> Lowering<'s, '_, '_> {
             self.fill_stage(before, &aliased, restart, &facts);
         }
         if let Some(restart) = restart {
-            self.restart(restart, start, swap.is_some(), &plans);
+            let names = plans.iter().map(|(_, plan)| &plan.names).chain(located.names());
+            self.restart(restart, start, swap.is_some(), names);
+        }
+        if let Some(back) = back {
+            self.write_slot(back, URI, first_of(&[location, alias_dispatch, slashes]));
         }
         self.fill_stage(&stage, &aliased, after_alias, &facts);
+        let mut fallback = None;
         if let Some(table) = slashes {
             self.slashes(table, server, &folders, &facts);
             if let Some(stage) = of_index {
-                let first = stage.first_location().or(stage.dispatch).unwrap_or(last);
-                self.indexes(table, server, first);
-                self.fill_stage(&stage, &aliased, last, &Facts { forgets_port: true, ..facts });
+                let facts = Facts { forgets_port: true, ..facts };
+                let end = unindex.unwrap_or(last);
+                let first = self.fill_asked(&index_aliases, &stage, &aliased, end, &facts);
+                self.index_name(index_name.unwrap_or(first), first);
+                self.indexes(table, server, index_name.unwrap_or(first));
+                self.unindex(end, to_files);
+                fallback =
+                    of_fallback.map(|stage| self.fill_asked(&fallback_aliases, &stage, &aliased, last, &facts));
             }
         }
+        if let Some(missing) = &missing {
+            self.fill_missing(missing, &said, &sections, &facts, (fallback, last));
+        }
+        self.fill_answers(&answers, &said, &sections, &facts);
+        self.say_errors(&said, &sections);
         self.idle(server, &folders);
-        start
+        self.never(&never);
+        odd.unwrap_or(start)
     }
 
     /// Rules that never run, since their engine is off.
-    fn idle(&mut self, server: &'s Server, folders: &BTreeMap<&'s str, Folder<'s>>) {
+    fn idle<'s>(&mut self, server: &'s Server, folders: &BTreeMap<&'s str, Folder<'s>>) {
         let off = |scope: &'s Scope, is_on: bool| scope.rewriting.rules.iter().filter(move |_| !is_on);
         let own = off(&server.own, server.own.rewriting.engine == Some(true));
-        let in_folders = folders
-            .values()
-            .filter_map(|folder| folder.scope.map(|scope| (scope, folder.effective.is_on)))
-            .flat_map(|(scope, is_on)| off(scope, is_on));
+        let in_folders = folders.values().flat_map(|folder| folder.layers.iter().map(move |scope| (folder, *scope)));
+        let in_folders = in_folders.flat_map(|(folder, scope)| {
+            // Of several sections of one folder the last one's rules hold.
+            let holds = folder.effective.is_on && folder.rules_of.is_none_or(|last| std::ptr::eq(last, scope));
+            off(scope, holds)
+        });
         for rule in own.chain(in_folders).cloned().collect::<Vec<_>>() {
+            self.never_runs(&rule);
+        }
+    }
+
+    /// A path with `%2F` or `%00` is not found before anything else is asked.
+    fn odd(&mut self, table: TableId, then: TableId) {
+        self.reading.set_after(table, After::Table(then));
+        let path = Subject::Text(vec![path_piece(What::Part(Part::Path))]);
+        let test = Test::Regex(pattern("%(?:2[Ff]|00)", LetterCase::Significant));
+        let span = self.errors.get(&(None, 404)).and_then(Option::as_ref).map_or_else(no_span, |url| url.span.clone());
+        if let (Ok(condition), Ok(action)) = (Condition::new(path, test, false), self.error(false, 404)) {
+            self.push(table, any(), &[condition], action, &span);
+        }
+    }
+
+    /// Rules of folders that are not there.
+    fn never(&mut self, layers: &BTreeMap<String, Vec<&Scope>>) {
+        for scope in layers.values().flatten() {
+            let rules = scope.rewriting.rules.iter().map(|rule| (&rule.span, &rule.text));
+            let aliases = scope.aliases.iter().map(|alias| (&alias.span, &alias.text));
+            for (span, text) in rules.chain(aliases) {
+                self.say(span, text, Ok(None));
+                self.reading.say_often(span, crate::diagnostic::Severity::Note, "folder-not-there", || {
+                    ("this rule never runs: its folder is not there".to_owned(), None)
+                });
+            }
+        }
+    }
+
+    /// Says that a rule is there for nothing.
+    pub(super) fn never_runs(&mut self, rule: &RewriteRule) {
+        {
             self.say(&rule.span, &rule.text, Ok(None));
             self.reading.say_often(&rule.span, crate::diagnostic::Severity::Note, "rewrite-engine-off", || {
                 (
-                    "this rule never runs: RewriteEngine is not On here".to_owned(),
+                    "this rule never runs: RewriteEngine is not On here, or rules elsewhere take its place".to_owned(),
                     Some("write `RewriteEngine On` above it".to_owned()),
                 )
             });
@@ -400,9 +547,9 @@ impl<'s> Lowering<'s, '_, '_> {
     }
 
     /// Tables for what mod_alias says in locations and folders.
-    fn alias_stage(
+    fn alias_stage<'s>(
         &mut self,
-        locations: &[(Option<&'s Place>, &'s Alias)],
+        locations: &[(Option<&'s Section>, &'s Alias)],
         aliased: &[&Folder<'s>],
         row: impl Fn(&Dialect) -> &'static Dialect + Copy,
     ) -> Stage<'s> {
@@ -414,7 +561,7 @@ impl<'s> Lowering<'s, '_, '_> {
         Stage { locations, dispatch, folders }
     }
 
-    fn fill_stage(&mut self, stage: &Stage<'s>, aliased: &[&Folder<'s>], after: TableId, facts: &Facts<'_>) {
+    fn fill_stage<'s>(&mut self, stage: &Stage<'s>, aliased: &[&Folder<'s>], after: TableId, facts: &Facts<'_>) {
         self.chain(&stage.locations, stage.dispatch.unwrap_or(after));
         self.fill_aliases(&stage.locations, facts);
         if let Some(dispatch) = stage.dispatch {
@@ -423,7 +570,23 @@ impl<'s> Lowering<'s, '_, '_> {
         }
     }
 
-    fn folder_aliases(
+    /// What httpd asks itself for: mod_alias of the server, then of locations and folders; returns the first table.
+    fn fill_asked<'s>(
+        &mut self,
+        aliases: &AliasTables<'s>,
+        stage: &Stage<'s>,
+        aliased: &[&Folder<'s>],
+        end: TableId,
+        facts: &Facts<'_>,
+    ) -> TableId {
+        let first = stage.first_location().or(stage.dispatch).unwrap_or(end);
+        self.chain(aliases, first);
+        self.fill_aliases(aliases, facts);
+        self.fill_stage(stage, aliased, end, facts);
+        aliases.first().map_or(first, |(table, _)| *table)
+    }
+
+    fn folder_aliases<'s>(
         &mut self,
         aliased: &[&Folder<'s>],
         tables: &[AliasTables<'s>],
@@ -446,9 +609,9 @@ impl<'s> Lowering<'s, '_, '_> {
     }
 
     /// Tables for rules of mod_alias in their order: patterns write captures in another way than prefixes their rest.
-    fn alias_tables(
+    fn alias_tables<'s>(
         &mut self,
-        aliases: impl Iterator<Item = (Option<&'s Place>, &'s Alias)>,
+        aliases: impl Iterator<Item = (Option<&'s Section>, &'s Alias)>,
         row: impl Fn(&Dialect) -> &'static Dialect,
     ) -> AliasTables<'s> {
         let mut out: AliasTables<'s> = Vec::new();
@@ -474,7 +637,7 @@ impl<'s> Lowering<'s, '_, '_> {
         }
     }
 
-    fn fill_aliases(&mut self, tables: &AliasTables<'s>, facts: &Facts<'_>) {
+    fn fill_aliases<'s>(&mut self, tables: &AliasTables<'s>, facts: &Facts<'_>) {
         for (table, run) in tables {
             for (place, alias) in run {
                 self.alias(*table, alias, *place, facts);
@@ -483,12 +646,12 @@ impl<'s> Lowering<'s, '_, '_> {
     }
 
     /// A folder that is asked for without its slash is sent there: 301.
-    fn slashes(&mut self, table: TableId, server: &Server, folders: &BTreeMap<&'s str, Folder<'s>>, facts: &Facts<'_>) {
+    fn slashes<'s>(&mut self, table: TableId, server: &Server, folders: &BTreeMap<&'s str, Folder<'s>>, facts: &Facts<'_>) {
         for path in &server.known {
             let is_off = folders
                 .iter()
                 .filter(|(folder, _)| path.starts_with(**folder))
-                .filter_map(|(folder, said)| Some((folder.len(), said.scope?.directory_slash?)))
+                .filter_map(|(folder, said)| Some((folder.len(), said.directory_slash?)))
                 .max();
             if is_off.is_some_and(|(_, is_on)| !is_on) || path.len() < 2 {
                 continue;
@@ -513,21 +676,51 @@ impl<'s> Lowering<'s, '_, '_> {
         }
     }
 
+    /// What is asked is the index, by its name as well.
+    fn index_name(&mut self, table: TableId, then: TableId) {
+        if table == then {
+            return;
+        }
+        let name = vec![path_piece(What::Literal("index.html".into()))];
+        for (slot, text) in [(NAME, name), (DISK, vec![path_piece(What::Part(Part::WorkingPath))])] {
+            let action = Action::Set { slot, text: Target::of_pieces(text), then: Then::Next };
+            self.push(table, any(), &[], action, &no_span());
+        }
+        self.push(table, any(), &[], Action::Enter(then), &no_span());
+    }
+
+    /// What was asked for its index is a folder again.
+    fn unindex(&mut self, table: TableId, then: TableId) {
+        self.reading.set_after(table, After::Table(then));
+        let here = Subject::Text(vec![path_piece(What::Part(Part::WorkingPath))]);
+        if let Ok(condition) = Condition::new(here, Test::Regex(pattern("^(.*/)", LetterCase::Significant)), false) {
+            let target = Target::of_pieces(vec![path_piece(What::ConditionCapture(1))]);
+            let action = Action::Rewrite { target, query: QueryPolicy::Replace, then: Then::Table(then) };
+            self.push(table, any(), &[condition], action, &no_span());
+        }
+    }
+
     /// The working path becomes what a slot holds.
-    fn write_slot(&mut self, table: TableId, slot: u16, then: TableId) {
+    pub(super) fn write_slot(&mut self, table: TableId, slot: u16, then: TableId) {
         let target = Target::of_pieces(vec![path_piece(What::Slot(slot))]);
         let action = Action::Rewrite { target, query: QueryPolicy::Replace, then: Then::Table(then) };
         self.push(table, any(), &[], action, &no_span());
     }
 
     /// A new round: variables are handed on under other names, and everything begins again.
-    fn restart(&mut self, table: TableId, start: TableId, is_swapped: bool, plans: &[(&str, Plan<'_>)]) {
+    fn restart<'n>(
+        &mut self,
+        table: TableId,
+        start: TableId,
+        is_swapped: bool,
+        all: impl Iterator<Item = &'n Names>,
+    ) {
         let mut slots: BTreeMap<u16, Vec<Piece<'static>>> = BTreeMap::new();
-        for (_, plan) in plans {
-            for (name, slot) in plan.names.all() {
+        for names in all {
+            for (name, slot) in names.all() {
                 let text = match name.strip_prefix("REDIRECT_") {
                     Some("STATUS") => vec![path_piece(What::Literal("200".into()))],
-                    Some(rest) => plan.names.known(rest).map(|slot| path_piece(What::Slot(slot))).into_iter().collect(),
+                    Some(rest) => names.known(rest).map(|slot| path_piece(What::Slot(slot))).into_iter().collect(),
                     None => Vec::new(),
                 };
                 slots.entry(slot).or_insert(text);
@@ -555,7 +748,7 @@ impl<'s> Lowering<'s, '_, '_> {
     }
 
     /// Requests of which a text fits a pattern get a status.
-    fn refuse(&mut self, table: TableId, what: What<'static>, text: &str, status: ReplyStatus) {
+    pub(super) fn refuse<'s>(&mut self, table: TableId, what: What<'static>, text: &str, status: ReplyStatus) {
         let subject = Subject::Text(vec![path_piece(what)]);
         if let Ok(condition) = Condition::new(subject, Test::Regex(pattern(text, LetterCase::Significant)), false) {
             self.push(table, any(), &[condition], Action::Reply { status, retry_after: None }, &no_span());
@@ -564,40 +757,70 @@ impl<'s> Lowering<'s, '_, '_> {
 
     // A list of mod_rewrite
 
-    fn plan(
+    pub(super) fn plan<'s>(
         &mut self,
         effective: Effective,
         folder: Option<&'s str>,
         sets: Vec<&'s SetEnv>,
         row: impl Fn(&Dialect) -> &'static Dialect,
     ) -> Plan<'s> {
+        let plan = self.plan_of(effective, folder, sets);
+        self.plan_tables(plan, row)
+    }
+
+    /// The list of a section, whose name is taken for its folder.
+    pub(super) fn plan_of_section<'s>(
+        &mut self,
+        effective: Effective,
+        name: &'s str,
+        groups: &[String],
+        sets: Vec<&'s SetEnv>,
+        row: impl Fn(&Dialect) -> &'static Dialect,
+    ) -> Plan<'s> {
+        let mut plan = self.plan_of(effective, Some(name), sets);
+        plan.is_section = true;
+        for group in groups.iter().filter(|group| plan.rules.iter().any(|rule| rule.text.contains(group.as_str()))) {
+            plan.names.note(group, &[Token::Group(0)]);
+        }
+        self.plan_tables(plan, row)
+    }
+
+    fn plan_of<'s>(&mut self, effective: Effective, folder: Option<&'s str>, sets: Vec<&'s SetEnv>) -> Plan<'s> {
         let rules = if effective.is_on { effective.rules } else { Vec::new() };
         let bounds = bounds(&rules);
         let names = names(&rules, &sets);
-        let mut plan = Plan {
+        Plan {
             folder,
+            is_section: false,
             base: effective.base,
             bounds,
             tables: BTreeMap::new(),
             changed: None,
+            passed: None,
+            has_sections: false,
             names,
             sets,
             keeps_uri: false,
             settle: None,
             finish: BTreeMap::new(),
             rules,
-        };
+        }
+    }
+
+    fn plan_tables<'s>(&mut self, mut plan: Plan<'s>, row: impl Fn(&Dialect) -> &'static Dialect) -> Plan<'s> {
         if plan.rules.is_empty() {
             return plan;
         }
+        let folder = plan.folder;
         let reached = reached(&plan);
-        plan.keeps_uri = reached.iter().any(|(segment, state)| {
+        plan.keeps_uri = !plan.is_section && reached.iter().any(|(segment, state)| {
             *state != State::Same && plan.rules_of(*segment).any(|at| uses_uri(&plan.rules[at]))
         });
         for (segment, state) in reached {
             let first = plan.rules_of(segment).map(|at| &plan.rules[at]).find(|rule| steps::substitutes(rule));
             let dialect = row(first.map_or(&APACHE_REWRITE, |rule| steps::dialect(rule)));
-            let strip = folder.filter(|_| matches!(state, State::Same | State::Relative)).unwrap_or_default();
+            let strips = plan.is_section || matches!(state, State::Same | State::Relative);
+            let strip = folder.filter(|_| strips).unwrap_or_default();
             let table = self.table(dialect, Order::Listed, strip);
             plan.tables.insert((segment, state), table);
         }
@@ -619,10 +842,13 @@ impl<'s> Lowering<'s, '_, '_> {
     }
 
     /// Fills the tables of a list; `end` comes after it where nothing was changed, `for_good` after `[END]`.
-    fn fill(&mut self, plan: &Plan<'s>, facts: &Facts<'_>, end: TableId, for_good: TableId) {
+    pub(super) fn fill<'s>(&mut self, plan: &Plan<'s>, facts: &Facts<'_>, end: TableId, for_good: TableId) {
         let changed = plan.changed.unwrap_or(end);
         let around = Around {
             folder: plan.folder,
+            is_section: plan.is_section,
+            has_disk: facts.has_disk,
+            keeps_uri: plan.is_section || facts.keeps_uri && plan.folder.is_some(),
             base: plan.base.as_deref(),
             root: facts.root,
             name: facts.name,
@@ -661,10 +887,11 @@ impl<'s> Lowering<'s, '_, '_> {
             let next = plan.tables.get(&(plan.segment_of(next), state)).copied().filter(|_| next < plan.rules.len());
             self.reading.set_after(table, After::Table(next.unwrap_or(exit)));
             for at in range {
-                let to = Exits { end: exit, changed, for_good };
+                let to = Exits { end: exit, changed, passed: plan.passed.unwrap_or(changed), for_good };
                 let verdict = self.rewrite_rule(plan, at, &plan.rules[at], state, table, &around, to);
                 let rule = &plan.rules[at];
-                if state == State::Same && !self.said.contains(&(rule.span.file.0, rule.span.start)) {
+                let is_new = !self.said.contains(&(rule.span.file.0, rule.span.start));
+                if state == State::Same && is_new && !plan.is_section {
                     words::of_rule(rule, plan.folder.is_some(), self.reading);
                 }
                 self.say(&rule.span, &rule.text, verdict);
@@ -673,9 +900,9 @@ impl<'s> Lowering<'s, '_, '_> {
     }
 
     /// What stands before the first rule: the path kept, variables set by fields of the request.
-    fn begin(&mut self, plan: &Plan<'s>, table: TableId, around: &Around<'_>, facts: &Facts<'_>) {
-        if let Some(folder) = plan.folder.filter(|_| plan.settle.is_some() || !plan.finish.is_empty()) {
-            self.info(folder, table, facts);
+    fn begin<'s>(&mut self, plan: &Plan<'s>, table: TableId, around: &Around<'_>, facts: &Facts<'_>) {
+        if let Some(folder) = plan.folder.filter(|_| plan.goes_on() && !plan.is_section) {
+            self.info(Some(folder), table, facts);
         }
         if !plan.finish.is_empty() {
             let text = Target::of_pieces(Vec::new());
@@ -688,6 +915,7 @@ impl<'s> Lowering<'s, '_, '_> {
         for set in plan.sets.clone() {
             let case = if set.ignores_case { LetterCase::Ignored } else { LetterCase::Significant };
             let what = match set.attribute.to_ascii_lowercase().as_str() {
+                "request_uri" if around.keeps_uri => What::Slot(URI),
                 "request_uri" => What::Part(Part::WorkingPath),
                 "request_method" => What::Part(Part::Method),
                 "remote_addr" | "remote_host" => What::Part(Part::Address),
@@ -730,21 +958,22 @@ impl<'s> Lowering<'s, '_, '_> {
     }
 
     /// Says that a variable which rules ask for is not set.
-    fn unset(&mut self, set: &SetEnv, why: &'static str) {
+    fn unset<'s>(&mut self, set: &SetEnv, why: &'static str) {
         if set.pairs.iter().any(|(name, _)| !name.is_empty()) && self.said.insert((set.span.file.0, set.span.start)) {
             self.reading.refused(&set.span, &format!("SetEnvIf {} {}", set.attribute, set.pattern), why);
         }
     }
 
-    /// Keeps what stands behind the first name that is no folder.
-    fn info(&mut self, folder: &str, table: TableId, facts: &Facts<'_>) {
-        let mut below: Vec<&str> =
-            facts.known.iter().map(String::as_str).filter(|path| path.starts_with(folder)).collect();
-        below.retain(|path| {
-            let owner = ancestors(path).chain([*path]).filter(|above| facts.lists.contains(above)).last();
-            path.len() > folder.len() && owner == Some(folder)
-        });
-        below.push(folder);
+    /// Keeps what stands behind the first name that is no folder: of the folders whose rules are those of a folder, or of all.
+    pub(super) fn info(&mut self, folder: Option<&str>, table: TableId, facts: &Facts<'_>) {
+        let mut below: Vec<&str> = facts.known.iter().map(String::as_str).collect();
+        if let Some(folder) = folder {
+            below.retain(|path| {
+                let owner = ancestors(path).chain([*path]).filter(|above| facts.lists.contains(above)).last();
+                path.starts_with(folder) && path.len() > folder.len() && owner == Some(folder)
+            });
+            below.push(folder);
+        }
         below.sort_by_key(|path| path.len());
         for path in below {
             let here = Subject::Text(vec![path_piece(What::Part(Part::WorkingPath))]);
@@ -796,7 +1025,7 @@ impl<'s> Lowering<'s, '_, '_> {
     }
 
     /// What a rule writes for those behind it in its list: what stood behind the file is hung on it again.
-    fn write_on(
+    fn write_on<'s>(
         &mut self,
         plan: &Plan<'s>,
         rule: &RewriteRule,
@@ -833,7 +1062,7 @@ impl<'s> Lowering<'s, '_, '_> {
 
     /// Makes the rules of one rule in one state.
     #[expect(clippy::too_many_arguments, reason = "a rule, where it stands, and where it may lead")]
-    fn rewrite_rule(
+    fn rewrite_rule<'s>(
         &mut self,
         plan: &Plan<'s>,
         at: usize,
@@ -845,6 +1074,9 @@ impl<'s> Lowering<'s, '_, '_> {
     ) -> Result<Option<&'static str>, Unplaced> {
         let flags = &rule.flags;
         let is_changed = state != State::Same;
+        if plan.is_section && around.root.is_none() && steps::sees_disk(rule) {
+            return Err(steps::NO_ROOT.into());
+        }
         if maps::asks(rule) {
             let missed = self.look_up(rule, table, around, is_changed)?;
             return match missed.rule {
@@ -857,6 +1089,10 @@ impl<'s> Lowering<'s, '_, '_> {
         }
         let ready = steps::ready(rule, around, is_changed)?;
         let mut approximates = ready.approximates;
+        if flags.passes_on && plan.has_sections {
+            approximates =
+                approximates.or(Some("sections are chosen by the path that this rule writes, not by the one before"));
+        }
         if flags.cookie {
             approximates = approximates.or(Some("its cookie is not set"));
         }
@@ -864,7 +1100,7 @@ impl<'s> Lowering<'s, '_, '_> {
         let after_skip = at + 1 + flags.skip as usize;
         let stops = flags.last || flags.end || flags.passes_on;
         if let Some(status) = flags.status {
-            let action = self.error(plan.folder, status)?;
+            let action = self.error(plan.folder.is_some(), status)?;
             self.push(table, ready.source, &ready.conditions, action, &rule.span);
             return Ok(approximates);
         }
@@ -939,11 +1175,13 @@ impl<'s> Lowering<'s, '_, '_> {
                 continue;
             }
             let new = if written.is_relative { State::Relative } else { State::Absolute };
-            let new = if around.folder.is_none() { State::Absolute } else { new };
+            let new = if around.folder.is_none() || plan.is_section { State::Absolute } else { new };
             if flags.again {
                 approximates = approximates.or(Some("`N` begins again at most ten times"));
             }
-            let then = if flags.end || flags.passes_on && around.folder.is_none() {
+            let then = if flags.passes_on && around.folder.is_none() {
+                to.passed
+            } else if flags.end {
                 to.for_good
             } else if stops {
                 to.changed
@@ -977,7 +1215,7 @@ impl<'s> Lowering<'s, '_, '_> {
                     self.push(table, ready.source.clone(), &conditions, action, &rule.span);
                 }
             }
-            if around.folder.is_some() && then != to.changed && then != to.for_good {
+            if around.folder.is_some() && ![to.changed, to.passed, to.for_good].contains(&then) {
                 let place = (table, ready.source.clone(), conditions.as_slice());
                 self.write_on(plan, rule, place, (&written.placed.pieces, written.query), then);
                 continue;
@@ -1011,29 +1249,23 @@ impl<'s> Lowering<'s, '_, '_> {
         Ok(())
     }
 
-    /// An answer that is no redirect, or the redirect that `ErrorDocument` makes of it.
-    fn error(&self, folder: Option<&str>, status: u16) -> Result<Action<'static>, Unplaced> {
-        let folders = folder.into_iter().chain(folder.into_iter().flat_map(|folder| {
-            let mut above: Vec<&str> = ancestors(folder).collect();
-            above.reverse();
-            above
-        }));
-        let mut places = folders.map(Some).chain([None]);
-        let Some(url) = places.find_map(|place| self.errors.get(&(place, status))) else {
-            let status = ReplyStatus::from_number(status).ok_or("a status that no reply of ours has")?;
-            return Ok(Action::Reply { status, retry_after: None });
-        };
-        let placed = expand::place(&[Known::Text((*url).to_owned())], Escaping::None, false)?;
-        Ok(Action::Redirect {
-            status: StatusByMethod::always(RedirectStatus::Found),
-            target: Target::of_pieces(placed.pieces),
-            query: QueryPolicy::Drop,
-        })
+    /// An answer that is no redirect, or the redirect that `ErrorDocument` makes of it: in folders and sections it is asked which.
+    fn error(&self, is_inside: bool, status: u16) -> Result<Action<'static>, Unplaced> {
+        if let Some(table) = self.errors_at.get(&status).filter(|_| is_inside) {
+            return Ok(Action::Enter(*table));
+        }
+        match self.errors.get(&(None, status)).and_then(Option::as_ref) {
+            Some(found) => sends_to(&found.url),
+            None => {
+                let status = ReplyStatus::from_number(status).ok_or("a status that no reply of ours has")?;
+                Ok(Action::Reply { status, retry_after: None })
+            }
+        }
     }
 
     // mod_alias
 
-    fn alias(&mut self, table: TableId, alias: &Alias, place: Option<&Place>, facts: &Facts<'_>) {
+    fn alias(&mut self, table: TableId, alias: &Alias, place: Option<&Section>, facts: &Facts<'_>) {
         let verdict = self.alias_rule(table, alias, place, facts);
         if !self.said.contains(&(alias.span.file.0, alias.span.start)) {
             words::of_alias(alias, self.reading);
@@ -1041,19 +1273,25 @@ impl<'s> Lowering<'s, '_, '_> {
         self.say(&alias.span, &alias.text, verdict);
     }
 
-    fn alias_rule(
+    fn alias_rule<'s>(
         &mut self,
         table: TableId,
         alias: &Alias,
-        place: Option<&Place>,
+        place: Option<&Section>,
         facts: &Facts<'_>,
     ) -> Result<Option<&'static str>, Unplaced> {
-        let (conditions, mut approximates) = inside(place, &alias.source, facts)?;
+        let (conditions, mut approximates) = match place {
+            Some(section) => super::sections::inside(section, alias.source == AliasSource::Section, facts)?,
+            None => (Some(Vec::new()), None),
+        };
         let Some(conditions) = conditions else { return Ok(approximates) };
-        let section = match (&alias.source, place) {
-            (AliasSource::Section, Some(Place::If { .. } | Place::Name { .. })) => AliasSource::Prefix("/".to_owned()),
+        let section = match (&alias.source, place.and_then(|section| section.places.last())) {
+            (AliasSource::Section, Some(Place::If(_) | Place::Name(_) | Place::Disk(_) | Place::Folders(_))) => {
+                AliasSource::Prefix("/".to_owned())
+            }
             (AliasSource::Section, Some(Place::Path(path))) => AliasSource::Prefix(path.clone()),
             (AliasSource::Section, Some(Place::Pattern(text))) => AliasSource::Pattern(text.clone()),
+            (AliasSource::Section, None) if place.is_some() => AliasSource::Prefix("/".to_owned()),
             (AliasSource::Section, None) => return Err("outside of a location a path is missing".into()),
             (other, _) => other.clone(),
         };
@@ -1062,7 +1300,7 @@ impl<'s> Lowering<'s, '_, '_> {
             AliasSource::Prefix(path) if !path.starts_with('/') => {
                 return Ok(Some("its path begins without a slash: it fits nothing, here as there"));
             }
-            AliasSource::Prefix(path) if path.ends_with('/') && !in_section => {
+            AliasSource::Prefix(path) if path.ends_with('/') => {
                 PathPattern::BytePrefix { prefix: path.clone().into_bytes().into(), is_final: false }
             }
             AliasSource::Prefix(path) => PathPattern::Prefix(path.trim_end_matches('/').to_owned().into_bytes().into()),
@@ -1079,7 +1317,7 @@ impl<'s> Lowering<'s, '_, '_> {
             pattern.group_names().map_err(|error| format!("its pattern cannot be read here: {}", error.what))?;
         }
         let Some(target) = &alias.target else {
-            let action = self.error(facts.folder, alias.status)?;
+            let action = self.error(place.is_some() || facts.folder.is_some(), alias.status)?;
             self.push(table, Source::of_path(source), &conditions, action, &alias.span);
             return Ok(approximates);
         };
@@ -1128,70 +1366,22 @@ impl<'s> Lowering<'s, '_, '_> {
     }
 }
 
-type Asked = (Option<Vec<Condition>>, Option<&'static str>);
-
-/// What a section asks of a request beside what its rule asks, and why that is not quite so; none where it never holds.
-fn inside(place: Option<&Place>, source: &AliasSource, facts: &Facts<'_>) -> Result<Asked, Unplaced> {
-    let here = |text: &str| {
-        let path = Subject::Text(vec![path_piece(What::Part(Part::WorkingPath))]);
-        Condition::new(path, Test::Regex(pattern(text, LetterCase::Significant)), false)
-            .map_err(|error| Unplaced::from(format!("its section cannot be read here: {}", error.what)))
-    };
-    let below = |folder: &Option<String>| match folder.as_deref() {
-        None | Some("/") => Ok::<_, Unplaced>(Vec::new()),
-        Some(folder) => Ok(vec![here(&format!("^{}(?:/|$)", super::pattern::quoted(folder.trim_end_matches('/'))))?]),
-    };
-    match place {
-        // What its rule is for is the section itself.
-        None | Some(Place::Path(_) | Place::Pattern(_)) if *source == AliasSource::Section => {
-            Ok((Some(Vec::new()), None))
-        }
-        None => Ok((Some(Vec::new()), None)),
-        Some(Place::Path(path)) => {
-            let path = super::pattern::quoted(path.trim_end_matches('/'));
-            Ok((Some(vec![here(&format!("^{path}(?:/|$)"))?]), None))
-        }
-        Some(Place::Pattern(text)) => Ok((Some(vec![here(text)?]), None)),
-        Some(Place::Name { pattern, folder }) => {
-            const NAMES: &str = "the name of the file is taken to be the last segment of the path";
-            let mut conditions = below(folder)?;
-            // The name alone is seen: what is anchored is anchored to its segment.
-            let (head, name) = match pattern.strip_prefix('^') {
-                Some(rest) => ("/", rest),
-                None => ("/[^/]*?", pattern.as_str()),
-            };
-            if name.contains('|') {
-                return Err("a file by alternatives of a pattern".into());
-            }
-            let tail = if name.ends_with('$') { "" } else { "[^/]*$" };
-            conditions.push(here(&format!("{head}{name}{tail}"))?);
-            Ok((Some(conditions), Some(NAMES)))
-        }
-        Some(Place::If { asked, folder }) => {
-            let names = Names::default();
-            let around = Around {
-                folder: None,
-                base: None,
-                root: None,
-                name: facts.name,
-                is_canonical: facts.is_canonical,
-                names: &names,
-                disk: facts.disk,
-                maps: facts.maps,
-            };
-            let mut clauses = Vec::new();
-            for (text, holds) in asked {
-                let read = expr::read(text, &around, false)?;
-                clauses.extend(if *holds { read } else { expr::denied(read)? });
-            }
-            let conditions = below(folder)?;
-            Ok((expr::conditions(clauses).map(|more| conditions.into_iter().chain(more).collect()), None))
-        }
+/// The redirect that a URL of `ErrorDocument` is.
+pub(super) fn sends_to(url: &str) -> Result<Action<'static>, Unplaced> {
+    let parts = [Known::Text(url.to_owned())];
+    if expand::scheme_of(&parts).is_none() {
+        return Err("its target is neither a path nor a URL that we send anyone to".into());
     }
+    let placed = expand::place(&parts, Escaping::None, false)?;
+    Ok(Action::Redirect {
+        status: StatusByMethod::always(RedirectStatus::Found),
+        target: Target::of_pieces(placed.pieces),
+        query: QueryPolicy::Drop,
+    })
 }
 
 /// Tables of mod_alias, each with its rules and the section that they stand in.
-type AliasTables<'s> = Vec<(TableId, Vec<(Option<&'s Place>, &'s Alias)>)>;
+type AliasTables<'s> = Vec<(TableId, Vec<(Option<&'s Section>, &'s Alias)>)>;
 
 /// What mod_alias says in locations and folders, as tables.
 struct Stage<'s> {
@@ -1209,18 +1399,24 @@ impl Stage<'_> {
 
 /// What is known of a server while its rules are made.
 #[derive(Clone, Copy)]
-struct Facts<'f> {
+pub(super) struct Facts<'f> {
     /// Folders that are there, and those that mod_rewrite is told something in.
-    known: &'f [String],
-    lists: &'f BTreeSet<&'f str>,
+    pub(super) known: &'f [String],
+    /// Whether somebody has looked what is there.
+    pub(super) is_listed: bool,
+    /// Whether it is looked up which file is meant.
+    has_disk: bool,
+    /// Whether the path as it came is kept from the beginning: the server's own rules may have written another.
+    pub(super) keeps_uri: bool,
+    pub(super) lists: &'f BTreeSet<&'f str>,
     /// Host and port of `ServerName`.
-    name: Option<(&'f str, Option<u16>)>,
-    is_canonical: bool,
+    pub(super) name: Option<(&'f str, Option<u16>)>,
+    pub(super) is_canonical: bool,
     /// Whether the port of the Host field is not known, as in a request that httpd asks of itself.
     forgets_port: bool,
-    root: Option<&'f str>,
-    disk: &'f Disk,
-    maps: &'f BTreeMap<String, Rc<Map>>,
+    pub(super) root: Option<&'f str>,
+    pub(super) disk: &'f Disk,
+    pub(super) maps: &'f BTreeMap<String, Rc<Map>>,
     /// The folder whose rules are made.
     folder: Option<&'f str>,
 }
@@ -1232,40 +1428,60 @@ struct Exits {
     end: TableId,
     /// The path was.
     changed: TableId,
+    /// It was, and is the path of the request now.
+    passed: TableId,
     /// It was, and mod_rewrite is through with it.
     for_good: TableId,
 }
 
 /// A folder with what holds in it.
-struct Folder<'s> {
-    path: &'s str,
-    scope: Option<&'s Scope>,
-    effective: Effective,
-    rewrites: bool,
-    sets: Vec<&'s SetEnv>,
+pub(super) struct Folder<'s> {
+    pub(super) path: &'s str,
+    /// What sections and files say of it, in the order in which they are merged.
+    pub(super) layers: Vec<&'s Scope>,
+    /// The layer whose rules of mod_rewrite hold.
+    rules_of: Option<&'s Scope>,
+    pub(super) effective: Effective,
+    pub(super) rewrites: bool,
+    pub(super) sets: Vec<&'s SetEnv>,
     aliases: Vec<&'s Alias>,
+    broken: Option<&'s Span>,
+    takes_bare: bool,
+    directory_slash: Option<bool>,
 }
 
 /// The folders of a server, each with what it inherits.
-fn merged_folders<'s>(server: &'s Server, main: Option<&'s Server>) -> BTreeMap<&'s str, Folder<'s>> {
+fn merged_folders<'s>(
+    layers: &'s BTreeMap<String, Vec<&'s Scope>>,
+    base: &Effective,
+) -> BTreeMap<&'s str, Folder<'s>> {
     let mut out: BTreeMap<&'s str, Folder<'s>> = BTreeMap::new();
-    let all = main.iter().flat_map(|main| &main.folders).filter(|(path, _)| !server.folders.contains_key(*path));
-    let mut scopes: Vec<(&'s String, &'s Scope)> = all.chain(&server.folders).collect();
-    scopes.sort_by_key(|(path, _)| path.len());
-    for (path, scope) in scopes {
+    let mut all: Vec<(&'s str, Vec<&'s Scope>)> =
+        layers.iter().map(|(path, layers)| (path.as_str(), layers.clone())).collect();
+    all.sort_by_key(|(path, _)| path.len());
+    for (path, layers) in all {
         let mut parents: Vec<&Folder<'_>> = ancestors(path).filter_map(|parent| out.get(parent)).collect();
         parents.sort_by_key(|folder| folder.path.len());
         let above = parents.iter().rev().find(|folder| folder.rewrites).map(|folder| &folder.effective);
+        let mut effective = Some(above.unwrap_or(base).clone());
+        let mut rules_of = None;
+        for layer in layers.iter().filter(|layer| layer.rewriting.is_there) {
+            effective = Some(layer.rewriting.below(effective.as_ref()));
+            rules_of = Some(*layer).filter(|layer| layer.rewriting.inherits.is_none());
+        }
         let sets = parents.last().map(|folder| folder.sets.clone()).unwrap_or_default();
-        let sets = sets.into_iter().chain(&scope.sets).collect();
-        let effective = scope.rewriting.below(above);
+        let last = || layers.iter().rev();
         let folder = Folder {
             path,
-            scope: Some(scope),
-            rewrites: scope.rewriting.is_there,
-            effective,
-            sets,
-            aliases: scope.aliases.iter().collect(),
+            rules_of,
+            rewrites: layers.iter().any(|layer| layer.rewriting.is_there),
+            effective: effective.unwrap_or_default(),
+            sets: sets.into_iter().chain(layers.iter().flat_map(|layer| &layer.sets)).collect(),
+            aliases: last().flat_map(|layer| &layer.aliases).collect(),
+            broken: last().find_map(|layer| layer.broken.as_ref()),
+            takes_bare: last().any(|layer| layer.rewriting.takes_bare),
+            directory_slash: last().find_map(|layer| layer.directory_slash),
+            layers,
         };
         out.insert(path, folder);
     }
@@ -1273,27 +1489,29 @@ fn merged_folders<'s>(server: &'s Server, main: Option<&'s Server>) -> BTreeMap<
 }
 
 /// Where errors send people, by folder and status; those of the server are those of no folder.
-fn errors<'s>(
-    server: &'s Server,
-    main: Option<&'s Server>,
-    folders: &BTreeMap<&'s str, Folder<'s>>,
-) -> BTreeMap<(Option<&'s str>, u16), &'s str> {
+fn errors(
+    server: &Server,
+    main: Option<&Server>,
+    folders: &BTreeMap<&str, Folder<'_>>,
+) -> BTreeMap<(Option<String>, u16), Option<ErrorUrl>> {
     let own = main.into_iter().chain([server]).map(|server| (None, &server.own));
-    let below = folders.values().filter_map(|folder| Some((Some(folder.path), folder.scope?)));
+    let below = folders.values().flat_map(|folder| folder.layers.iter().map(|layer| (Some(folder.path), *layer)));
     own.chain(below)
-        .flat_map(|(at, scope)| scope.errors.iter().map(move |(status, url)| ((at, *status), url.as_str())))
+        .flat_map(|(at, scope)| {
+            scope.errors.iter().map(move |(status, url)| ((at.map(str::to_owned), *status), url.clone()))
+        })
         .collect()
 }
 
 /// The folders above a folder, its own not among them.
-fn ancestors(path: &str) -> impl Iterator<Item = &str> {
+pub(super) fn ancestors(path: &str) -> impl Iterator<Item = &str> {
     path.char_indices()
         .filter(|(_, c)| *c == '/')
         .map(|(at, _)| &path[..=at])
         .filter(move |above| above.len() < path.len())
 }
 
-fn below(path: &str) -> Source<'static> {
+pub(super) fn below(path: &str) -> Source<'static> {
     let bytes = path.trim_end_matches('/').as_bytes().to_vec();
     Source::of_path(PathPattern::Prefix(bytes.into()))
 }
@@ -1336,7 +1554,9 @@ fn disk(server: &Server, reading: &Reading<'_>) -> Disk {
             .flat_map(|rule| &rule.conds)
             .any(|cond| cond.pattern.starts_with('-') && cond.pattern.len() == 2)
     };
-    if !asks(&server.own) && !server.folders.values().any(asks) {
+    let sections = server.sections.iter().map(|section| &section.scope);
+    let folders = server.folders.values().chain(server.directories.iter().map(|(_, scope)| scope));
+    if !asks(&server.own) && !folders.chain(sections).any(asks) {
         return Disk::default();
     }
     let root = server.root.as_ref().map(std::path::PathBuf::from);
@@ -1420,13 +1640,14 @@ fn reached(plan: &Plan<'_>) -> Vec<(usize, State)> {
                 if flags.redirect.is_some() {
                     continue;
                 }
-                let is_relative = plan.folder.is_some() && !rule.substitution.starts_with(['/', '%']);
+                let is_relative =
+                    plan.folder.is_some() && !plan.is_section && !rule.substitution.starts_with(['/', '%']);
                 let new = if is_relative { State::Relative } else { State::Absolute };
                 let from = if flags.again { 0 } else { plan.segment_of(at + 1 + flags.skip as usize) };
                 if flags.again || at + 1 < plan.rules.len() && !(flags.last || flags.end || flags.passes_on) {
                     // From there on, all of it.
                     out.extend((from..segments).map(|segment| (segment, new)));
-                    if rule.substitution.starts_with('%') && plan.folder.is_some() {
+                    if rule.substitution.starts_with('%') && plan.folder.is_some() && !plan.is_section {
                         out.extend((from..segments).map(|segment| (segment, State::Relative)));
                     }
                 }

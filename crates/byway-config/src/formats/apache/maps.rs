@@ -213,7 +213,7 @@ pub(super) struct Missed {
     pub(super) approximates: Option<&'static str>,
 }
 
-impl Lowering<'_, '_, '_> {
+impl Lowering<'_, '_> {
     /// Makes the look-up of a rule, and returns what is left of the rule.
     pub(super) fn look_up(
         &mut self,

@@ -54,7 +54,6 @@ const PASSIVE: &[&str] = &[
     "deflatememlevel",
     "deflatewindowsize",
     "directorycheckhandler",
-    "directoryindex",
     "enablemmap",
     "enablesendfile",
     "errorlog",
@@ -117,7 +116,6 @@ const PASSIVE: &[&str] = &[
     "multiviewsmatch",
     "mutex",
     "namevirtualhost",
-    "options",
     "passenv",
     "php_admin_flag",
     "php_admin_value",
@@ -208,7 +206,6 @@ const BEYOND: &[&str] = &[
     "deny",
     "dumpioinput",
     "extfilterdefine",
-    "fallbackresource",
     "header",
     "order",
     "proxypass",
@@ -263,6 +260,28 @@ const DECIDING: &[&str] = &[
 /// The directive that a word is a misspelling of; httpd starts with none that it does not know.
 pub(super) fn meant(name: &str) -> Option<&'static str> {
     misspelt(name, DECIDING.iter().copied())
+}
+
+/// Directives that serve paths which are no files of the document root.
+const SERVES_MORE: &[&str] = &[
+    "action",
+    "addhandler",
+    "alias",
+    "aliasmatch",
+    "dav",
+    "proxypass",
+    "proxypassmatch",
+    "scriptalias",
+    "scriptaliasmatch",
+    "sethandler",
+    "userdir",
+    "virtualdocumentroot",
+    "wsgiscriptalias",
+];
+
+/// Whether a directive serves paths which are no files of the document root.
+pub(super) fn serves_more(name: &str) -> bool {
+    SERVES_MORE.contains(&name)
 }
 
 /// What a directive is, by its name in small letters.

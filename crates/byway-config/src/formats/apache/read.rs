@@ -12,7 +12,7 @@ use super::lines::{Line, Lines, Word, words};
 use super::maps::{self, Internal, Map};
 use super::names::{self, Known};
 use super::rule::{self, Wrong, wrong};
-use super::site::{Inherits, Place, Scope, Server, SetEnv, Site};
+use super::site::{Around, ErrorUrl, Inherits, Place, Scope, Section, Server, SetEnv, Site};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::files::EntryKind;
 use crate::foreign::{Reading, Text};
@@ -33,14 +33,22 @@ enum Frame {
     /// What redirects in it is refused, for this reason.
     Refused(&'static str),
     Server(usize),
-    Folder(String),
-    Location(usize),
+    Folder(usize),
+    Section(usize),
 }
 
 struct Open {
     name: String,
     frame: Frame,
     span: Span,
+    /// What the last `<If>` in here asked.
+    asked: Option<Vec<(String, bool)>>,
+}
+
+impl Open {
+    fn new(name: String, frame: Frame, span: Span) -> Open {
+        Open { name, frame, span, asked: None }
+    }
 }
 
 struct Reader<'a, 'r> {
@@ -49,6 +57,8 @@ struct Reader<'a, 'r> {
     open: Vec<Open>,
     /// Sections that are open beyond [`DEPTH`].
     deeper: usize,
+    /// What the last `<If>` outside of sections asked.
+    asked: Option<Vec<(String, bool)>>,
     defines: BTreeMap<String, String>,
     /// The folder whose `.htaccess` is read.
     folder: Option<String>,
@@ -81,6 +91,9 @@ pub(super) fn htaccess(reading: &mut Reading<'_>, path: &Path) -> Option<Site> {
     reader.site.servers[0].known.push("/".to_owned());
     reader.file(path, None)?;
     reader.close_all();
+    if let Some(tree) = reader.reading.document_root(None).and_then(|root| reader.reading.tree(&root)) {
+        reader.note_tree(0, &tree);
+    }
     Some(reader.site)
 }
 
@@ -101,14 +114,11 @@ pub(super) fn folder(reading: &mut Reading<'_>, path: &Path) -> Option<Site> {
         reader.one_of_tree(&root, Path::new(""));
     }
     for (below, kind) in &tree {
-        match kind {
-            EntryKind::Folder => reader.site.servers[0].known.push(format!("/{}/", below.display())),
-            EntryKind::File if super::is_folder_file(below) && below.parent() != Some(Path::new("")) => {
-                reader.one_of_tree(&root, below.parent().unwrap_or(Path::new("")));
-            }
-            EntryKind::File => {}
+        if *kind == EntryKind::File && super::is_folder_file(below) && below.parent() != Some(Path::new("")) {
+            reader.one_of_tree(&root, below.parent().unwrap_or(Path::new("")));
         }
     }
+    reader.note_tree(0, &tree);
     Some(reader.site)
 }
 
@@ -116,46 +126,98 @@ impl<'a, 'r> Reader<'a, 'r> {
     fn new(reading: &'a mut Reading<'r>, base: PathBuf, folder: Option<String>) -> Reader<'a, 'r> {
         let defines = reading.defines().iter().cloned().collect();
         let site = Site { servers: vec![Server::default()] };
-        Reader { reading, site, open: Vec::new(), deeper: 0, defines, folder, in_tree: false, depth: 0, base }
+        let asked = None;
+        let mut reader =
+            Reader { reading, site, open: Vec::new(), deeper: 0, asked, defines, folder, in_tree: false, depth: 0, base };
+        reader.begin_folder();
+        reader
+    }
+
+    /// A `.htaccess` says what it says beside what a `<Directory>` says of the same folder.
+    fn begin_folder(&mut self) {
+        if let Some(folder) = self.folder.clone() {
+            self.server().folders.entry(folder).or_default();
+        }
+    }
+
+    /// Keeps what is there below a document root.
+    fn note_tree(&mut self, at: usize, tree: &[(PathBuf, EntryKind)]) {
+        let server = &mut self.site.servers[at];
+        let mut files = Vec::new();
+        for (below, kind) in tree {
+            match kind {
+                EntryKind::Folder => server.known.push(format!("/{}/", below.display())),
+                EntryKind::File => files.push(format!("/{}", below.display())),
+            }
+        }
+        server.files = Some(files);
     }
 
     /// The `.htaccess` files below the document root of a server, where it lets them redirect.
     fn tree_of(&mut self, at: usize) {
-        let main = &self.site.servers[0].folders;
-        let allows = |folders: &BTreeMap<String, Scope>| folders.values().any(|scope| scope.allows_files == Some(true));
         let server = &self.site.servers[at];
-        if !allows(&server.folders) && !allows(main) {
-            return;
-        }
-        let Some(root) = self.reading.document_root(server.root.as_deref().map(Path::new)) else { return };
-        if !self.reading.is_there(&root) {
+        let root = server.root.clone().or_else(|| self.site.servers[0].root.clone());
+        let Some(root) = self.reading.document_root(root.as_deref().map(Path::new)) else { return };
+        // Names are listed where the person said so, or where files may be read; texts are read there alone.
+        let may_read = self.reading.is_there(&root);
+        if !may_read && self.reading.document_root(None).is_none() {
             return;
         }
         let Some(tree) = self.reading.tree(&root) else { return };
-        self.in_tree = true;
         self.site.servers[at].known.push("/".to_owned());
-        self.open.push(Open { name: String::new(), frame: Frame::Server(at), span: no_span() });
-        for (below, kind) in tree {
-            match kind {
-                EntryKind::Folder => self.site.servers[at].known.push(format!("/{}/", below.display())),
-                EntryKind::File if super::is_folder_file(&below) => {
-                    let folder = below.parent().unwrap_or(Path::new("")).to_owned();
-                    self.folder = Some(url_of(&folder));
-                    self.file(&root.join(&folder).join(super::FOLDER_FILE), None);
-                    while self.open.len() > 1 {
-                        self.open.pop();
-                    }
-                }
-                EntryKind::File => {}
+        self.note_tree(at, &tree);
+        let reads = if may_read { self.reads(at) } else { Vec::new() };
+        self.in_tree = true;
+        self.open.push(Open::new(String::new(), Frame::Server(at), no_span()));
+        for (below, _) in tree.iter().filter(|(below, kind)| *kind == EntryKind::File && super::is_folder_file(below)) {
+            let folder = below.parent().unwrap_or(Path::new("")).to_owned();
+            let url = url_of(&folder);
+            // The nearest section that says anything of it says whether the file is read; where none does, it is not.
+            let nearest = reads.iter().filter(|(path, _)| url.starts_with(path.as_str())).max_by_key(|(path, _)| path.len());
+            if !nearest.is_some_and(|(_, is_read)| *is_read) {
+                continue;
             }
+            self.folder = Some(url);
+            self.begin_folder();
+            self.file(&root.join(&folder).join(super::FOLDER_FILE), None);
+            self.open.truncate(1);
         }
         self.open.clear();
         self.folder = None;
         self.in_tree = false;
     }
 
+    /// What is said of the `.htaccess` files in folders (`AllowOverride`), by their paths in the URL.
+    fn reads(&self, at: usize) -> Vec<(String, bool)> {
+        let (main, server) = (&self.site.servers[0], &self.site.servers[at]);
+        let main = (at > 0).then_some(main);
+        let root = server.root.as_deref().or(main.and_then(|main| main.root.as_deref()));
+        let said = |layers: &[&Scope]| layers.iter().rev().find_map(|scope| scope.allows_files);
+        let mut out: Vec<(String, bool)> = server
+            .layers(main)
+            .into_iter()
+            .filter_map(|(path, layers)| Some((path, said(&layers)?)))
+            .collect();
+        let sections = main.iter().flat_map(|main| &main.sections).chain(&server.sections);
+        for section in sections {
+            let Some(allows) = section.scope.allows_files else { continue };
+            let root = root.unwrap_or_default().trim_end_matches('/');
+            for folder in &server.known {
+                if let Some(Place::Folders(text) | Place::Disk(text)) = section.places.last()
+                    && super::pattern::pattern(text, byway_core::dialect::LetterCase::Significant)
+                        .finds(format!("{root}{folder}").as_bytes())
+                        .unwrap_or(false)
+                {
+                    out.push((folder.clone(), allows));
+                }
+            }
+        }
+        out
+    }
+
     fn one_of_tree(&mut self, root: &Path, below: &Path) {
         self.folder = Some(url_of(below));
+        self.begin_folder();
         self.file(&root.join(below).join(super::FOLDER_FILE), None);
         self.close_all();
         self.open.clear();
@@ -185,9 +247,9 @@ impl<'a, 'r> Reader<'a, 'r> {
     fn mistake(&mut self, span: &Span, what: String, help: Option<String>) {
         let severity = if self.in_tree { Severity::Warning } else { Severity::Error };
         self.reading.say_often(span, severity, "apache-syntax", || (what, help));
-        if self.in_tree {
+        if let Some(folder) = self.folder.clone().filter(|_| self.in_tree) {
             let span = span.clone();
-            self.scope().broken.get_or_insert(span);
+            self.server().folders.entry(folder).or_default().broken.get_or_insert(span);
         }
     }
 
@@ -289,7 +351,7 @@ impl<'a, 'r> Reader<'a, 'r> {
             let inside = if empty { "" } else { resolved[end.min(resolved.len())..].trim_end().trim_end_matches('>') };
             self.frame(&lower, name, inside, &span)
         };
-        self.open.push(Open { name: lower, frame, span });
+        self.open.push(Open::new(lower, frame, span));
     }
 
     fn frame(&mut self, lower: &str, name: &str, inside: &str, span: &Span) -> Frame {
@@ -316,6 +378,32 @@ impl<'a, 'r> Reader<'a, 'r> {
             "iffile" | "ifsection" | "ifdirective" => {
                 Frame::Refused("whether a section counts is asked of the server's disk")
             }
+            "virtualhost" | "directory" | "directorymatch" | "location" | "locationmatch"
+                if self.folder.is_some() || self.around().is_some() =>
+            {
+                let what = match self.around() {
+                    Some(around) if lower == "virtualhost" => {
+                        format!("<VirtualHost> cannot occur within <{}> section", spelt(around))
+                    }
+                    Some(around) => format!("<{} not allowed in <{}> context", spelt(lower), spelt(around)),
+                    None => format!("<{} not allowed here", spelt(lower)),
+                };
+                self.mistake(span, what, Some("it stands in the server or in a virtual host".to_owned()));
+                Frame::Skipped
+            }
+            "files" | "filesmatch" if self.is_in(&["location", "locationmatch", "files", "filesmatch"]) => {
+                let around = self.around().map_or("Location", spelt).to_owned();
+                self.mistake(span, format!("<{}> cannot occur within <{around}> section", spelt(lower)), None);
+                Frame::Skipped
+            }
+            // httpd takes it and never looks at it.
+            "files" | "filesmatch" if self.is_in(&["if", "elseif", "else"]) => {
+                self.reading.say_often(span, Severity::Warning, "section-without-effect", || {
+                    let what = "httpd does not look at files in an expression: what stands here has no effect";
+                    (what.to_owned(), Some("put the expression into the section of the files".to_owned()))
+                });
+                Frame::Skipped
+            }
             "virtualhost" => {
                 if arguments.is_empty() {
                     self.mistake(span, "<VirtualHost> directive requires additional arguments".to_owned(), None);
@@ -324,35 +412,35 @@ impl<'a, 'r> Reader<'a, 'r> {
                 self.site.servers.push(Server { ports, ..Server::default() });
                 Frame::Server(self.site.servers.len() - 1)
             }
-            "directory" => match first.as_str() {
-                "~" => Frame::Refused("a folder given by a pattern"),
-                path if path.contains(['*', '?', '[']) => Frame::Refused("a folder given by a pattern"),
-                path => self.directory(path),
+            "directory" => match (first.as_str(), arguments.get(1)) {
+                ("~", Some(pattern)) => self.begin(Place::Disk(pattern.clone()), pattern),
+                (path, _) if path.contains(['*', '?', '[']) => {
+                    // Each level of a path is compared with all of it.
+                    let levels = glob(path.trim_end_matches('/'));
+                    self.begin(Place::Folders(format!("^{levels}/")), path)
+                }
+                (path, _) => self.directory(path),
             },
-            "directorymatch" => Frame::Refused("a folder given by a pattern"),
-            "location" | "locationmatch" | "files" | "filesmatch" | "if" | "elseif" | "else" if self.in_location() => {
-                Frame::Refused("a section in a section")
-            }
+            "directorymatch" => self.begin(Place::Disk(first.clone()), &first),
             "location" => match (first.as_str(), arguments.get(1)) {
-                ("~", Some(pattern)) => self.location(Place::Pattern(pattern.clone())),
-                (path, _) if path.contains(['*', '?', '[']) => Frame::Refused("a location with `*` in it"),
-                (path, _) => self.location(Place::Path(path.to_owned())),
+                ("~", Some(pattern)) => self.begin(Place::Pattern(pattern.clone()), pattern),
+                (path, _) if path.contains(['*', '?', '[']) => {
+                    self.begin(Place::Pattern(format!("^{}$", glob(path))), path)
+                }
+                (path, _) => self.begin(Place::Path(path.to_owned()), path),
             },
-            "locationmatch" => self.location(Place::Pattern(first)),
+            "locationmatch" => self.begin(Place::Pattern(first.clone()), &first),
             "files" | "filesmatch" => {
-                let pattern = match (lower, first.as_str(), arguments.get(1)) {
-                    ("files", "~", Some(pattern)) => pattern.clone(),
-                    ("files", name, _) if name.contains('[') => return Frame::Refused("a file with `[` in its name"),
-                    ("files", name, _) => {
-                        format!("^{}$", super::pattern::quoted(name).replace("\\*", ".*").replace('?', "."))
-                    }
-                    (_, pattern, _) => pattern.to_owned(),
+                let (pattern, name) = match (lower, first.as_str(), arguments.get(1)) {
+                    ("files", "~", Some(pattern)) => (pattern.clone(), pattern),
+                    ("files", name, _) => (format!("^{}$", glob(name)), &first),
+                    (_, pattern, _) => (pattern.to_owned(), &first),
                 };
-                let folder = self.folder_here();
-                self.location(Place::Name { pattern, folder })
+                self.begin(Place::Name(pattern), name)
             }
             "if" | "elseif" | "else" => self.if_section(lower, inside, span),
-            "limit" | "limitexcept" => Frame::Refused("what holds for some methods only"),
+            // They say who may ask, and nothing of what else stands in them.
+            "limit" | "limitexcept" => Frame::Through,
             "macro" => {
                 self.reading.beyond(span, &format!("<{name}{inside}>"));
                 Frame::Skipped
@@ -373,41 +461,24 @@ impl<'a, 'r> Reader<'a, 'r> {
     }
 
     fn directory(&mut self, path: &str) -> Frame {
-        let root = self.server().root.clone();
-        let Some(root) = root else {
-            return if path == "/" {
-                Frame::Folder("/".to_owned())
-            } else {
-                Frame::Refused("a folder, and no DocumentRoot before it says where it is")
-            };
-        };
-        let root = root.trim_end_matches('/');
-        let path = path.trim_end_matches('/');
-        match path.strip_prefix(root) {
-            Some("") => Frame::Folder("/".to_owned()),
-            Some(below) if below.starts_with('/') => Frame::Folder(format!("{below}/")),
-            // What holds above the document root holds in all of it.
-            None if root.starts_with(&format!("{path}/")) => Frame::Folder("/".to_owned()),
-            _ => Frame::Refused("a folder that is not below the document root"),
-        }
+        let server = self.server();
+        server.directories.push((path.to_owned(), Scope::default()));
+        Frame::Folder(server.directories.len() - 1)
     }
 
     /// `<If>`, and what stands behind it: there the expressions before it must not hold.
     fn if_section(&mut self, lower: &str, inside: &str, span: &Span) -> Frame {
-        let folder = self.folder_here();
         let text = match inside.trim_start().starts_with(['"', '\'']) {
             true => words(inside, 0).into_iter().next().map(|word| word.text).unwrap_or_default(),
             false => inside.trim().to_owned(),
         };
-        let before = match self.server().locations.last() {
-            Some((Place::If { asked, .. }, _)) if lower != "if" => Some(asked.clone()),
-            _ => None,
+        let before = match self.open.last_mut() {
+            Some(open) => &mut open.asked,
+            None => &mut self.asked,
         };
-        let mut asked = match before {
-            Some(before) => {
-                // The last of them is the one that held there.
-                before.into_iter().map(|(text, _)| (text, false)).collect()
-            }
+        let mut asked = match before.take().filter(|_| lower != "if") {
+            // The last of them is the one that held there.
+            Some(before) => before.into_iter().map(|(text, _)| (text, false)).collect(),
             None if lower == "if" => Vec::new(),
             None => {
                 self.mistake(span, format!("<{}> without <If> before it", spelt(lower)), None);
@@ -417,22 +488,48 @@ impl<'a, 'r> Reader<'a, 'r> {
         if lower != "else" {
             asked.push((text, true));
         }
-        self.location(Place::If { asked, folder })
+        match self.open.last_mut() {
+            Some(open) => open.asked = Some(asked.clone()),
+            None => self.asked = Some(asked.clone()),
+        }
+        self.begin(Place::If(asked), "*If")
     }
 
-    /// The folder around a line, as a path of URLs.
-    fn folder_here(&self) -> Option<String> {
-        let open = self.open.iter().rev().find_map(|open| match &open.frame {
-            Frame::Folder(path) => Some(path.clone()),
+    /// The folder around a line.
+    fn folder_here(&mut self) -> Option<Around> {
+        let open = self.open.iter().rev().find_map(|open| match open.frame {
+            Frame::Folder(at) => Some(at),
             _ => None,
         });
-        open.or_else(|| self.folder.clone())
+        match open {
+            Some(at) => Some(Around::Disk(self.server().directories[at].0.clone())),
+            None => self.folder.clone().map(Around::Url),
+        }
     }
 
-    fn location(&mut self, place: Place) -> Frame {
+    /// The section around a line that is one of places, by its name in small letters.
+    fn around(&self) -> Option<&str> {
+        let is_place = |open: &&Open| matches!(open.frame, Frame::Folder(_) | Frame::Section(_));
+        self.open.iter().rev().find(is_place).map(|open| open.name.as_str())
+    }
+
+    fn is_in(&self, names: &[&str]) -> bool {
+        self.open.iter().any(|open| names.contains(&open.name.as_str()))
+    }
+
+    /// A section begins, in those that are open.
+    fn begin(&mut self, place: Place, name: &str) -> Frame {
+        let around = self.open.iter().rev().find_map(|open| match open.frame {
+            Frame::Section(at) => Some(at),
+            _ => None,
+        });
+        let folder = self.folder_here();
+        let name = if name.ends_with('/') { name.to_owned() } else { format!("{name}/") };
         let server = self.server();
-        server.locations.push((place, Scope::default()));
-        Frame::Location(server.locations.len() - 1)
+        let mut places = around.map(|at| server.sections[at].places.clone()).unwrap_or_default();
+        places.push(place);
+        server.sections.push(Section { places, name, folder, scope: Scope::default() });
+        Frame::Section(server.sections.len() - 1)
     }
 
     fn server(&mut self) -> &mut Server {
@@ -446,26 +543,27 @@ impl<'a, 'r> Reader<'a, 'r> {
     /// The place that a directive here is for.
     fn scope(&mut self) -> &mut Scope {
         let innermost = self.open.iter().rev().find_map(|open| match &open.frame {
-            Frame::Folder(_) | Frame::Location(_) | Frame::Server(_) => Some(open.frame.clone()),
+            Frame::Folder(_) | Frame::Section(_) | Frame::Server(_) => Some(open.frame.clone()),
             _ => None,
         });
         let folder = self.folder.clone();
         let server = self.server();
         match (innermost, folder) {
-            (Some(Frame::Folder(path)), _) => server.folders.entry(path).or_default(),
-            (Some(Frame::Location(at)), _) => &mut server.locations[at].1,
+            (Some(Frame::Section(at)), _) => &mut server.sections[at].scope,
+            (Some(Frame::Folder(at)), _) => &mut server.directories[at].1,
             (_, Some(path)) => server.folders.entry(path).or_default(),
             _ => &mut server.own,
         }
     }
 
-    fn in_location(&self) -> bool {
-        self.open.iter().rev().any(|open| matches!(open.frame, Frame::Location(_)))
+    fn in_section(&self) -> bool {
+        self.open.iter().rev().any(|open| matches!(open.frame, Frame::Section(_)))
     }
 
     /// Whether rules here see the path below a folder.
     fn in_folder(&self) -> bool {
-        self.folder.is_some() || self.open.iter().any(|open| matches!(open.frame, Frame::Folder(_)))
+        let is_one = |open: &Open| matches!(open.frame, Frame::Folder(_) | Frame::Section(_));
+        self.folder.is_some() || self.open.iter().any(is_one)
     }
 
     fn refusal(&self) -> Option<&'static str> {
@@ -562,6 +660,34 @@ impl<'a, 'r> Reader<'a, 'r> {
                 self.scope().directory_slash = Some(is_on);
                 Ok(())
             }
+            "options" => {
+                for word in taken() {
+                    let word = word.text.to_ascii_lowercase();
+                    let (is_on, name) = match word.strip_prefix(['+', '-']) {
+                        Some(name) => (word.starts_with('+'), name),
+                        None => (true, word.as_str()),
+                    };
+                    // Without a sign in front, what is not named is off.
+                    let is_whole = name.len() == word.len();
+                    let says = |wanted: &str| (name == wanted || name == "all" && wanted == "indexes").then_some(is_on);
+                    let scope = self.scope();
+                    scope.lists = says("indexes").or(scope.lists).or(is_whole.then_some(false));
+                    scope.completes = says("multiviews").or(scope.completes).or(is_whole.then_some(false));
+                }
+                Ok(())
+            }
+            "directoryindex" => {
+                let names = taken().into_iter().map(|word| word.text);
+                self.scope().indexes = Some(names.filter(|name| !name.eq_ignore_ascii_case("disabled")).collect());
+                Ok(())
+            }
+            "fallbackresource" => {
+                let name = taken().first().map(|word| word.text.clone()).unwrap_or_default();
+                let name = if name.eq_ignore_ascii_case("disabled") { String::new() } else { name };
+                self.scope().fallback = Some((span.clone(), name));
+                self.reading.beyond(span, resolved);
+                Ok(())
+            }
             "allowoverride" => {
                 let allows =
                     taken().iter().any(|word| ["all", "fileinfo"].contains(&word.text.to_ascii_lowercase().as_str()));
@@ -594,6 +720,7 @@ impl<'a, 'r> Reader<'a, 'r> {
                 Ok(())
             }
             _ => {
+                self.server().serves_more |= names::serves_more(&lower);
                 match names::known(&lower) {
                     Known::Passive => {}
                     Known::Beyond => self.reading.beyond(span, resolved),
@@ -610,9 +737,15 @@ impl<'a, 'r> Reader<'a, 'r> {
     }
 
     fn alias(&mut self, kind: Kind, line: &str, words: &[Word], span: &Span) -> Result<(), Wrong> {
-        let found = alias::read(kind, line, words, span.clone(), self.in_location())?;
+        let found = alias::read(kind, line, words, span.clone(), self.in_folder())?;
         match self.refusal() {
             Some(why) => self.reading.refused(span, line, why),
+            // A target alone is for all that is asked in a folder, and goes before what is for a path.
+            None if found.source == alias::AliasSource::Section && !self.in_section() => {
+                let folder = self.folder_here();
+                let scope = Scope { aliases: vec![found], ..Scope::default() };
+                self.server().sections.push(Section { places: Vec::new(), name: String::new(), folder, scope });
+            }
             None => self.scope().aliases.push(found),
         }
         Ok(())
@@ -621,7 +754,7 @@ impl<'a, 'r> Reader<'a, 'r> {
     fn rewriting(&mut self, lower: &str, name: &str, line: &str, end: usize, span: &Span) -> Result<(), Wrong> {
         let all = end..line.len();
         let words = || words(line, end);
-        let refused = self.refusal().or(self.in_location().then_some("mod_rewrite in a section sees file paths"));
+        let refused = self.refusal();
         if lower != "rewritemap" && refused.is_none() {
             self.scope().rewriting.is_there = true;
         }
@@ -658,6 +791,7 @@ impl<'a, 'r> Reader<'a, 'r> {
                 }
             }
             "rewriteoptions" => {
+                self.scope().rewriting.says_options |= refused.is_none();
                 for word in words() {
                     let inherits = match word.text.to_ascii_lowercase().as_str() {
                         "inherit" => Some(Inherits::After),
@@ -778,14 +912,21 @@ impl<'a, 'r> Reader<'a, 'r> {
         if !(400..=599).contains(&number) || !rule::is_known(number) {
             return wrong(status.at.clone(), format!("Unsupported HTTP response code {}", status.text), None);
         }
-        let refused = self.refusal().or(self.in_location().then_some("an error of a section"));
-        match refused {
-            _ if !alias::is_url(&target.text) => self.reading.beyond(span, line),
+        // httpd takes a text with a blank for what it is to say.
+        let is_page = !alias::is_url(&target.text) || target.text.contains(' ');
+        match self.refusal() {
+            _ if is_page => {
+                self.reading.beyond(span, line);
+                self.scope().errors.insert(number, None);
+            }
             Some(why) => self.reading.refused(span, line, why),
+            None if target.text.contains("%{") => {
+                self.reading.refused(span, line, "an expression in the URL for an error");
+                self.scope().errors.insert(number, None);
+            }
             None => {
-                let why = "only where a rule answers so: what no rule takes, and what is refused before any rule, is not sent";
-                self.reading.approximated(span, line, why);
-                self.scope().errors.insert(number, target.text.clone());
+                let url = ErrorUrl { span: span.clone(), text: line.to_owned(), url: target.text.clone() };
+                self.scope().errors.insert(number, Some(url));
             }
         }
         Ok(())
@@ -822,7 +963,7 @@ impl<'a, 'r> Reader<'a, 'r> {
             ignores_case: lower.ends_with("nocase"),
             pairs: pairs.collect(),
         };
-        let refused = self.refusal().or(self.in_location().then_some("a variable that a section sets"));
+        let refused = self.refusal().or(self.in_section().then_some("a variable that a section sets"));
         match refused {
             Some(why) => self.reading.refused(span, &format!("{name} {} {}", set.attribute, set.pattern), why),
             None => self.scope().sets.push(set),
@@ -850,6 +991,40 @@ impl<'a, 'r> Reader<'a, 'r> {
             self.file(&path, Some(&place));
         }
     }
+}
+
+/// A name with `*`, `?` and `[…]` as a pattern: none of them is a slash.
+fn glob(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 8);
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        let after = &rest[c.len_utf8()..];
+        let class = after.find(']').filter(|end| c == '[' && *end > 0);
+        rest = match (c, class) {
+            ('[', Some(end)) => {
+                let members = &after[..end];
+                let (sign, members) = match members.strip_prefix(['!', '^']) {
+                    Some(members) => ("^", members),
+                    None => ("", members),
+                };
+                out.push_str(&format!("[{sign}{}]", members.replace('\\', "\\\\")));
+                &after[end + 1..]
+            }
+            ('*', _) => {
+                out.push_str("[^/]*");
+                after
+            }
+            ('?', _) => {
+                out.push_str("[^/]");
+                after
+            }
+            _ => {
+                out.push_str(&super::pattern::quoted(&rest[..c.len_utf8()]));
+                after
+            }
+        };
+    }
+    out
 }
 
 fn url_of(folder: &Path) -> String {
@@ -881,6 +1056,7 @@ fn spelt(lower: &str) -> &str {
         "directorymatch" => "DirectoryMatch",
         "files" => "Files",
         "filesmatch" => "FilesMatch",
+        "limitexcept" => "LimitExcept",
         "ifmodule" => "IfModule",
         "ifdefine" => "IfDefine",
         "if" => "If",

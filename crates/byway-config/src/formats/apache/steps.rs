@@ -24,11 +24,29 @@ pub(super) const FILE: u16 = 2;
 /// The slot that says whether a rule that made a URL and went on wrote its query too: then it is escaped, else it is as it came.
 pub(super) const WROTE_QUERY: u16 = 3;
 
+/// The slot that keeps the name of the file that is asked for: the first name that is no folder.
+pub(super) const NAME: u16 = 4;
+/// The slot that keeps the path up to that name.
+pub(super) const DISK: u16 = 5;
+/// The slot that keeps the path of the URL where the working path is one of the disk.
+pub(super) const HERE: u16 = 6;
+/// The slot that keeps the deepest folder that is there, with its slash.
+pub(super) const FOLDER: u16 = 7;
+
+/// Why a rule of a section cannot be said.
+pub(super) const NO_ROOT: &str = "rules in a section see the path of the file on the disk, and no document root is known (`--root DIR`, or write `RewriteRule ^` with `%{REQUEST_URI}`)";
+
 /// Where rules stand, and what is known there.
 #[derive(Clone, Debug)]
 pub(super) struct Around<'l> {
     /// The folder whose part is taken off; none in a server.
     pub(super) folder: Option<&'l str>,
+    /// Whether that is the name of a section, in which the path of the file on the disk is seen.
+    pub(super) is_section: bool,
+    /// Whether it was looked up which file is meant.
+    pub(super) has_disk: bool,
+    /// Whether the path as it came is in its slot from the beginning.
+    pub(super) keeps_uri: bool,
     /// `RewriteBase`.
     pub(super) base: Option<&'l str>,
     /// The document root, without a slash at its end.
@@ -51,7 +69,7 @@ pub(super) struct Names {
 
 impl Names {
     pub(super) fn slot(&mut self, name: &str) -> u16 {
-        let next = self.slots.len() as u16 + WROTE_QUERY + 1;
+        let next = self.slots.len() as u16 + FOLDER + 1;
         *self.slots.entry(name.to_owned()).or_insert(next)
     }
 
@@ -205,6 +223,44 @@ pub(super) fn ready(rule: &RewriteRule, around: &Around<'_>, is_changed: bool) -
     Ok(ready)
 }
 
+/// A path inside that begins with the document root is one of the URL behind it.
+fn strip_disk(parts: &mut Vec<Known>, around: &Around<'_>) {
+    let Some(root) = around.root.filter(|root| !root.is_empty()) else { return };
+    let is_more = matches!(parts.get(1), Some(Known::Insert(What::Slot(_) | What::Part(Part::WorkingPath))));
+    if let Some(Known::Text(text)) = parts.first_mut()
+        && let Some(rest) = text.strip_prefix(root)
+    {
+        if rest.starts_with('/') {
+            *text = rest.to_owned();
+        } else if rest.is_empty() && is_more {
+            parts.remove(0);
+        }
+    }
+}
+
+/// Whether it matters to a rule what the path of the file on the disk is.
+pub(super) fn sees_disk(rule: &RewriteRule) -> bool {
+    let texts = std::iter::once(&rule.substitution)
+        .chain(rule.conds.iter().map(|cond| &cond.test))
+        .chain(rule.flags.env.iter().filter_map(|(_, value)| value.as_ref()));
+    let takes = |token: Token| match token {
+        Token::Group(_) | Token::Map { .. } => true,
+        Token::Variable(name) => ["REQUEST_FILENAME", "SCRIPT_FILENAME", "DOCUMENT_ROOT"].contains(&name.as_str()),
+        _ => false,
+    };
+    rule.is_negated || shape(&rule.pattern) != Shape::Any || texts.flat_map(|text| tokens(text)).any(takes)
+}
+
+/// Whether a rule asks for the file.
+pub(super) fn asks_file(rule: &RewriteRule) -> bool {
+    let texts = std::iter::once(&rule.substitution).chain(rule.conds.iter().map(|cond| &cond.test));
+    let is_one = |token: Token| match token {
+        Token::Variable(name) => ["REQUEST_FILENAME", "SCRIPT_FILENAME"].contains(&&*name.to_ascii_uppercase()),
+        _ => false,
+    };
+    texts.flat_map(|text| tokens(text)).any(is_one)
+}
+
 fn unread(what: &str) -> Unplaced {
     format!("its pattern cannot be read here: {what}").into()
 }
@@ -272,7 +328,10 @@ pub(super) fn variable(
 ) -> Result<(), Unplaced> {
     let upper = name.to_ascii_uppercase();
     let field = |name: &str| What::Field(name.to_ascii_lowercase().into());
-    let uri = || if is_changed { What::Slot(URI) } else { What::Part(Part::WorkingPath) };
+    let uri = || match is_changed || around.keeps_uri {
+        true => What::Slot(URI),
+        false => What::Part(Part::WorkingPath),
+    };
     if let Some(name) = upper.strip_prefix("HTTP:") {
         out.push(Known::Insert(field(name)));
         return Ok(());
@@ -310,7 +369,17 @@ pub(super) fn variable(
                 }
                 (None, _) => {}
             }
-            What::Part(Part::WorkingPath)
+            match (around.folder.is_some(), is_changed) {
+                // What stands behind the name of the file is none of it.
+                (true, false) if around.has_disk => What::Slot(DISK),
+                (true, false) if around.is_section => What::Slot(HERE),
+                (true, true) if around.is_section => {
+                    // What a rule has written stands alone.
+                    out.truncate(out.len() - usize::from(around.root.is_some()));
+                    What::Part(Part::WorkingPath)
+                }
+                _ => What::Part(Part::WorkingPath),
+            }
         }
         "DOCUMENT_ROOT" => match around.root {
             Some(root) => return text(out, root),
@@ -435,15 +504,38 @@ fn one(
         found => found.is_some(),
     };
     let is_redirect = is_url || flags.redirect.is_some();
+    if !is_redirect {
+        strip_disk(&mut parts, around);
+    }
     let is_absolute = is_url
         || matches!(parts.first(), Some(Known::Text(text)) if text.starts_with('/'))
-        || matches!(parts.first(), Some(Known::Insert(What::Part(Part::WorkingPath) | What::Slot(URI))));
+        || matches!(
+            parts.first(),
+            Some(Known::Insert(What::Part(Part::WorkingPath) | What::Slot(URI | DISK | HERE)))
+        );
+    if around.is_section && !is_absolute && matches!(parts.first(), Some(Known::Insert(_))) {
+        return Err("its target begins with a text of the request, or with a path of the disk".into());
+    }
+    if around.is_section && is_absolute {
+        rebase(&mut parts, around, is_url)?;
+    }
     if !is_absolute {
         if matches!(parts.first(), Some(Known::Insert(_))) && is_redirect {
             approximates = Some(crate::foreign::TAKEN_FOR_PATH);
         }
         let prefix = match (around.folder, around.base, is_redirect) {
             (None, _, _) => "/".to_owned(),
+            (Some(name), base, _) if around.is_section => {
+                let base = base.filter(|_| is_redirect || name.starts_with('/'));
+                let name = base.unwrap_or(name);
+                if name.contains(['?', '#', '%', '\\']) {
+                    return Err("a relative target in a section of which the name is no path".into());
+                }
+                match is_redirect && !name.starts_with('/') {
+                    true => format!("/{name}"),
+                    false => name.to_owned(),
+                }
+            }
             (Some(_), Some(base), _) => base.to_owned(),
             (Some(folder), None, false) => folder.to_owned(),
             (Some(folder), None, true) => match around.root {
@@ -492,6 +584,25 @@ fn one(
         is_forbidden: false,
         approximates,
     })
+}
+
+/// In a section the name and `RewriteBase` are both paths of URLs: what begins with the one begins with the other then.
+fn rebase(parts: &mut [Known], around: &Around<'_>, is_url: bool) -> Result<(), Unplaced> {
+    let (Some(name), Some(base)) = (around.folder, around.base) else { return Ok(()) };
+    let name = if name.starts_with('/') { name.to_owned() } else { format!("/{name}") };
+    let more = parts.len() > 1;
+    let Some(Known::Text(text)) = parts.first_mut() else {
+        return Err("a RewriteBase in a section, and a target that is put together".into());
+    };
+    let host = if is_url { text.find("://").map_or(0, |at| at + 3) } else { 0 };
+    let start = text[host..].find('/').map_or(text.len(), |at| host + at);
+    let path = &text[start..];
+    if let Some(rest) = path.strip_prefix(&name) {
+        *text = format!("{}{base}{rest}", &text[..start]);
+    } else if more && name.starts_with(path) {
+        return Err("a RewriteBase in a section, and a target that is put together".into());
+    }
+    Ok(())
 }
 
 /// A port behind a host is that of the Host field, else that of `ServerName`.

@@ -166,8 +166,8 @@ fn adapted(text: &str, port: u16) -> String {
     out
 }
 
-const SEGMENTS: &[&str] = &["a", "b", "old", "new", "docs", "api/v1", "x-y", "index.html", "img", "A", "p q"];
-const REGEXES: &[&str] = &[
+pub(super) const SEGMENTS: &[&str] = &["a", "b", "old", "new", "docs", "api/v1", "x-y", "index.html", "img", "A", "p q"];
+pub(super) const REGEXES: &[&str] = &[
     "a/(.*)$",
     "(old|docs)/(.+)\\.html$",
     "\\.php$",
@@ -181,7 +181,7 @@ const REGEXES: &[&str] = &[
     "DOCS",
     "new/(.*)/(.*)",
 ];
-const TARGETS: &[&str] = &[
+pub(super) const TARGETS: &[&str] = &[
     "https://new.example/$1",
     "/moved/$1",
     "https://new.example/fixed",
@@ -194,7 +194,7 @@ const TARGETS: &[&str] = &[
     "https://new.example%{REQUEST_URI}",
     "https://new.example/%1",
 ];
-const CONDITIONS: &[&str] = &[
+pub(super) const CONDITIONS: &[&str] = &[
     "RewriteCond %{HTTP_HOST} ^(www\\.)?example\\.com$ [NC]",
     "RewriteCond %{QUERY_STRING} ^id=(\\d+)",
     "RewriteCond %{HTTP_ACCEPT} text/turtle [OR]\nRewriteCond %{HTTP_ACCEPT} application/rdf\\+xml",
@@ -205,7 +205,14 @@ const CONDITIONS: &[&str] = &[
 ];
 
 /// A `.htaccess` of mod_alias and mod_rewrite.
-fn generate(draw: &mut Draw) -> (&'static str, String) {
+fn generate(format: &str, draw: &mut Draw) -> (&'static str, String) {
+    match format {
+        "apache" => ("httpd.conf", super::apache_whole::configuration(draw)),
+        _ => (".htaccess", folder_text(draw)),
+    }
+}
+
+pub(super) fn folder_text(draw: &mut Draw) -> String {
     let mut out = String::from("RewriteEngine On\n");
     if draw.one_in(4) {
         out.push_str("RewriteBase /base\n");
@@ -249,7 +256,15 @@ fn generate(draw: &mut Draw) -> (&'static str, String) {
             }
         }
     }
-    (".htaccess", out)
+    if draw.one_in(4) {
+        // Names that a server defines are not known in a folder by itself.
+        out.push_str(&super::apache_whole::section_of_folder(draw).replace("${NEW}", "new.example"));
+    }
+    if draw.one_in(6) {
+        let status = draw.word(&["404", "403", "410", "405"]);
+        out.push_str(&format!("ErrorDocument {status} https://errors.example/{status}\n"));
+    }
+    out
 }
 
 #[cfg(test)]

@@ -14,8 +14,26 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::draw::Draw;
 
 mod apache;
+mod apache_whole;
 mod nginx;
 mod nginx_made;
+
+/// The line that begins a file of the document root in a generated configuration, and what stands for that root.
+const FILE_MARK: &str = "#@ ";
+const ROOT_MARK: &str = "@ROOT@";
+
+/// A generated configuration, the files that belong to it laid out beside it.
+pub(crate) fn whole(text: &str, folder: &Folder) -> Result<String, String> {
+    let text = text.replace(ROOT_MARK, &folder.path().join("www").display().to_string());
+    let mark = format!("\n{FILE_MARK}");
+    let mut parts = text.split(&mark);
+    let own = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (name, content) = part.split_once('\n').unwrap_or((part, ""));
+        folder.write(Path::new("www").join(name), content)?;
+    }
+    Ok(own)
+}
 
 /// Every server.
 pub(crate) const SERVERS: &[Server] = &[nginx::ROW, apache::ROW];
@@ -34,8 +52,8 @@ pub(crate) struct Server {
     pub(crate) arguments: fn(&Folder) -> Vec<OsString>,
     pub(crate) check: &'static [&'static str],
     pub(crate) run: &'static [&'static str],
-    /// A configuration made by the grammar of its format, and the name of its file.
-    pub(crate) generate: fn(&mut Draw) -> (&'static str, String),
+    /// A configuration made by the grammar of one of its formats, and the name of its file.
+    pub(crate) generate: fn(&str, &mut Draw) -> (&'static str, String),
 }
 
 /// What is replayed: what was named, and the files that byway read from there.

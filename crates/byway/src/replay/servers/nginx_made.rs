@@ -106,7 +106,7 @@ const NAMES: &[&str] =
     &["example.com www.example.com", "*.wild.test", ".dot.test", "~^re(?<n>\\d+)\\.test$", "b.test", "mail.*"];
 
 /// A configuration of lists, servers and locations.
-pub(super) fn generate(draw: &mut Draw) -> (&'static str, String) {
+pub(super) fn generate(_format: &str, draw: &mut Draw) -> (&'static str, String) {
     let mut out = lists(draw);
     for server in 0..1 + draw.below(3) {
         let name = draw.word(NAMES);
@@ -293,8 +293,8 @@ mod tests {
     #[test]
     fn a_configuration_repeats_with_its_seed() {
         for seed in 0..50 {
-            let (_, text) = generate(&mut Draw::new(seed));
-            assert_eq!(text, generate(&mut Draw::new(seed)).1);
+            let (_, text) = generate("nginx", &mut Draw::new(seed));
+            assert_eq!(text, generate("nginx", &mut Draw::new(seed)).1);
             assert_eq!(text.matches('{').count(), text.matches('}').count(), "{text}");
         }
     }

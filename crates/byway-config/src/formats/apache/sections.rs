@@ -1,0 +1,366 @@
+//! Sections (`<Location>`, `<If>`, `<Files>`, `<DirectoryMatch>`, and sections in sections): when they hold, and whose rules of
+//! mod_rewrite are run.
+//!
+//! httpd merges folders, then files, then locations, then expressions; of mod_rewrite the last that says anything has the word,
+//! alone. So the sections are asked in turn, from the last that would be merged to the first, and the folders come behind them.
+//! Rules in a section see the whole path of the file on the disk, and what is written behind the section's name is their folder.
+
+use std::collections::BTreeMap;
+
+use byway_core::condition::{Condition, Subject, Test};
+use byway_core::dialect::{APACHE, Dialect, LetterCase, QueryPolicy};
+use byway_core::rule::{Action, Then};
+use byway_core::ruleset::{After, Order, TableId};
+use byway_core::source::{PathPattern, Source};
+use byway_core::status::ReplyStatus;
+use byway_core::target::{Part, Piece, Target, What};
+
+use super::expand::Unplaced;
+use super::lower::{Facts, Folder, Lowering, Plan, any, below, no_span, path_piece};
+use super::pattern::{pattern, quoted};
+use super::site::{Effective, Place, Section, SetEnv, Site, url_of};
+use super::steps::{Around, DISK, FOLDER, HERE, NAME, Names, URI};
+use super::{cond, expr};
+use crate::foreign::Reading;
+
+/// What a section asks of a request, and why that is not quite so; none where it never holds.
+type Asked = (Option<Vec<Condition>>, Option<&'static str>);
+
+/// The tables of a server's sections.
+pub(super) struct Located<'s> {
+    /// Where it is looked up which file is meant; and then, for a folder without its slash, and for all else.
+    places: Option<[TableId; 3]>,
+    choose: Option<TableId>,
+    lists: Vec<List<'s>>,
+}
+
+/// The rules of a section.
+struct List<'s> {
+    section: &'s Section,
+    /// The sections that may say for it whether its engine runs, the last one first.
+    before: Vec<&'s Section>,
+    /// Whether it runs where nobody else says anything.
+    is_on: bool,
+    plan: Plan<'s>,
+    entry: TableId,
+    /// Where nothing was changed: the path is that of the URL again.
+    back: TableId,
+    /// Where what was written must be a path.
+    sane: TableId,
+    /// Why its rules are left out.
+    refused: Option<&'static str>,
+}
+
+/// Where the tables of sections lead.
+pub(super) struct Rows {
+    pub(super) to_lists: TableId,
+    pub(super) after_folder: TableId,
+    pub(super) changed: Option<TableId>,
+}
+
+impl<'s> Located<'s> {
+    pub(super) fn first(&self) -> Option<TableId> {
+        self.places.map(|[first, ..]| first).or(self.choose)
+    }
+
+    pub(super) fn has_rules(&self) -> bool {
+        self.lists.iter().any(|list| !list.plan.rules.is_empty())
+    }
+
+    pub(super) fn names(&self) -> impl Iterator<Item = &Names> {
+        self.lists.iter().map(|list| &list.plan.names)
+    }
+}
+
+impl Lowering<'_, '_> {
+    /// Makes the tables of sections.
+    pub(super) fn located<'s>(
+        &mut self,
+        sections: &[&'s Section],
+        (has_disk, is_on): (bool, bool),
+        sets: &[&'s SetEnv],
+        folders: &BTreeMap<&'s str, Folder<'s>>,
+        row: impl Fn(&Dialect) -> &'static Dialect + Copy,
+    ) -> Located<'s> {
+        let places = has_disk.then(|| {
+            let mut table = |order| self.table(row(&APACHE), order, "");
+            [table(Order::Specific), table(Order::Listed), table(Order::Listed)]
+        });
+        let ruled: Vec<&'s Section> =
+            sections.iter().copied().filter(|section| section.scope.rewriting.is_there).collect();
+        let choose = (!ruled.is_empty()).then(|| self.table(row(&APACHE), Order::Listed, ""));
+        let hands_down = folders.values().any(|folder| folder.effective.hands_down.is_some());
+        let base = is_on;
+        let lists = ruled
+            .iter()
+            .enumerate()
+            .map(|(at, section)| {
+                let rewriting = &section.scope.rewriting;
+                let inherits = rewriting.inherits.is_some() || hands_down && !rewriting.ignores;
+                let refused = inherits.then_some("rules that a section inherits");
+                // Of those that would be merged before it, the last that says whether the engine runs says it for this one.
+                let before: Vec<&Section> =
+                    ruled.iter().skip(at + 1).copied().filter(|one| one.scope.rewriting.engine.is_some()).collect();
+                let is_on = is_on
+                    || before.iter().any(|one| one.scope.rewriting.engine == Some(true))
+                    || folders.values().any(|folder| folder.rewrites && folder.effective.is_on);
+                let above = Effective { is_on, ..Effective::default() };
+                let effective = rewriting.below(Some(&above));
+                let groups = groups(section);
+                let entry = self.table(row(&APACHE), Order::Listed, "");
+                let sets = sets.to_vec();
+                let plan = self.plan_of_section(effective, &section.name, &groups, sets, row);
+                let [back, sane] = [(), ()].map(|()| self.table(row(&APACHE), Order::Listed, ""));
+                List { section, before, is_on: base, plan, entry, back, sane, refused }
+            })
+            .collect();
+        Located { places, choose, lists }
+    }
+
+    /// Fills them.
+    pub(super) fn fill_located<'s>(
+        &mut self,
+        located: &mut Located<'s>,
+        facts: &Facts<'_>,
+        ways: &Rows,
+        folders: &BTreeMap<&'s str, Folder<'s>>,
+    ) {
+        if let Some(places) = located.places {
+            self.fill_places(places, facts, located.choose.unwrap_or(ways.to_lists));
+        }
+        let Some(choose) = located.choose else { return };
+        self.reading.set_after(choose, After::Table(ways.to_lists));
+        for list in &mut located.lists {
+            self.list(list, choose, facts, ways, folders);
+        }
+    }
+
+    fn list<'s>(
+        &mut self,
+        list: &mut List<'s>,
+        choose: TableId,
+        facts: &Facts<'_>,
+        ways: &Rows,
+        folders: &BTreeMap<&'s str, Folder<'s>>,
+    ) {
+        let section = list.section;
+        let rules = || section.scope.rewriting.rules.iter();
+        let (conditions, approximates) = match inside(section, false, facts) {
+            Ok((Some(conditions), approximates)) if list.refused.is_none() => (conditions, approximates),
+            Ok((Some(_), _)) => {
+                let why = list.refused.unwrap_or_default();
+                return rules().for_each(|rule| self.say(&rule.span, &rule.text, Err(why.into())));
+            }
+            Ok((None, _)) => return rules().for_each(|rule| self.say(&rule.span, &rule.text, Ok(None))),
+            Err(why) => return rules().for_each(|rule| self.say(&rule.span, &rule.text, Err(why.clone()))),
+        };
+        if list.plan.rules.is_empty() {
+            rules().for_each(|rule| self.never_runs(rule));
+        }
+        if let Some(why) = approximates {
+            rules().for_each(|rule| self.say(&rule.span, &rule.text, Ok(Some(why))));
+        }
+        let to = |is_on: bool| if is_on && list.plan.first().is_some() { list.entry } else { ways.after_folder };
+        let mut enter = |source: Source<'_>, more: &[Condition], is_on: bool| {
+            let conditions = [&conditions, more].concat();
+            self.push(choose, source, &conditions, Action::Enter(to(is_on)), &no_span());
+        };
+        match section.scope.rewriting.engine {
+            Some(is_on) => enter(any(), &[], is_on),
+            None => {
+                for before in &list.before {
+                    let is_on = before.scope.rewriting.engine == Some(true);
+                    if let Ok((Some(more), _)) = inside(before, false, facts) {
+                        enter(any(), &more, is_on);
+                    }
+                }
+                // The engine is that of the folder around the file.
+                let mut inner: Vec<&Folder<'_>> = folders.values().filter(|folder| folder.rewrites).collect();
+                inner.sort_by_key(|folder| std::cmp::Reverse(folder.path.len()));
+                inner.iter().for_each(|folder| enter(below(folder.path), &[], folder.effective.is_on));
+                enter(any(), &[], list.is_on);
+            }
+        }
+        let Some(first) = list.plan.first() else { return };
+        self.enter_list(list, first, facts);
+        self.write_slot(list.back, URI, ways.after_folder);
+        let changed = ways.changed.unwrap_or(ways.after_folder);
+        self.reading.set_after(list.sane, After::Table(changed));
+        if !section.name.starts_with('/') {
+            self.refuse(list.sane, What::Part(Part::WorkingPath), "^[^/]", ReplyStatus::BadRequest);
+        }
+        list.plan.changed = Some(list.sane);
+        self.fill(&list.plan, facts, list.back, ways.after_folder);
+    }
+
+    /// The path of the URL is kept, and becomes that of the disk.
+    fn enter_list(&mut self, list: &List<'_>, first: TableId, facts: &Facts<'_>) {
+        let here = || vec![path_piece(What::Part(Part::WorkingPath))];
+        let set = |slot, text| Action::Set { slot, text: Target::of_pieces(text), then: Then::Next };
+        if !facts.keeps_uri {
+            self.push(list.entry, any(), &[], set(URI, here()), &no_span());
+        }
+        self.push(list.entry, any(), &[], set(HERE, here()), &no_span());
+        if list.plan.goes_on() {
+            self.info(None, list.entry, facts);
+        }
+        let names = groups(list.section);
+        let asked = names.iter().enumerate().filter_map(|(at, name)| Some((at, list.plan.names.known(name)?)));
+        for (at, slot) in asked.collect::<Vec<_>>() {
+            let text = list.section.pattern().unwrap_or_default();
+            if let Ok(condition) = seen(vec![path_piece(What::Slot(URI))], text) {
+                let group = path_piece(What::ConditionCapture(at as u8 + 1));
+                self.push(list.entry, any(), &[condition], set(slot, vec![group]), &no_span());
+            }
+        }
+        let action = match facts.root {
+            Some(root) => {
+                let root = path_piece(What::Literal(root.to_owned().into()));
+                let target = Target::of_pieces([vec![root], here()].concat());
+                Action::Rewrite { target, query: QueryPolicy::Replace, then: Then::Table(first) }
+            }
+            None => Action::Enter(first),
+        };
+        self.push(list.entry, any(), &[], action, &no_span());
+    }
+
+    /// Looks up which file is meant: the first name behind the deepest folder that is there.
+    fn fill_places(&mut self, [places, bare, inner]: [TableId; 3], facts: &Facts<'_>, next: TableId) {
+        let set = |slot, text, then| Action::Set { slot, text: Target::of_pieces(text), then };
+        for folder in facts.known {
+            if let Some(path) = folder.strip_suffix('/').filter(|path| !path.is_empty()) {
+                let source = Source::of_path(PathPattern::Exact(path.as_bytes().to_vec().into()));
+                let text = vec![path_piece(What::Literal(path.to_owned().into()))];
+                self.push(places, source, &[], set(DISK, text, Then::Table(bare)), &no_span());
+            }
+            let here = vec![path_piece(What::Part(Part::WorkingPath))];
+            if let Ok(condition) = seen(here, &format!("^({}[^/]*)", quoted(folder))) {
+                let text = vec![path_piece(What::ConditionCapture(1))];
+                self.push(places, below(folder), &[condition], set(DISK, text, Then::Table(inner)), &no_span());
+            }
+        }
+        self.reading.set_after(places, After::Table(next));
+        let disk = || path_piece(What::Slot(DISK));
+        let slash = path_piece(What::Literal("/".into()));
+        self.push(bare, any(), &[], set(FOLDER, vec![disk(), slash], Then::Next), &no_span());
+        if let Ok(parts) = seen(vec![disk()], "^(.*/)([^/]*)$") {
+            let group = |number| vec![path_piece(What::ConditionCapture(number))];
+            let parts = std::slice::from_ref(&parts);
+            self.push(inner, any(), parts, set(FOLDER, group(1), Then::Next), &no_span());
+            for table in [bare, inner] {
+                self.push(table, any(), parts, set(NAME, group(2), Then::Table(next)), &no_span());
+            }
+        }
+    }
+}
+
+/// Says what is in folders that are below no document root.
+pub(super) fn strays(site: &Site, reading: &mut Reading<'_>) {
+    let main_root = site.servers.first().and_then(|main| main.root.as_deref());
+    for (at, server) in site.servers.iter().enumerate() {
+        // What the main server says holds in all virtual hosts.
+        let servers = if at == 0 { &site.servers[..] } else { std::slice::from_ref(server) };
+        let roots: Vec<Option<&str>> = servers.iter().map(|server| server.root.as_deref().or(main_root)).collect();
+        let why = match roots.iter().all(Option::is_none) {
+            true => "a folder, and no DocumentRoot says where it is",
+            false => "a folder that is not below the document root",
+        };
+        let folders = server.directories.iter().filter(|(path, _)| roots.iter().all(|root| url_of(*root, path).is_none()));
+        let sections = server.sections.iter().filter(|section| !roots.iter().any(|root| section.is_below(*root)));
+        for scope in folders.map(|(_, scope)| scope).chain(sections.map(|section| &section.scope)) {
+            let rules = scope.rewriting.rules.iter().map(|rule| (&rule.span, &rule.text));
+            let aliases = scope.aliases.iter().map(|alias| (&alias.span, &alias.text));
+            let errors = scope.errors.values().flatten().map(|url| (&url.span, &url.text));
+            rules.chain(aliases).chain(errors).for_each(|(span, text)| reading.refused(span, text, why));
+        }
+    }
+}
+
+/// The variables that the groups of a section's pattern become.
+fn groups(section: &Section) -> Vec<String> {
+    let names = section.pattern().and_then(|text| pattern(text, LetterCase::Significant).group_names().ok());
+    names.unwrap_or_default().iter().map(|name| format!("MATCH_{}", name.to_ascii_uppercase())).collect()
+}
+
+fn seen(text: Vec<Piece<'static>>, wanted: &str) -> Result<Condition, Unplaced> {
+    Condition::new(Subject::Text(text), Test::Regex(pattern(wanted, LetterCase::Significant)), false)
+        .map_err(|error| format!("its section cannot be read here: {}", error.what).into())
+}
+
+/// What a section asks of a request; without its own path, where that is what its rule is for.
+pub(super) fn inside(section: &Section, is_own_source: bool, facts: &Facts<'_>) -> Result<Asked, Unplaced> {
+    let mut out = Vec::new();
+    let mut approximates = None;
+    if let Some(folder) = section.url(facts.root).filter(|folder| folder != "/") {
+        let path = quoted(folder.trim_end_matches('/'));
+        out.push(seen(vec![path_piece(What::Part(Part::WorkingPath))], &format!("^{path}(?:/|$)"))?);
+    }
+    for (at, place) in section.places.iter().enumerate() {
+        let is_own = at + 1 == section.places.len();
+        if is_own && is_own_source && matches!(place, Place::Path(_) | Place::Pattern(_)) {
+            continue;
+        }
+        let (made, why) = one(place, facts)?;
+        let Some(made) = made else { return Ok((None, approximates)) };
+        out.extend(made);
+        approximates = approximates.or(why);
+    }
+    Ok((Some(out), approximates))
+}
+
+fn one(place: &Place, facts: &Facts<'_>) -> Result<Asked, Unplaced> {
+    const NAMES: &str = "the name of the file is taken to be the last segment of the path";
+    const NO_DISK: &str = "a folder given by a pattern, and no document root that can be listed (`--root DIR`)";
+    const BEFORE: &str = "a folder given with `*` goes before what its folders say themselves";
+    let here = |text: &str| {
+        let what = if facts.keeps_uri { What::Slot(URI) } else { What::Part(Part::WorkingPath) };
+        seen(vec![path_piece(what)], text)
+    };
+    let on_disk = |slot: u16| {
+        let root = facts.root.filter(|_| facts.is_listed).ok_or(NO_DISK)?;
+        Ok::<_, Unplaced>(vec![path_piece(What::Literal(root.to_owned().into())), path_piece(What::Slot(slot))])
+    };
+    let made = match place {
+        Place::Path(path) if path.ends_with('/') => here(&format!("^{}", quoted(path)))?,
+        Place::Path(path) => here(&format!("^{}(?:/|$)", quoted(path)))?,
+        Place::Pattern(text) => here(text)?,
+        Place::Disk(text) => seen(on_disk(DISK)?, text)?,
+        Place::Folders(text) => return Ok((Some(vec![seen(on_disk(FOLDER)?, text)?]), Some(BEFORE))),
+        Place::Name(text) if facts.is_listed => seen(vec![path_piece(What::Slot(NAME))], text)?,
+        Place::Name(text) => {
+            // The name alone is seen: what is anchored is anchored to its segment.
+            let (head, name) = match text.strip_prefix('^') {
+                Some(rest) => ("/", rest),
+                None => ("/[^/]*?", text.as_str()),
+            };
+            if name.contains('|') {
+                return Err("a file by alternatives of a pattern, and no document root that can be listed".into());
+            }
+            let tail = if name.ends_with('$') { "" } else { "[^/]*$" };
+            return Ok((Some(vec![here(&format!("{head}{name}{tail}"))?]), Some(NAMES)));
+        }
+        Place::If(asked) => {
+            let (names, maps, disk) = (Names::default(), BTreeMap::new(), cond::Disk::default());
+            let around = Around {
+                folder: None,
+                is_section: false,
+                has_disk: false,
+                keeps_uri: facts.keeps_uri,
+                base: None,
+                root: facts.root,
+                name: facts.name,
+                is_canonical: facts.is_canonical,
+                names: &names,
+                disk: &disk,
+                maps: &maps,
+            };
+            let mut clauses = Vec::new();
+            for (text, holds) in asked {
+                let read = expr::read(text, &around, false)?;
+                clauses.extend(if *holds { read } else { expr::denied(read)? });
+            }
+            return Ok((expr::conditions(clauses), None));
+        }
+    };
+    Ok((Some(vec![made]), None))
+}
