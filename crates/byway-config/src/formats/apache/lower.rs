@@ -26,16 +26,19 @@ use super::cond::Disk;
 use super::expand::{self, Escaping, Known, Token, Unplaced, alias_tokens, tokens};
 use super::expr;
 use super::maps::{self, Map};
-use super::pattern::{pattern, shape};
+use super::pattern::{Shape, pattern, shape};
 use super::rule::RewriteRule;
 use super::site::{Effective, Inherits, Place, Scope, Server, SetEnv, Site};
 use super::steps::{self, Around, FILE, INFO, Names, URI, WROTE_QUERY};
-use super::words;
+use crate::diagnostic::Diagnostic;
 use crate::foreign::Reading;
 use crate::span::Span;
 
 /// What no query may hold that goes on unescaped.
 const BARE: &str = "[\\x00-\\x20\\x7f]";
+
+/// The most tables: they have 16 bits, and other files need some.
+const TABLE_LIMIT: usize = 60_000;
 
 /// What a rule before has done to the path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,7 +55,7 @@ enum State {
 
 /// Makes tables of a configuration.
 pub(super) fn lower(site: &Site, reading: &mut Reading<'_>) {
-    let mut lowering = Lowering { reading, said: BTreeSet::new(), errors: BTreeMap::new(), looked_up: 0 };
+    let mut lowering = Lowering { reading, tables: 0, said: BTreeSet::new(), errors: BTreeMap::new(), looked_up: 0 };
     let Some((main, hosts)) = site.servers.split_first() else { return };
     if hosts.is_empty() {
         let start = lowering.server(main, None);
@@ -64,6 +67,8 @@ pub(super) fn lower(site: &Site, reading: &mut Reading<'_>) {
 
 pub(super) struct Lowering<'s, 'a, 'r> {
     pub(super) reading: &'a mut Reading<'r>,
+    /// How many tables were made.
+    tables: usize,
     /// Rules of which a remark was made: inherited ones come several times.
     said: BTreeSet<(u16, usize)>,
     /// Where errors send people, by folder and status.
@@ -79,6 +84,8 @@ struct Plan<'s> {
     base: Option<String>,
     /// Where segments begin.
     bounds: Vec<usize>,
+    /// The rules that may take a URL, and do something with it.
+    takers: Vec<usize>,
     tables: BTreeMap<(usize, State), TableId>,
     /// Where a list ends that changed the path.
     changed: Option<TableId>,
@@ -94,6 +101,12 @@ struct Plan<'s> {
 impl Plan<'_> {
     fn segment_of(&self, rule: usize) -> usize {
         self.bounds.partition_point(|bound| *bound <= rule).saturating_sub(1)
+    }
+
+    /// The rules at and behind one that may take a URL.
+    fn behind(&self, at: usize) -> impl Iterator<Item = &Rc<RewriteRule>> {
+        let first = self.takers.partition_point(|taker| *taker < at);
+        self.takers[first..].iter().map(|taker| &self.rules[*taker])
     }
 
     fn rules_of(&self, segment: usize) -> std::ops::Range<usize> {
@@ -116,6 +129,15 @@ fn no_span() -> Span {
 
 impl<'s> Lowering<'s, '_, '_> {
     pub(super) fn table(&mut self, dialect: &'static Dialect, order: Order, strip: &str) -> TableId {
+        self.tables += 1;
+        if self.tables == TABLE_LIMIT {
+            let message = format!("the configuration has more than {TABLE_LIMIT} places that decide something");
+            let help = "put `L` behind the rules that are the last of theirs, or serve its folders one by one";
+            self.reading.say(Diagnostic::error("too-many-blocks", message).help(help));
+        }
+        if self.tables >= TABLE_LIMIT {
+            return TableId(0);
+        }
         self.reading.table(&TableSpec { dialect, order, after: After::NextRoot, strip: strip.as_bytes() })
     }
 
@@ -127,8 +149,10 @@ impl<'s> Lowering<'s, '_, '_> {
         action: Action<'_>,
         span: &Span,
     ) {
-        let rule = Rule { conditions, ..Rule::new(source, action) };
-        self.reading.push(table, &rule, span);
+        if self.tables < TABLE_LIMIT {
+            let rule = Rule { conditions, ..Rule::new(source, action) };
+            self.reading.push(table, &rule, span);
+        }
     }
 
     fn say(&mut self, span: &Span, text: &str, verdict: Result<Option<&'static str>, Unplaced>) {
@@ -573,11 +597,13 @@ impl<'s> Lowering<'s, '_, '_> {
     ) -> Plan<'s> {
         let rules = if effective.is_on { effective.rules } else { Vec::new() };
         let bounds = bounds(&rules);
+        let takers = takers(&rules);
         let names = names(&rules, &sets);
         let mut plan = Plan {
             folder,
             base: effective.base,
             bounds,
+            takers,
             tables: BTreeMap::new(),
             changed: None,
             names,
@@ -664,9 +690,6 @@ impl<'s> Lowering<'s, '_, '_> {
                 let to = Exits { end: exit, changed, for_good };
                 let verdict = self.rewrite_rule(plan, at, &plan.rules[at], state, table, &around, to);
                 let rule = &plan.rules[at];
-                if state == State::Same && !self.said.contains(&(rule.span.file.0, rule.span.start)) {
-                    words::of_rule(rule, plan.folder.is_some(), self.reading);
-                }
                 self.say(&rule.span, &rule.text, verdict);
             }
         }
@@ -921,7 +944,7 @@ impl<'s> Lowering<'s, '_, '_> {
                 let number = flags.redirect.unwrap_or(302);
                 let goes_on = !stops
                     && plan.rules.len() > after_skip
-                    && may_go_on(&plan.rules[after_skip..], &written.placed, plan.folder.is_some());
+                    && may_go_on(plan.behind(after_skip), &written.placed, plan.folder.is_some());
                 let next = table_at(after_skip, State::Url(number, flags.noescape)).filter(|_| goes_on);
                 if let (Some(next), Some(inside)) = (next, &written.inside) {
                     let place = (table, ready.source.clone(), conditions.as_slice());
@@ -1035,9 +1058,6 @@ impl<'s> Lowering<'s, '_, '_> {
 
     fn alias(&mut self, table: TableId, alias: &Alias, place: Option<&Place>, facts: &Facts<'_>) {
         let verdict = self.alias_rule(table, alias, place, facts);
-        if !self.said.contains(&(alias.span.file.0, alias.span.start)) {
-            words::of_alias(alias, self.reading);
-        }
         self.say(&alias.span, &alias.text, verdict);
     }
 
@@ -1392,48 +1412,46 @@ fn chain_end(rules: &[Rc<RewriteRule>], at: usize) -> usize {
     (at + tied + 1).min(rules.len())
 }
 
-/// The segments that can be reached, in each state, in their order.
+/// The segments that can be reached, in each state, in their order. A state that is reached holds for all that follows, so the
+/// first segment of each is all that is kept: lists have a hundred thousand rules.
 fn reached(plan: &Plan<'_>) -> Vec<(usize, State)> {
     let segments = plan.bounds.len();
-    let mut out: BTreeSet<(usize, State)> = (0..segments).map(|segment| (segment, State::Same)).collect();
-    for segment in 0..segments {
-        let states: Vec<State> = [State::Same, State::Absolute, State::Relative]
-            .into_iter()
-            .filter(|state| out.contains(&(segment, *state)))
-            .collect();
-        for _ in states {
-            for at in plan.rules_of(segment) {
-                let rule = &plan.rules[at];
-                let flags = &rule.flags;
-                if !steps::substitutes(rule) {
-                    continue;
-                }
-                let stops = flags.last || flags.end || flags.passes_on;
-                let after_skip = at + 1 + flags.skip as usize;
-                if !stops && after_skip < plan.rules.len() {
-                    let new = State::Url(flags.redirect.unwrap_or(302), flags.noescape);
-                    let is_url = |text: &str| text.starts_with("%{") || text.contains("://");
-                    if flags.redirect.is_some() || is_url(&rule.substitution) {
-                        out.extend((plan.segment_of(after_skip)..segments).map(|segment| (segment, new)));
-                    }
-                }
-                if flags.redirect.is_some() {
-                    continue;
-                }
-                let is_relative = plan.folder.is_some() && !rule.substitution.starts_with(['/', '%']);
-                let new = if is_relative { State::Relative } else { State::Absolute };
-                let from = if flags.again { 0 } else { plan.segment_of(at + 1 + flags.skip as usize) };
-                if flags.again || at + 1 < plan.rules.len() && !(flags.last || flags.end || flags.passes_on) {
-                    // From there on, all of it.
-                    out.extend((from..segments).map(|segment| (segment, new)));
-                    if rule.substitution.starts_with('%') && plan.folder.is_some() {
-                        out.extend((from..segments).map(|segment| (segment, State::Relative)));
-                    }
-                }
+    let mut first: BTreeMap<State, usize> = BTreeMap::from([(State::Same, 0)]);
+    let mut reach = |state: State, segment: usize| {
+        let known = first.entry(state).or_insert(segment);
+        *known = segment.min(*known);
+    };
+    for (at, rule) in plan.rules.iter().enumerate() {
+        let flags = &rule.flags;
+        if !steps::substitutes(rule) {
+            continue;
+        }
+        let stops = flags.last || flags.end || flags.passes_on;
+        let after_skip = at + 1 + flags.skip as usize;
+        if !stops && after_skip < plan.rules.len() {
+            let new = State::Url(flags.redirect.unwrap_or(302), flags.noescape);
+            let is_url = |text: &str| text.starts_with("%{") || text.contains("://");
+            if flags.redirect.is_some() || is_url(&rule.substitution) {
+                reach(new, plan.segment_of(after_skip));
+            }
+        }
+        if flags.redirect.is_some() {
+            continue;
+        }
+        let is_relative = plan.folder.is_some() && !rule.substitution.starts_with(['/', '%']);
+        let new = if is_relative { State::Relative } else { State::Absolute };
+        if flags.again || at + 1 < plan.rules.len() && !stops {
+            let from = if flags.again { 0 } else { plan.segment_of(after_skip) };
+            reach(new, from);
+            if rule.substitution.starts_with('%') && plan.folder.is_some() {
+                reach(State::Relative, from);
             }
         }
     }
-    out.into_iter().collect()
+    let mut out: Vec<(usize, State)> =
+        first.into_iter().flat_map(|(state, from)| (from..segments).map(move |segment| (segment, state))).collect();
+    out.sort_unstable();
+    out
 }
 
 /// The variables that the rules ask for, with the values that they are given.
@@ -1491,12 +1509,60 @@ fn uses_uri(rule: &RewriteRule) -> bool {
     texts.into_iter().any(|text| text.to_ascii_uppercase().contains("%{REQUEST_URI}"))
 }
 
+/// What a substitution begins with that is no path (mod_rewrite's own list).
+const SCHEMES: [&str; 17] = [
+    "ajp:",
+    "balancer:",
+    "fcgi:",
+    "ftp:",
+    "gopher:",
+    "h2:",
+    "h2c:",
+    "http:",
+    "https:",
+    "ldap:",
+    "mailto:",
+    "news:",
+    "nntp:",
+    "scgi:",
+    "unix:",
+    "uwsgi:",
+    "ws",
+];
+
+/// The rules that may take a URL which a rule before them made; most patterns begin as no URL does.
+fn takers(rules: &[Rc<RewriteRule>]) -> Vec<usize> {
+    let runs_on = |rule: &RewriteRule| {
+        let stops = rule.flags.last || rule.flags.end || rule.flags.passes_on;
+        steps::substitutes(rule) && !stops
+    };
+    if !rules.iter().any(|rule| runs_on(rule)) {
+        return Vec::new();
+    }
+    let may = |rule: &RewriteRule| {
+        let does = rule.substitution != "-" || rule.flags.status.is_some();
+        let fits = || match shape(&rule.pattern) {
+            Shape::Any | Shape::Other(None) => true,
+            Shape::Exact(text) | Shape::Begins(text) | Shape::Other(Some(text)) => {
+                let text = text.to_ascii_lowercase();
+                SCHEMES.iter().any(|scheme| scheme.starts_with(&text) || text.starts_with(scheme))
+            }
+        };
+        does && (rule.is_negated || fits())
+    };
+    rules.iter().enumerate().filter(|(_, rule)| may(rule)).map(|(at, _)| at).collect()
+}
+
 /// Whether a rule further down may fit the URL that a redirect without `L` left behind.
 /// In a folder, what stood behind the file follows it.
-fn may_go_on(rules: &[Rc<RewriteRule>], placed: &expand::Placed, in_folder: bool) -> bool {
+fn may_go_on<'r>(
+    mut rules: impl Iterator<Item = &'r Rc<RewriteRule>>,
+    placed: &expand::Placed,
+    in_folder: bool,
+) -> bool {
     let beginning = placed.beginning.split('?').next().unwrap_or_default();
     let whole = constant(&placed.pieces).filter(|_| !in_folder);
-    rules.iter().filter(|rule| rule.substitution != "-" || rule.flags.status.is_some()).any(|rule| {
+    rules.any(|rule| {
         let case = if rule.flags.nocase { LetterCase::Ignored } else { LetterCase::Significant };
         if rule.is_negated {
             return true;
@@ -1534,7 +1600,7 @@ fn groups_of(text: &str, target: &str) -> impl Fn(u8) -> Vec<Known> + use<> {
     } else {
         0
     };
-    let plain = !whole && !matches!(found, super::pattern::Shape::Other(_));
+    let plain = !whole && !matches!(found, Shape::Other(_));
     move |number| match (whole, number) {
         (true, number) if number <= count => vec![Known::Insert(What::Capture(number))],
         (false, 1) if plain && count == 1 => vec![Known::Insert(What::Capture(0))],

@@ -17,8 +17,8 @@ mod read;
 mod rule;
 mod site;
 mod steps;
-mod words;
 mod write;
+mod written;
 
 use std::path::Path;
 
@@ -104,6 +104,7 @@ fn read_file(reading: &mut Reading<'_>) {
         (false, _) => read::configuration(reading, &named),
     };
     if let Some(site) = site {
+        written::note(&site, is_folder_text, reading);
         lower::lower(&site, reading);
     }
 }

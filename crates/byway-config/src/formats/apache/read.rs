@@ -16,6 +16,7 @@ use super::site::{Inherits, Place, Scope, Server, SetEnv, Site};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::files::EntryKind;
 use crate::foreign::{Reading, Text};
+use crate::pcre;
 use crate::span::Span;
 
 /// How deep sections go; real files nest three or four.
@@ -55,6 +56,8 @@ struct Reader<'a, 'r> {
     /// Whether it is one of a tree.
     in_tree: bool,
     depth: usize,
+    /// Whether the line that is read stands in its file just so.
+    is_plain: bool,
     /// Where relative includes begin.
     base: PathBuf,
 }
@@ -116,7 +119,18 @@ impl<'a, 'r> Reader<'a, 'r> {
     fn new(reading: &'a mut Reading<'r>, base: PathBuf, folder: Option<String>) -> Reader<'a, 'r> {
         let defines = reading.defines().iter().cloned().collect();
         let site = Site { servers: vec![Server::default()] };
-        Reader { reading, site, open: Vec::new(), deeper: 0, defines, folder, in_tree: false, depth: 0, base }
+        Reader {
+            reading,
+            site,
+            open: Vec::new(),
+            deeper: 0,
+            defines,
+            folder,
+            in_tree: false,
+            depth: 0,
+            is_plain: false,
+            base,
+        }
     }
 
     /// The `.htaccess` files below the document root of a server, where it lets them redirect.
@@ -198,7 +212,8 @@ impl<'a, 'r> Reader<'a, 'r> {
             self.reading.say_often(&span, Severity::Warning, "not-utf8", || (what, None));
         }
         if line.is_cut {
-            return self.mistake(&span, "a line of more than 1 MiB".to_owned(), None);
+            let help = "see whether this is a configuration, or end its lines".to_owned();
+            return self.mistake(&span, "a line of more than 1 MiB".to_owned(), Some(help));
         }
         let end = line.text.find(|c: char| c.is_ascii_whitespace()).unwrap_or(line.text.len());
         let first = &line.text[..end];
@@ -213,6 +228,7 @@ impl<'a, 'r> Reader<'a, 'r> {
             return;
         }
         let resolved = self.resolved(&line.text);
+        self.is_plain = resolved == line.text && line.whole().len() == resolved.len();
         let result = self.directive(&resolved, end, line, text, &span);
         if let Err(Wrong { at, what, help }) = result {
             // Where names were put in, only the line as a whole has a place.
@@ -255,11 +271,11 @@ impl<'a, 'r> Reader<'a, 'r> {
             Some(open) if open.name == lower => {}
             Some(open) => {
                 let what = format!("Expected </{}> but saw </{name}>", spelt(&open.name));
-                self.mistake(span, what, None);
+                self.mistake(span, what, Some(format!("write `</{}>` first", spelt(&open.name))));
             }
             None => {
                 let what = format!("</{name}> without matching <{name}> section");
-                self.mistake(span, what, None);
+                self.mistake(span, what, Some(format!("take it out, or open it with `<{name} …>` before")));
             }
         }
     }
@@ -274,7 +290,7 @@ impl<'a, 'r> Reader<'a, 'r> {
         if self.open.len() >= DEPTH {
             if self.deeper == 0 {
                 let what = format!("sections nest deeper than {DEPTH}");
-                self.mistake(&span, what, None);
+                self.mistake(&span, what, Some("close those that are over".to_owned()));
             }
             self.deeper += 1;
             return;
@@ -283,7 +299,8 @@ impl<'a, 'r> Reader<'a, 'r> {
         let frame = if skipped {
             Frame::Skipped
         } else if !empty && !resolved.trim_end().ends_with('>') {
-            self.mistake(&span, format!("<{name}> directive missing closing '>'"), None);
+            let help = "end the line with `>`".to_owned();
+            self.mistake(&span, format!("<{name}> directive missing closing '>'"), Some(help));
             Frame::Skipped
         } else {
             let inside = if empty { "" } else { resolved[end.min(resolved.len())..].trim_end().trim_end_matches('>') };
@@ -316,9 +333,27 @@ impl<'a, 'r> Reader<'a, 'r> {
             "iffile" | "ifsection" | "ifdirective" => {
                 Frame::Refused("whether a section counts is asked of the server's disk")
             }
+            "virtualhost" if self.open.iter().any(|open| matches!(open.frame, Frame::Server(_))) => {
+                let what = "<VirtualHost> cannot occur within <VirtualHost> section".to_owned();
+                self.mistake(span, what, Some("close the one before with `</VirtualHost>`".to_owned()));
+                Frame::Skipped
+            }
+            "directory" | "directorymatch" | "location" | "locationmatch" | "files" | "filesmatch"
+                if arguments.is_empty() =>
+            {
+                let what = format!("<{}> directive requires additional arguments", spelt(lower));
+                self.mistake(span, what, Some(format!("write what it is for: `<{} …>`", spelt(lower))));
+                Frame::Skipped
+            }
+            "directorymatch" | "locationmatch" | "filesmatch" if pcre::refused(&first).is_some() => {
+                let help = pcre::refused(&first).map(|refused| format!("{}: {}", refused.what, refused.help()));
+                self.mistake(span, "Regex could not be compiled".to_owned(), help);
+                Frame::Skipped
+            }
             "virtualhost" => {
                 if arguments.is_empty() {
-                    self.mistake(span, "<VirtualHost> directive requires additional arguments".to_owned(), None);
+                    let help = "write where it listens, as `<VirtualHost *:80>`".to_owned();
+                    self.mistake(span, "<VirtualHost> directive requires additional arguments".to_owned(), Some(help));
                 }
                 let ports = arguments.iter().filter_map(|address| address.rsplit_once(':')?.1.parse().ok()).collect();
                 self.site.servers.push(Server { ports, ..Server::default() });
@@ -477,15 +512,16 @@ impl<'a, 'r> Reader<'a, 'r> {
 
     /// What httpd does not know: there it is an error that stops everything, here it is passed over.
     fn invalid(&mut self, span: &Span, what: String, directive: &str) {
+        let meant = self.reading.meant(directive, names::meant);
         match self.in_tree {
             true => {
-                let help = match names::meant(directive) {
+                let help = match meant {
                     Some(meant) => format!("write `{meant}`: httpd answers everything below this folder with 500"),
                     None => "httpd answers everything below this folder with 500".to_owned(),
                 };
                 self.mistake(span, what, Some(help));
             }
-            false => self.reading.unknown(span, directive, names::meant(directive)),
+            false => self.reading.unknown(span, directive, meant),
         }
     }
 
@@ -547,7 +583,10 @@ impl<'a, 'r> Reader<'a, 'r> {
                     Some("on") => EncodedSlash::Decoded,
                     Some("off") => EncodedSlash::NotFound,
                     Some("nodecode") => EncodedSlash::Kept,
-                    _ => return wrong(end..resolved.len(), "AllowEncodedSlashes must be On, Off, or NoDecode", None),
+                    _ => {
+                        let what = "AllowEncodedSlashes must be On, Off, or NoDecode";
+                        return wrong(end..resolved.len(), what, Some("write one of the three behind it"));
+                    }
                 };
                 self.server().slashes = Some(slashes);
                 Ok(())
@@ -610,7 +649,8 @@ impl<'a, 'r> Reader<'a, 'r> {
     }
 
     fn alias(&mut self, kind: Kind, line: &str, words: &[Word], span: &Span) -> Result<(), Wrong> {
-        let found = alias::read(kind, line, words, span.clone(), self.in_location())?;
+        let mut found = alias::read(kind, line, words, span.clone(), self.in_location())?;
+        found.is_plain = self.is_plain;
         match self.refusal() {
             Some(why) => self.reading.refused(span, line, why),
             None => self.scope().aliases.push(found),
@@ -645,7 +685,7 @@ impl<'a, 'r> Reader<'a, 'r> {
                     return wrong(
                         all,
                         "RewriteBase takes one argument, the base URL of the per-directory context",
-                        None,
+                        Some("write the path of the folder, as `RewriteBase /docs/`"),
                     );
                 };
                 if !base.text.starts_with('/') {
@@ -658,6 +698,10 @@ impl<'a, 'r> Reader<'a, 'r> {
                 }
             }
             "rewriteoptions" => {
+                if words().is_empty() {
+                    let what = "RewriteOptions requires at least one argument, List of option strings to set";
+                    return wrong(all, what, Some("write one behind it, as `RewriteOptions Inherit`"));
+                }
                 for word in words() {
                     let inherits = match word.text.to_ascii_lowercase().as_str() {
                         "inherit" => Some(Inherits::After),
@@ -699,7 +743,11 @@ impl<'a, 'r> Reader<'a, 'r> {
                         }
                         _ => {
                             let what = format!("RewriteOptions: unknown option '{}'", word.text);
-                            return wrong(word.at, what, None);
+                            return wrong(
+                                word.at,
+                                what,
+                                Some("those that hand rules down are `Inherit` and `InheritDown`"),
+                            );
                         }
                     };
                     if inherits.is_some() && refused.is_none() {
@@ -710,7 +758,9 @@ impl<'a, 'r> Reader<'a, 'r> {
             "rewritecond" => {
                 let cond = rule::read_cond(line, end)?;
                 if refused.is_none() {
-                    self.scope().rewriting.waiting.push(cond);
+                    let rewriting = &mut self.scope().rewriting;
+                    rewriting.waiting.push(cond);
+                    rewriting.waiting_at = Some(span.clone());
                 }
             }
             "rewriterule" => {
@@ -720,7 +770,8 @@ impl<'a, 'r> Reader<'a, 'r> {
                     return Ok(());
                 }
                 let conds = std::mem::take(&mut self.scope().rewriting.waiting);
-                let rule = rule::read_rule(line, end, span.clone(), conds)?;
+                let mut rule = rule::read_rule(line, end, span.clone(), conds)?;
+                rule.is_plain = self.is_plain;
                 self.scope().rewriting.rules.push(std::rc::Rc::new(rule));
             }
             "rewritemap" => return self.map(&words(), line, all, span),
@@ -737,7 +788,7 @@ impl<'a, 'r> Reader<'a, 'r> {
     fn map(&mut self, words: &[Word], line: &str, all: std::ops::Range<usize>, span: &Span) -> Result<(), Wrong> {
         let [name, from, ..] = words else {
             let what = "RewriteMap takes two or three arguments, a mapname and a filename and options";
-            return wrong(all, what, None);
+            return wrong(all, what, Some("write a name, then a list: `RewriteMap moves txt:moves.txt`"));
         };
         if self.in_folder() {
             return wrong(all, "RewriteMap not allowed here", Some("it stands in the server or virtual host"));
@@ -752,7 +803,8 @@ impl<'a, 'r> Reader<'a, 'r> {
             Some(("int", "escape")) => Map::Internal(Internal::Escape),
             Some(("int", "unescape")) => Map::Internal(Internal::Unescape),
             Some(("int", other)) => {
-                return wrong(from.at.clone(), format!("RewriteMap: internal map not found:{other}"), None);
+                let help = "there are `tolower`, `toupper`, `escape` and `unescape`";
+                return wrong(from.at.clone(), format!("RewriteMap: internal map not found:{other}"), Some(help));
             }
             Some(("prg", _)) => Map::Refused("a map that runs a program"),
             Some(("rnd", _)) => Map::Refused("a map that draws"),
@@ -772,11 +824,18 @@ impl<'a, 'r> Reader<'a, 'r> {
 
     fn error_document(&mut self, words: &[Word], line: &str, end: usize, span: &Span) -> Result<(), Wrong> {
         let [status, target, ..] = words else {
-            return wrong(end..line.len(), "ErrorDocument takes two arguments, Change responses for HTTP errors", None);
+            let help = "write a status, then where to: `ErrorDocument 404 /missing`";
+            let what = "ErrorDocument takes two arguments, Change responses for HTTP errors";
+            return wrong(end..line.len(), what, Some(help));
         };
         let number: u16 = status.text.parse().unwrap_or(0);
-        if !(400..=599).contains(&number) || !rule::is_known(number) {
-            return wrong(status.at.clone(), format!("Unsupported HTTP response code {}", status.text), None);
+        if !rule::is_known(number) {
+            let help = "name the status of an error, as `ErrorDocument 404 /missing`";
+            return wrong(status.at.clone(), format!("Unsupported HTTP response code {}", status.text), Some(help));
+        }
+        // Taken, and asked for by no error.
+        if !(400..=599).contains(&number) {
+            return Ok(());
         }
         let refused = self.refusal().or(self.in_location().then_some("an error of a section"));
         match refused {
@@ -804,11 +863,17 @@ impl<'a, 'r> Reader<'a, 'r> {
             true => std::iter::once(agent).chain(words.iter().cloned()).collect(),
             false => words.to_vec(),
         };
+        let help = "write a field, a pattern and a name: `SetEnvIf User-Agent bot is_bot`";
         let [attribute, pattern, names @ ..] = words.as_slice() else {
-            return wrong(all, format!("Missing regular expression for {name}"), None);
+            let missing = if words.is_empty() { "header-field name" } else { "regular expression" };
+            return wrong(all, format!("Missing {missing} for {name}"), Some(help));
         };
+        if let Some(refused) = pcre::refused(&pattern.text) {
+            let help = format!("{}: {}", refused.what, refused.help());
+            return wrong(pattern.at.clone(), format!("{name} regex could not be compiled."), Some(&help));
+        }
         if names.is_empty() {
-            return wrong(all, format!("Missing envariable expression for {name}"), None);
+            return wrong(all, format!("Missing envariable expression for {name}"), Some(help));
         }
         let pairs = names.iter().map(|word| match (word.text.strip_prefix('!'), word.text.split_once('=')) {
             (Some(name), _) => (name.to_owned(), None),
@@ -831,17 +896,26 @@ impl<'a, 'r> Reader<'a, 'r> {
     }
 
     fn include(&mut self, words: &[Word], must_be_there: bool, text: &Text, line: &Line<'_>, span: &Span) {
-        let Some(word) = words.first() else { return };
+        let Some(word) = words.first() else {
+            let name = if must_be_there { "Include" } else { "IncludeOptional" };
+            let what = format!("{name} takes one argument, Name(s) of the config file(s) to be included");
+            return self.mistake(span, what, Some(format!("write a file behind it, as `{name} sites/*.conf`")));
+        };
         let place = text.span(line.place(word.at.clone()));
         if self.depth >= INCLUDES {
             let what = format!("files include files more than {INCLUDES} deep: a file may include itself");
-            return self.mistake(span, what, None);
+            return self.mistake(span, what, Some("take one of these includes out".to_owned()));
         }
         let base = self.base.clone();
         let paths = self.reading.expand(&base, &word.text, &place);
         if paths.is_empty() && must_be_there && crate::files::is_pattern(&word.text) {
-            let what = format!("No file matches `{}`", word.text);
-            self.reading.say_often(&place, Severity::Warning, "no-match", || (what, None));
+            let what = format!(
+                "Include/IncludeOptional: No matches for the wildcard '{}' in '{}', failing",
+                word.text,
+                self.base.display()
+            );
+            let help = "write `IncludeOptional` where there may be none".to_owned();
+            return self.mistake(&place, what, Some(help));
         }
         for path in paths {
             if !must_be_there && !self.reading.is_there(&path) {
@@ -867,7 +941,7 @@ fn on_off(words: &[Word], name: &str, all: std::ops::Range<usize>) -> Result<boo
     match words.first().map(|word| word.text.to_ascii_lowercase()).as_deref() {
         Some("on") => Ok(true),
         Some("off") => Ok(false),
-        _ => wrong(all, format!("{name} must be On or Off"), None),
+        _ => wrong(all, format!("{name} must be On or Off"), Some(&format!("write `{name} On` or `{name} Off`"))),
     }
 }
 

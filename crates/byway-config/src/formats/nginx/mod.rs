@@ -4,6 +4,7 @@
 //! and statements ([`model`]), and those become tables and rules ([`lower`], [`script`], [`lists`]). Nothing is bound, run or
 //! fetched; files on the disk are only names below a document root.
 
+mod checks;
 mod faults;
 mod lex;
 mod lists;
@@ -15,6 +16,7 @@ mod script;
 mod text;
 mod tree;
 mod write;
+mod written;
 
 use std::path::Path;
 
@@ -69,5 +71,7 @@ fn is_like(head: &[u8]) -> bool {
 fn read(reading: &mut Reading<'_>) {
     let Some(tree) = tree::read(reading) else { return };
     let model = model::build(&tree, reading);
+    checks::check(&tree, &model, reading);
+    written::note(&tree, &model, reading);
     lower::lower(&tree, &model, reading);
 }

@@ -17,6 +17,7 @@ use super::pcre::Regex;
 use super::tree::{Body, Directive, Tree};
 use crate::diagnostic::Diagnostic;
 use crate::foreign::Reading;
+use crate::pcre;
 
 /// A statement of the rewrite module.
 #[derive(Clone, Debug)]
@@ -24,7 +25,7 @@ pub(super) enum Statement {
     Set { name: String, text: Word, word: Word },
     If { test: IfTest, body: Vec<Statement>, word: Word },
     Return { status: Option<u16>, text: Option<Word>, word: Word, rule: String },
-    Rewrite { regex: Regex, target: Word, flag: Flag, word: Word, rule: String },
+    Rewrite { pattern: Word, regex: Regex, target: Word, flag: Flag, word: Word, rule: String },
     Break { word: Word },
 }
 
@@ -252,7 +253,7 @@ impl Build<'_, '_, '_> {
 
     fn fault(&mut self, word: Word, message: impl Into<String>) {
         let span = self.tree.span(word);
-        self.reading.say(Diagnostic::error("nginx-syntax", message).at(span).label("nginx would stop here"));
+        self.reading.say(faults::syntax(message, span));
     }
 
     /// A directive that decides no redirect.
@@ -270,7 +271,8 @@ impl Build<'_, '_, '_> {
             let words = format!("{}: {what}", self.tree.words(directive));
             self.reading.beyond(&span, &words);
         } else if !names::is_known(&name) {
-            self.reading.unknown(&span, &name, names::meant(&name));
+            let meant = self.reading.meant(&name, names::meant);
+            self.reading.unknown(&span, &name, meant);
         }
     }
 
@@ -379,7 +381,14 @@ impl Build<'_, '_, '_> {
         if let Some((&last, rest)) = words.split_last()
             && let Some(code) = self.tree.str(last).strip_prefix('=')
         {
-            overwrite = Some(if code.is_empty() { 0 } else { code.parse().ok()? });
+            overwrite = match code.parse() {
+                _ if code.is_empty() => Some(0),
+                Ok(code) => Some(code),
+                Err(_) => {
+                    self.fault(last, format!("invalid value \"={code}\""));
+                    return None;
+                }
+            };
             words = rest;
         }
         let mut codes = Vec::new();
@@ -416,7 +425,7 @@ impl Build<'_, '_, '_> {
                 {
                     self.not_allowed(directive);
                 }
-                ("server", _) => self.not_allowed(directive),
+                ("server" | "http" | "map" | "geo" | "events" | "split_clients", _) => self.not_allowed(directive),
                 _ => match self.statement(directive) {
                     Some(statement) => inside.statements.extend(statement),
                     None => {
@@ -489,7 +498,14 @@ impl Build<'_, '_, '_> {
 
     pub(super) fn regex(&mut self, word: Word, bytes: &[u8], case: LetterCase) -> Option<Regex> {
         let read = match std::str::from_utf8(bytes) {
-            Ok(text) => Regex::read(text, case),
+            Ok(text) => {
+                if let Some(refused) = pcre::refused(text) {
+                    let span = self.tree.span(word);
+                    self.reading.say(faults::pcre(text, &refused, span));
+                    return None;
+                }
+                Regex::read(text, case)
+            }
             Err(_) => Err("it is not UTF-8".to_owned()),
         };
         match read {
@@ -511,6 +527,11 @@ impl Build<'_, '_, '_> {
             ("break", _) => Some(Statement::Break { word }),
             ("set", [name, text]) => {
                 let name = self.tree.str(*name).into_owned();
+                if matches!(&*name, "$host" | "$uri" | "$request_uri" | "$document_uri" | "$request_method" | "$scheme")
+                {
+                    self.fault(args[0], format!("the duplicate \"{}\" variable", &name[1..]));
+                    return Some(None);
+                }
                 match name.strip_prefix('$').filter(|name| !name.is_empty()) {
                     Some(name) => Some(Statement::Set { name: name.to_ascii_lowercase(), text: *text, word }),
                     None => {
@@ -587,7 +608,14 @@ impl Build<'_, '_, '_> {
         };
         let bytes = self.tree.word(pattern).into_owned();
         let regex = self.regex(pattern, &bytes, LetterCase::Significant)?;
-        Some(Statement::Rewrite { regex, target, flag, word: directive.name, rule: self.tree.words(directive) })
+        Some(Statement::Rewrite {
+            pattern,
+            regex,
+            target,
+            flag,
+            word: directive.name,
+            rule: self.tree.words(directive),
+        })
     }
 
     /// The condition of an `if`: outer `None` where it is refused by nginx.
@@ -608,7 +636,8 @@ impl Build<'_, '_, '_> {
             words.remove(0);
         }
         let Some(last) = words.last_mut().filter(|(_, text)| text.last() == Some(&b')')) else {
-            return invalid(self, &whole);
+            let shown = directive.args.last().map_or_else(|| whole.clone(), |word| self.tree.str(*word).into_owned());
+            return invalid(self, &shown);
         };
         last.1.pop();
         if last.1.is_empty() {
