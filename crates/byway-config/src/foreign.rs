@@ -5,6 +5,7 @@
 //! here.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -12,6 +13,7 @@ use std::path::{Path, PathBuf};
 use byway_core::rule::{Place, Rule};
 use byway_core::ruleset::{After, TableId, TableSpec};
 
+use crate::accepted::{Accepted, Style};
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::files::{BadPattern, Entry, EntryKind, Files, ReadSeek, expand, is_pattern, tidy_path};
 use crate::formats::Format;
@@ -19,6 +21,7 @@ use crate::intake::Intake;
 use crate::remarks::{Beyond, Remarks, Verdict};
 use crate::span::{FileId, FileTable, LineIndex, Span};
 use crate::template;
+use crate::written::{self, Written};
 
 /// Whether what is passed over is an error.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -86,6 +89,8 @@ pub(crate) struct Workshop<'r> {
     pub(crate) table: &'r mut FileTable,
     pub(crate) remarks: &'r mut Remarks,
     pub(crate) beyond: &'r mut Beyond,
+    pub(crate) written: &'r mut Vec<Written>,
+    pub(crate) accepted: &'r mut Accepted,
     pub(crate) options: &'r ForeignOptions,
 }
 
@@ -98,7 +103,12 @@ pub struct Reading<'r> {
     /// The folders in which files may lie, in the one spelling.
     reach: Vec<PathBuf>,
     bytes_left: u64,
+    /// What unknown words were meant to be: a million lines may begin with the same one.
+    meant: BTreeMap<String, Option<&'static str>>,
 }
+
+/// For how many unknown words a known one is looked for.
+const MEANT_LIMIT: usize = 10_000;
 
 impl<'r> Reading<'r> {
     /// A reading of a file or folder; `folder` is that below which all files must lie, where it is not the file's own.
@@ -115,7 +125,7 @@ impl<'r> Reading<'r> {
         });
         let allowed = with.options.allowed.iter().filter_map(|folder| with.files.canonical(folder).ok());
         let reach = folder.map(Path::to_owned).or(own).into_iter().chain(allowed).collect();
-        Reading { with, format, named: named.to_owned(), kind, reach, bytes_left: TEXT_LIMIT }
+        Reading { with, format, named: named.to_owned(), kind, reach, bytes_left: TEXT_LIMIT, meant: BTreeMap::new() }
     }
 
     /// The format that it is read as: two formats may share a reader.
@@ -175,7 +185,21 @@ impl<'r> Reading<'r> {
                 self.say(if found.at.is_empty() { diagnostic } else { diagnostic.at(text.span(found.at)) });
                 None
             }
-            None => Some(text),
+            None => {
+                self.accept(&text);
+                Some(text)
+            }
+        }
+    }
+
+    /// Takes note of the findings that a text accepts.
+    fn accept(&mut self, text: &Text) {
+        let style = if self.format.name == "nginx" { Style::Braces } else { Style::Lines };
+        for (line, what, help) in self.with.accepted.read(text.file, &text.bytes, style) {
+            let start = text.lines.start(line);
+            let end = memchr::memchr(b'\n', &text.bytes[start..]).map_or(text.bytes.len(), |end| start + end);
+            let span = text.span(start..end);
+            self.say_often(&span, Severity::Warning, "bad-allow", || (what, Some(help)));
         }
     }
 
@@ -184,7 +208,11 @@ impl<'r> Reading<'r> {
         let path = tidy_path(path);
         if let Err(why) = self.confined(&path) {
             match why {
-                Unreachable::Missing => self.hindered("no-file", format!("{} is not there", path.display()), from),
+                Unreachable::Missing => {
+                    let message = format!("{} is not there", path.display());
+                    let help = "look at its name: relative ones begin at the first file's folder";
+                    self.say(at(Diagnostic::error("no-file", message), from).help(help));
+                }
                 Unreachable::Outside => {
                     let message = format!("{} is outside of the first file's folder", path.display());
                     let help = "move it below that folder, or allow its folder with `--allow-include DIR`";
@@ -367,6 +395,19 @@ impl<'r> Reading<'r> {
         });
     }
 
+    /// The known word that an unknown one is a misspelling of, as `find` finds it.
+    pub(crate) fn meant(&mut self, word: &str, find: fn(&str) -> Option<&'static str>) -> Option<&'static str> {
+        if let Some(known) = self.meant.get(word) {
+            return *known;
+        }
+        if self.meant.len() >= MEANT_LIMIT {
+            return None;
+        }
+        let found = find(word);
+        self.meant.insert(word.to_owned(), found);
+        found
+    }
+
     /// Says that a directive is not known and was passed over: a warning, or an error with `--strict`. One that is `meant` to be
     /// another stops the server that it was written for, and so it does here.
     pub fn unknown(&mut self, span: &Span, directive: &str, meant: Option<&str>) {
@@ -399,6 +440,13 @@ impl<'r> Reading<'r> {
         let severity = if self.is_strict() { Severity::Error } else { Severity::Warning };
         self.say_often(span, severity, "refused", || (format!("this rule is left out: {why}"), None));
         self.with.remarks.push(Some(span.clone()), rule, Verdict::Refused(why));
+    }
+
+    /// Notes what a statement that sends people on looks like, for lints.
+    pub(crate) fn written(&mut self, written: Written) {
+        if self.with.written.len() < written::KEPT {
+            self.with.written.push(written);
+        }
     }
 
     /// Notes something that is not a redirect: `serve` counts these and wants `--redirects-only`.

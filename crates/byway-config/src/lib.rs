@@ -25,10 +25,13 @@ pub mod template;
 mod trials;
 pub mod writing;
 
+mod accepted;
 mod cells;
 mod intake;
 mod lines;
 mod list;
 mod locate;
+mod pcre;
 mod sample;
 mod splits;
+mod written;

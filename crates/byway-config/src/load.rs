@@ -17,6 +17,7 @@ use byway_core::ruleset::{RuleSet, TableId, TableSpec};
 use byway_core::status::StatusByMethod;
 
 use self::bytes::{BINARY, WRONG_LIMIT, binary, read_whole, replaced};
+use crate::accepted::Accepted;
 use crate::diagnostic::{Diagnostic, Diagnostics, grouped};
 use crate::examples::Example;
 use crate::files::{BadPattern, EntryKind, Files, expand, is_pattern, tidy_path};
@@ -32,6 +33,7 @@ use crate::places::Databases;
 use crate::remarks::{Beyond, Remarks};
 use crate::span::{FileId, FileTable, LineIndex, Span};
 use crate::writing::KeySource;
+use crate::written::Written;
 
 /// Where includes may lead.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -93,6 +95,10 @@ pub struct Loaded {
     pub remarks: Remarks,
     /// What those configurations do beside redirecting.
     pub beyond: Beyond,
+    /// What their redirects look like where they are written.
+    pub(crate) written: Vec<Written>,
+    /// The findings that their comments accept.
+    pub(crate) accepted: Accepted,
 }
 
 impl Loaded {
@@ -147,6 +153,8 @@ struct Loader<'l> {
     compiled: Option<RuleSet>,
     remarks: Remarks,
     beyond: Beyond,
+    written: Vec<Written>,
+    accepted: Accepted,
 }
 
 /// What an included file is read under.
@@ -193,6 +201,8 @@ impl<'l> Loader<'l> {
             compiled: None,
             remarks: Remarks::default(),
             beyond: Beyond::default(),
+            written: Vec::new(),
+            accepted: Accepted::default(),
         }
     }
 
@@ -278,6 +288,8 @@ impl<'l> Loader<'l> {
             table: &mut self.table,
             remarks: &mut self.remarks,
             beyond: &mut self.beyond,
+            written: &mut self.written,
+            accepted: &mut self.accepted,
             options: &self.options.foreign,
         };
         read(&mut Reading::new(with, format, path, kind, folder));
@@ -567,6 +579,7 @@ impl<'l> Loader<'l> {
             _ => None,
         };
         let table = self.table;
+        self.written.sort_by_key(|written| (written.span.file, written.span.start));
         let targets = match targets {
             Some(hosts) if !hosts.iter().any(|host| host == "*") => Targets::Listed,
             _ => Targets::Anywhere,
@@ -591,6 +604,8 @@ impl<'l> Loader<'l> {
             files: table,
             remarks: self.remarks,
             beyond: self.beyond,
+            written: self.written,
+            accepted: self.accepted,
         }
     }
 }

@@ -57,6 +57,20 @@ impl<'l> Locator<'l> {
         self.parts(rule).source
     }
 
+    /// A text on the line of a rule of another server, where it stands there once.
+    pub(crate) fn find(&mut self, rule: &RuleView<'_>, text: &str) -> Option<Span> {
+        let line = self.source(rule)?;
+        let mut reader = self.files.open(&self.table.get(line.file)?.path).ok()?;
+        reader.seek(SeekFrom::Start(line.start as u64)).ok()?;
+        let mut bytes = Vec::new();
+        reader.take((line.end - line.start) as u64).read_to_end(&mut bytes).ok()?;
+        let mut found = memchr::memmem::find_iter(&bytes, text.as_bytes());
+        let (at, None) = (found.next()?, found.next()) else { return None };
+        let ahead = u32::try_from(at).unwrap_or(0);
+        let start = line.start + at;
+        Some(Span { column: line.column + ahead, start, end: start + text.len(), ..line })
+    }
+
     /// Where the parts of a rule are.
     pub(crate) fn parts(&mut self, rule: &RuleView<'_>) -> Parts {
         let place = rule.place();

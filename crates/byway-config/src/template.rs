@@ -63,20 +63,30 @@ pub fn recognise(path: &Path, text: &[u8]) -> Option<Template> {
     marked.min_by_key(|template| template.at.start).or_else(|| manifest(text))
 }
 
-/// The first place where a mark opens, with something a template would say, and closes on the same line.
+/// The first place where a mark opens, with something a template would say, and closes on the same line. Every line is looked at
+/// once: a text of a hundred megabytes may be one line of nothing but braces.
 fn mark(text: &[u8], open: &[u8], close: &[u8]) -> Option<usize> {
-    memchr::memmem::find_iter(text, open).find(|&at| {
-        let inside = &text[at + open.len()..];
-        let line = &inside[..memchr::memchr(b'\n', inside).unwrap_or(inside.len())];
-        let speaks = line.first().is_some_and(|byte| byte.is_ascii_alphabetic() || b" \t-+=_.$#>\"'".contains(byte));
-        speaks && !is_comment(text, at) && memchr::memmem::find(line, close).is_some()
-    })
-}
-
-/// Whether a place is in a line that `#` begins, in any of these configurations.
-fn is_comment(text: &[u8], at: usize) -> bool {
-    let start = memchr::memrchr(b'\n', &text[..at]).map_or(0, |end| end + 1);
-    text[start..at].trim_ascii_start().first() == Some(&b'#')
+    let first = memchr::memmem::find(text, open)?;
+    let mut start = memchr::memrchr(b'\n', &text[..first]).map_or(0, |end| end + 1);
+    while start < text.len() {
+        let end = memchr::memchr(b'\n', &text[start..]).map_or(text.len(), |end| start + end);
+        let line = &text[start..end];
+        // In a line that `#` begins, in any of these configurations, it is a word about templates.
+        if line.trim_ascii_start().first() != Some(&b'#')
+            && let Some(last) = memchr::memmem::rfind(line, close)
+        {
+            let speaks = |at: &usize| {
+                let next = line.get(at + open.len());
+                let speaks = next.is_some_and(|byte| byte.is_ascii_alphabetic() || b" \t-+=_.$#>\"'".contains(byte));
+                speaks && at + open.len() <= last
+            };
+            if let Some(at) = memchr::memmem::find_iter(line, open).find(speaks) {
+                return Some(start + at);
+            }
+        }
+        start = end + 1;
+    }
+    None
 }
 
 /// A manifest of Kubernetes: `apiVersion:` and `kind:` at the beginning of lines.
@@ -108,6 +118,13 @@ mod tests {
         assert_eq!(kind("a.conf", "{% if tls %}\nlisten 443;\n{% endif %}"), Some("a Jinja or Nunjucks template"));
         assert_eq!(kind("a.conf", "listen {{ .Values.port }};"), Some("a template (Jinja, Nunjucks, Go or Helm)"));
         assert_eq!(kind("a.yaml", "apiVersion: v1\nkind: ConfigMap\ndata:\n"), Some("a ConfigMap of Kubernetes"));
+    }
+
+    #[test]
+    fn a_long_line_of_braces_is_looked_at_once() {
+        for text in ["{".repeat(3_000_000), "{{ ".repeat(1_000_000), "{{ a }\n".repeat(300_000)] {
+            assert_eq!(kind("a.conf", &text), None);
+        }
     }
 
     #[test]

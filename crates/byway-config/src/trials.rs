@@ -24,6 +24,8 @@ const HOST_LIMIT: usize = 64;
 const PATH_LIMIT: usize = 10_000;
 /// The most requests: hosts are left out before paths are.
 const LIMIT: usize = 40_000;
+/// The most tables that all paths are tried with.
+const TABLES_TRIED: usize = 5_000;
 /// The longest sample of a pattern.
 const SAMPLE_LIMIT: usize = 2_000;
 
@@ -39,6 +41,8 @@ impl Trials {
     /// What the rules of other servers speak of; what a pattern leaves wide open is filled with a text.
     pub(crate) fn of(rules: &RuleSet, filler: &str) -> Trials {
         let strips: Vec<&[u8]> = rules.tables().map(|table| table.strip).collect();
+        // A request may go through all tables in turn: where they are very many, fewer requests are made.
+        let most = PATH_LIMIT * TABLES_TRIED / strips.len().max(TABLES_TRIED);
         let (mut hosts, mut paths) = (BTreeSet::new(), BTreeSet::new());
         let mut asks_scheme = false;
         for rule in rules.rules() {
@@ -52,7 +56,7 @@ impl Trials {
                 hosts.extend(host_of(&seen.source.host));
                 hosts.extend(conditions.iter().filter_map(host_asked));
             }
-            if seen.rule.dialect().view != View::Given && paths.len() < PATH_LIMIT {
+            if seen.rule.dialect().view != View::Given && paths.len() < most {
                 let strip = strips.get(usize::from(seen.rule.table().0)).copied().unwrap_or_default();
                 paths.extend(paths_of(&seen, strip, filler));
             }

@@ -8,6 +8,7 @@ mod support;
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use byway_config::check::CheckOptions;
 use byway_config::files::MemoryFiles;
 use byway_config::formats::Format;
 use byway_config::load::{LoadOptions, Loaded, load};
@@ -247,24 +248,30 @@ fn answer(rules: &RuleSet, text: &str) -> String {
     }
 }
 
-/// What is said of a text that stands alone.
+/// What is found in a text that stands alone.
 fn said(name: &str, text: &str) -> Vec<&'static str> {
     let files = MemoryFiles::new([(name, text)]);
     let loaded = load(&files, &[name.as_ref()], &LoadOptions::default());
     assert!(loaded.rules.is_some(), "{:?}", loaded.diagnostics);
-    loaded.diagnostics.iter().map(|diagnostic| diagnostic.code).collect()
+    let report = byway_config::check::check(&loaded, &files, &CheckOptions::at(1_800_000_000));
+    report.findings.iter().map(|finding| finding.code).collect()
 }
 
 #[test]
 fn what_people_trip_over_is_said() {
     let redirect = "Redirect 307 /old-endpoint https://example.com/new-endpoint\n";
     assert_eq!(said("httpd.conf", redirect), ["prefix-for-one"]);
+    assert!(said("httpd.conf", &format!("# byway: allow prefix-for-one\n{redirect}")).is_empty());
     let rule = "RewriteEngine On\nRewriteRule ^api/v1/(.*)$ https://example.com/api/v2/$1 [R=307,L]\n";
     assert!(said(".htaccess", rule).is_empty());
     assert_eq!(said("httpd.conf", &format!("<VirtualHost *:80>\n{rule}</VirtualHost>\n")), ["dead-pattern"]);
     assert_eq!(said(".htaccess", &rule.replace("^api", "^/api")), ["dead-pattern"]);
-    assert_eq!(said(".htaccess", &rule.replace("307,L", "307")), ["redirect-without-last"]);
-    assert_eq!(said("httpd.conf", "Redirect /a/ https://example.com/\n"), ["default-status"]);
+    // Nothing stands behind it that could take what it made.
+    assert!(said(".htaccess", &rule.replace("307,L", "307")).is_empty());
+    assert_eq!(said("httpd.conf", "Redirect /api/ https://example.com/\n"), ["default-status"]);
+    assert!(said("httpd.conf", "Redirect /a/ https://example.com/\n").is_empty());
+    // A comment names what is no lint.
+    assert_eq!(said("httpd.conf", "# byway: allow prefix-for-on\nRedirect 307 /a/ /b/\n"), ["bad-allow"]);
 }
 
 #[test]

@@ -2,7 +2,9 @@
 
 use byway_core::dialect::CaptureForm;
 use byway_core::rule::Action;
+use byway_core::source::PathPattern;
 use byway_core::target::{Landing, Part, What};
+use regex_syntax::hir::{Class, Hir, HirKind};
 
 use super::{Lint, Scene, Seen, Watcher};
 use crate::diagnostic::{Diagnostic, Severity};
@@ -14,27 +16,27 @@ pub(super) static LINT: Lint = Lint {
     summary: "text of the request is written into a Location decoded",
     page: r#"# decoded-capture
 
-nginx looks at a path that it has decoded, and `return` writes what it took from there as it is: `/x/a%20b` leaves a blank in the
-Location, and `$uri` after `%0d%0a` ends the field and begins another one of the asker's choice. byway escapes those bytes; nginx does
-not.
+nginx compares a path that it has decoded, and `return` writes what a group took from there as it is: `/x/a%20b` leaves a blank in the
+Location, and `/x/50%25` a lone `%`. byway escapes those bytes; nginx does not. Where line breaks can get in as well, that is
+`header-split`.
 
 ## Example
 
 ```nginx
 server {
     listen 80;
-    location / { return 307 https://www.example.com$uri; }
+    location ~ ^/x/(.*)$ { return 307 https://www.example.com/$1; }
 }
 ```
 
 ## Instead
 
-`$request_uri` is the path and the query as they were sent.
+`$request_uri` holds the path and the query as they were sent, and its parts do.
 
 ```nginx
 server {
     listen 80;
-    location / { return 307 https://www.example.com$request_uri; }
+    location /x/ { if ($request_uri ~ "^/x/(.*)$") { return 307 https://www.example.com/$1; } }
 }
 ```
 "#,
@@ -44,22 +46,85 @@ pub(super) struct DecodedCapture;
 
 impl Watcher for DecodedCapture {
     fn see(&mut self, seen: &Seen<'_>, scene: &mut Scene<'_, '_>) {
-        let Action::Redirect { target, .. } = &seen.action else { return };
-        let dialect = seen.rule.dialect();
-        if dialect.name != "nginx" || dialect.captures != CaptureForm::Decoded {
+        if !matches!(written(seen), Some(Written::Blanks)) {
             return;
         }
-        let is_decoded = |what: &What<'_>| matches!(what, What::Capture(_) | What::Part(Part::WorkingPath));
-        if target.pieces().iter().any(|piece| piece.place >= Landing::Path && is_decoded(&piece.what)) {
-            scene.report(&LINT, &seen.rule, |locator| {
-                let parts = locator.parts(&seen.rule);
-                let mut diagnostic =
-                    Diagnostic::note(LINT.name, "nginx writes what it decoded into the Location as it is").help(
-                        "write `$request_uri` where the whole path is meant; byway escapes what nginx would leave raw",
-                    );
-                diagnostic.primary = parts.target.or(parts.source);
-                diagnostic
-            });
+        scene.report(&LINT, &seen.rule, |locator| {
+            let parts = locator.parts(&seen.rule);
+            let mut diagnostic = Diagnostic::note(LINT.name, "nginx writes what it decoded into the Location as it is").help(
+                "take it from `$request_uri`, which is not decoded: `if ($request_uri ~ \"^/x/(.*)$\") { return … }`",
+            );
+            diagnostic.primary = parts.target.or(parts.source);
+            diagnostic
+        });
+    }
+}
+
+/// What decoded text brings into a Location.
+pub(super) enum Written {
+    /// Line breaks, by this variable.
+    Breaks(&'static str),
+    /// Blanks and the like.
+    Blanks,
+}
+
+/// What a rule of nginx writes decoded into its Location, where that is certain.
+pub(super) fn written(seen: &Seen<'_>) -> Option<Written> {
+    let Action::Redirect { target, .. } = &seen.action else { return None };
+    let dialect = seen.rule.dialect();
+    // The slash behind a folder's name is of nginx's own making, and escaped.
+    if dialect.name != "nginx" || dialect.captures != CaptureForm::Decoded || seen.rule.place().line == 0 {
+        return None;
+    }
+    let mut found = None;
+    for piece in target.pieces().iter().filter(|piece| piece.place >= Landing::Path) {
+        match piece.what {
+            What::Part(Part::WorkingPath) if seen.may_be_anything() => return Some(Written::Breaks("`$uri`")),
+            What::Capture(group) => match group_holds(seen, group) {
+                Some(holds) if holds(b'\n') => return Some(Written::Breaks("a group of the pattern")),
+                Some(holds) if holds(b' ') => found = Some(Written::Blanks),
+                _ => {}
+            },
+            _ => {}
         }
+    }
+    found
+}
+
+type Holds = Box<dyn Fn(u8) -> bool>;
+
+/// Which bytes a group of a rule's pattern may take, as far as its syntax is understood.
+fn group_holds(seen: &Seen<'_>, group: u8) -> Option<Holds> {
+    let PathPattern::Regex(pattern) = &seen.source.path else { return None };
+    let parser = regex_syntax::ParserBuilder::new().unicode(false).utf8(false).nest_limit(50).build();
+    let hir = { parser }.parse(&pattern.text).ok()?;
+    let found = capture(&hir, u32::from(group) + 1)?.clone();
+    Some(Box::new(move |byte| may_hold(&found, byte)))
+}
+
+fn capture(hir: &Hir, index: u32) -> Option<&Hir> {
+    match hir.kind() {
+        HirKind::Capture(group) if group.index == index => Some(&group.sub),
+        HirKind::Capture(group) => capture(&group.sub, index),
+        HirKind::Repetition(repetition) => capture(&repetition.sub, index),
+        HirKind::Concat(parts) | HirKind::Alternation(parts) => parts.iter().find_map(|part| capture(part, index)),
+        _ => None,
+    }
+}
+
+fn may_hold(hir: &Hir, byte: u8) -> bool {
+    match hir.kind() {
+        HirKind::Empty | HirKind::Look(_) => false,
+        HirKind::Literal(literal) => literal.0.contains(&byte),
+        HirKind::Class(Class::Bytes(class)) => {
+            class.ranges().iter().any(|range| (range.start()..=range.end()).contains(&byte))
+        }
+        HirKind::Class(Class::Unicode(class)) => {
+            let sign = char::from(byte);
+            class.ranges().iter().any(|range| (range.start()..=range.end()).contains(&sign))
+        }
+        HirKind::Repetition(repetition) => may_hold(&repetition.sub, byte),
+        HirKind::Capture(capture) => may_hold(&capture.sub, byte),
+        HirKind::Concat(parts) | HirKind::Alternation(parts) => parts.iter().any(|part| may_hold(part, byte)),
     }
 }

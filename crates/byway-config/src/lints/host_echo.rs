@@ -5,6 +5,7 @@ use byway_core::target::TargetHost;
 
 use super::{Lint, Scene, Seen, Targets, Watcher};
 use crate::diagnostic::{Diagnostic, Severity};
+use crate::written::{Hosts, Written};
 
 /// The row.
 pub(super) static LINT: Lint = Lint {
@@ -13,9 +14,10 @@ pub(super) static LINT: Lint = Lint {
     summary: "the host of the request is sent back as the host of the location",
     page: r#"# host-echo
 
-`{host}` is the whole host of the target. That is how upgrades to https for many hosts are written, and it is safe where the
-server in front refuses unknown hosts. Where any Host is let through, a shared cache may be given a location of the
-attacker's choice.
+`{host}` is the whole host of the target, or nginx's `$host` and `$http_host`, or Apache's `%{HTTP_HOST}` are. That is how upgrades to
+https for many hosts are written, and it is safe where the server in front refuses unknown hosts. Where any Host is let through, a
+shared cache may be given a location of the attacker's choice. Of other servers' files it is said only where any Host comes to the
+rule: in the server that takes those that none names.
 
 ## Example
 
@@ -25,12 +27,44 @@ from = "http://*/*"
 to = "https://{host}/*"
 ```
 
+```nginx
+server {
+    listen 80 default_server;
+    server_name www.example.com;
+    return 301 https://$host$request_uri;
+}
+```
+
+```apache
+<VirtualHost *:80>
+    ServerName www.example.com
+    RewriteEngine On
+    RewriteRule ^ https://%{HTTP_HOST}%{REQUEST_URI} [R=308,L]
+</VirtualHost>
+```
+
 ## Instead
 
 ```toml
 [[redirect]]
 from = "http://www.example.com/*"
 to = "https://www.example.com/*"
+```
+
+```nginx
+server {
+    listen 80 default_server;
+    server_name www.example.com;
+    return 301 https://www.example.com$request_uri;
+}
+```
+
+```apache
+<VirtualHost *:80>
+    ServerName www.example.com
+    RewriteEngine On
+    RewriteRule ^ https://www.example.com%{REQUEST_URI} [R=308,L]
+</VirtualHost>
 ```
 "#,
 };
@@ -40,7 +74,8 @@ pub(super) struct HostEcho;
 impl Watcher for HostEcho {
     fn see(&mut self, seen: &Seen<'_>, scene: &mut Scene<'_, '_>) {
         let Action::Redirect { target, .. } = &seen.action else { return };
-        if scene.targets == Targets::Listed {
+        // What the texts of other servers write is seen where it is written: there a path alone is sent with the host as well.
+        if scene.targets == Targets::Listed || !seen.is_own() {
             return;
         }
         if target.host() == TargetHost::FromRequest {
@@ -52,5 +87,41 @@ impl Watcher for HostEcho {
                 diagnostic
             });
         }
+    }
+
+    fn see_written(&mut self, written: &Written, scene: &mut Scene<'_, '_>) {
+        let (Hosts::Any(why), Some(_)) = (&written.hosts, written.answers) else { return };
+        let Some(name) = echoed(&written.target.text).filter(|_| scene.targets == Targets::Anywhere) else { return };
+        scene.report_written(&LINT, written, || {
+            let what = format!("the client chooses the host of this location: `{name}` is what it writes, and {why}");
+            Diagnostic::note(LINT.name, what)
+                .at(written.place(&written.target))
+                .help("name the host, or let a server before this one refuse hosts that none names")
+        });
+    }
+}
+
+/// The variable with the request's host that stands where a target has its host.
+fn echoed(target: &str) -> Option<&'static str> {
+    let (_, behind) = target.split_once("://")?;
+    let authority = &behind[..behind.find('/').unwrap_or(behind.len())];
+    // The longer names first: one begins as another does.
+    let names = ["$http_host", "${http_host}", "$hostname", "$host", "${host}", "%{HTTP_HOST}", "%{SERVER_NAME}"];
+    let found = names.into_iter().find(|name| authority.starts_with(name))?;
+    (found != "$hostname").then_some(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::echoed;
+
+    #[test]
+    fn only_the_beginning_of_a_host_is_the_clients() {
+        assert_eq!(echoed("https://$host$request_uri"), Some("$host"));
+        assert_eq!(echoed("$scheme://$http_host/x"), Some("$http_host"));
+        assert_eq!(echoed("https://%{HTTP_HOST}/$1"), Some("%{HTTP_HOST}"));
+        assert_eq!(echoed("https://www.$host/"), None);
+        assert_eq!(echoed("https://example.com/$host"), None);
+        assert_eq!(echoed("/x"), None);
     }
 }

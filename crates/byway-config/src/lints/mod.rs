@@ -5,21 +5,30 @@
 //! nothing. All lints see the rules in one pass, and keep hashes and numbers, never rules.
 
 mod chains;
+mod dead_pattern;
 mod decoded_capture;
+mod default_status;
 mod duplicate_id;
 mod duplicate_source;
+mod header_split;
 mod host_echo;
 mod long_chain;
 mod loops;
+mod method_lost;
 mod missing_twin;
 mod open_redirect;
 mod over;
 mod past_review;
 mod permanent_with_end;
 mod pooled_permanent;
+mod prefix_for_one;
+mod query_in_path;
 mod redirect_to_itself;
+mod redirect_without_last;
 mod replaced_temporary;
 mod review_without_since;
+mod rewrite_status;
+mod slash_mismatch;
 mod stale_temporary;
 mod tail_dropped;
 mod unreachable;
@@ -30,6 +39,7 @@ use byway_core::rule::Action;
 use byway_core::ruleset::{RuleSet, RuleView};
 use byway_core::source::{PathPattern, Source};
 
+use crate::accepted::Accepted;
 use crate::check::{Count, Report};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::foreign::TAKEN_FOR_PATH;
@@ -37,6 +47,7 @@ use crate::load::Loaded;
 use crate::locate::Locator;
 use crate::remarks::Remark;
 use crate::span::FileId;
+use crate::written::Written;
 
 /// A lint.
 #[derive(Debug)]
@@ -56,6 +67,14 @@ pub static LINTS: &[&Lint] = &[
     &loops::LINT,
     &open_redirect::LINT,
     &duplicate_id::LINT,
+    &header_split::LINT,
+    &slash_mismatch::LINT,
+    &dead_pattern::LINT,
+    &query_in_path::LINT,
+    &redirect_without_last::LINT,
+    &method_lost::LINT,
+    &rewrite_status::LINT,
+    &default_status::LINT,
     &unreachable::LINT,
     &duplicate_source::LINT,
     &redirect_to_itself::LINT,
@@ -70,6 +89,7 @@ pub static LINTS: &[&Lint] = &[
     &over::LINT,
     &host_echo::LINT,
     &decoded_capture::LINT,
+    &prefix_for_one::LINT,
     &missing_twin::LINT,
 ];
 
@@ -79,6 +99,14 @@ fn watchers() -> Vec<Box<dyn Watcher>> {
         Box::new(chains::Chains::default()),
         Box::new(open_redirect::OpenRedirect::default()),
         Box::new(duplicate_id::DuplicateId::default()),
+        Box::new(header_split::HeaderSplit),
+        Box::new(slash_mismatch::SlashMismatch),
+        Box::new(dead_pattern::DeadPattern),
+        Box::new(query_in_path::QueryInPath),
+        Box::new(redirect_without_last::RedirectWithoutLast),
+        Box::new(method_lost::MethodLost),
+        Box::new(rewrite_status::RewriteStatus),
+        Box::new(default_status::DefaultStatus),
         Box::new(unreachable::Unreachable::default()),
         Box::new(duplicate_source::DuplicateSource::default()),
         Box::new(redirect_to_itself::RedirectToItself),
@@ -92,6 +120,7 @@ fn watchers() -> Vec<Box<dyn Watcher>> {
         Box::new(over::Over),
         Box::new(host_echo::HostEcho),
         Box::new(decoded_capture::DecodedCapture),
+        Box::new(prefix_for_one::PrefixForOne),
         Box::new(missing_twin::MissingTwin::default()),
     ]
 }
@@ -127,6 +156,15 @@ impl<'s> Seen<'s> {
         *self.rule.dialect() == byway_core::dialect::BYWAY
     }
 
+    /// Whether nothing in the source or the conditions holds any path back.
+    pub(crate) fn may_be_anything(&self) -> bool {
+        let is_open = match &self.source.path {
+            PathPattern::BytePrefix { .. } | PathPattern::Prefix(_) => true,
+            PathPattern::Regex(_) | PathPattern::Exact(_) | PathPattern::Segments { .. } => false,
+        };
+        is_open && self.rule.conditions().is_empty()
+    }
+
     /// Whether everything below a path is meant.
     pub(crate) fn has_tail(&self) -> bool {
         matches!(self.source.path, PathPattern::Prefix(_) | PathPattern::Segments { tail: true, .. })
@@ -154,6 +192,8 @@ pub(crate) struct Scene<'a, 'l> {
     pub(crate) targets: Targets,
     /// How old a temporary redirect may be, in seconds.
     pub(crate) temporary_max_age: i64,
+    /// What the comments of other servers' texts accept.
+    pub(crate) accepted: &'a Accepted,
     /// The rules whose target is a path here and may be anything on the server that they were written for.
     pub(crate) taken_for_paths: BTreeSet<(FileId, u32)>,
 }
@@ -167,7 +207,8 @@ impl Scene<'_, '_> {
         make: impl FnOnce(&mut Locator<'_>) -> Diagnostic,
     ) {
         // Somebody has looked at it and accepted it.
-        if rule.allows(lint.name) {
+        let place = rule.place();
+        if rule.allows(lint.name) || self.accepted.holds(place.file, place.line, lint.name) {
             return;
         }
         if self.findings.count(lint.severity, lint.name) {
@@ -177,10 +218,23 @@ impl Scene<'_, '_> {
     }
 }
 
+impl Scene<'_, '_> {
+    /// Reports a finding about a statement of another server's text.
+    pub(crate) fn report_written(&mut self, lint: &Lint, written: &Written, make: impl FnOnce() -> Diagnostic) {
+        let is_accepted = self.accepted.holds(written.span.file, written.span.line, lint.name);
+        if !is_accepted && self.findings.count(lint.severity, lint.name) {
+            self.findings.keep(make());
+        }
+    }
+}
+
 /// A lint at work.
 pub(crate) trait Watcher {
     /// Sees one rule; rules come in the order in which they were read.
-    fn see(&mut self, seen: &Seen<'_>, scene: &mut Scene<'_, '_>);
+    fn see(&mut self, _seen: &Seen<'_>, _scene: &mut Scene<'_, '_>) {}
+
+    /// Sees one statement of another server's text, as it stands there; they come before all rules, file by file.
+    fn see_written(&mut self, _written: &Written, _scene: &mut Scene<'_, '_>) {}
 
     /// Has seen them all.
     fn end(&mut self, _scene: &mut Scene<'_, '_>) {}
@@ -195,9 +249,21 @@ pub(crate) fn run(loaded: &Loaded, rules: &RuleSet, now: i64, locator: &mut Loca
     let is_taken = |remark: &&Remark| remark.verdict.why() == Some(TAKEN_FOR_PATH);
     let taken = loaded.remarks.kept.iter().filter(is_taken).filter_map(|remark| remark.span.as_ref());
     let taken_for_paths = taken.map(|span| (span.file, span.line)).collect();
-    let mut scene =
-        Scene { rules, locator, findings, now, targets: loaded.targets, temporary_max_age, taken_for_paths };
+    let (targets, accepted) = (loaded.targets, &loaded.accepted);
+    let mut scene = Scene { rules, locator, findings, now, targets, temporary_max_age, accepted, taken_for_paths };
+    if loaded.written.len() >= crate::written::KEPT {
+        let message = format!(
+            "the texts of the first {} statements were looked at, and those behind them were not",
+            crate::diagnostic::grouped(crate::written::KEPT as u64)
+        );
+        scene.findings.push(Diagnostic::note("not-all-looked-at", message).help("check the files one by one"));
+    }
     let mut watchers = watchers();
+    for written in &loaded.written {
+        for watcher in &mut watchers {
+            watcher.see_written(written, &mut scene);
+        }
+    }
     for rule in rules.rules() {
         let seen = Seen::of(rule);
         for watcher in &mut watchers {
@@ -263,16 +329,23 @@ mod tests {
     use crate::files::MemoryFiles;
     use crate::load::{LoadOptions, load};
 
-    /// The first block under a heading: TOML, or nginx where the page speaks of that.
-    fn block<'p>(page: &'p str, heading: &str) -> &'p str {
+    /// A page has a block for each text that its lint is for: how it opens, and what its file is called.
+    const TEXTS: [(&str, &str); 4] = [
+        ("```toml\n", "byway.toml"),
+        ("```nginx\n", "nginx.conf"),
+        ("```apache\n", "httpd.conf"),
+        ("```htaccess\n", ".htaccess"),
+    ];
+
+    /// The first block of a kind under a heading, if there is one before the next heading.
+    fn block<'p>(page: &'p str, heading: &str, opening: &str) -> Option<&'p str> {
         let (_, rest) = page.split_once(heading).expect(heading);
-        let opening = if page.contains("```nginx\n") { "```nginx\n" } else { "```toml\n" };
-        let (_, rest) = rest.split_once(opening).expect("a block of rules");
-        rest.split_once("```").expect("an end of the block").0
+        let (section, _) = rest.split_once("\n## ").unwrap_or((rest, ""));
+        let (_, rest) = section.split_once(opening)?;
+        Some(rest.split_once("```").expect("an end of the block").0)
     }
 
-    fn checked(text: &str) -> (Report, MemoryFiles, Loaded) {
-        let name = if text.starts_with("server {") { "nginx.conf" } else { "byway.toml" };
+    fn checked(name: &str, text: &str) -> (Report, MemoryFiles, Loaded) {
         let files = MemoryFiles::new([(name, text)]);
         let loaded = load(&files, &[name.as_ref()], &LoadOptions::default());
         assert!(loaded.rules.is_some(), "{text}\n{:?}", loaded.diagnostics);
@@ -282,27 +355,46 @@ mod tests {
     #[test]
     fn every_page_runs() {
         for lint in LINTS {
-            let (example, instead) = (block(lint.page, "## Example"), block(lint.page, "## Instead"));
-            let (report, files, loaded) = checked(example);
-            let found: Vec<&Diagnostic> = report.findings.iter().filter(|finding| finding.code == lint.name).collect();
-            assert!(!found.is_empty(), "{} does not fire on its example: {:?}", lint.name, report.findings);
-            assert!(
-                found.iter().all(|finding| finding.severity == lint.severity && finding.primary.is_some()),
-                "{}",
-                lint.name
-            );
-            let after = checked(instead).0;
-            assert!(
-                after.findings.iter().all(|finding| finding.code != lint.name),
-                "{} fires on what is better: {:?}",
-                lint.name,
-                after.findings
-            );
-            if found.iter().any(|finding| !finding.fix.is_empty()) {
-                let only = Report { findings: found.into_iter().cloned().collect(), ..Report::default() };
-                let texts = fixed(&only, &loaded.files, &files).expect("memory can be read");
-                assert_eq!(String::from_utf8_lossy(&texts[0].1), instead, "the fix of {}", lint.name);
+            let mut tried = 0;
+            for (opening, name) in TEXTS {
+                let example = block(lint.page, "## Example", opening);
+                let instead = block(lint.page, "## Instead", opening);
+                assert_eq!(example.is_some(), instead.is_some(), "{}: a block stands alone", lint.name);
+                if let (Some(example), Some(instead)) = (example, instead) {
+                    runs(lint, name, example, instead);
+                    tried += 1;
+                }
             }
+            assert!(tried > 0, "{} has no example", lint.name);
+        }
+    }
+
+    fn runs(lint: &Lint, name: &str, example: &str, instead: &str) {
+        let (report, files, loaded) = checked(name, example);
+        let found: Vec<&Diagnostic> = report.findings.iter().filter(|finding| finding.code == lint.name).collect();
+        assert!(!found.is_empty(), "{} does not fire on its example: {:?}", lint.name, report.findings);
+        assert!(
+            found.iter().all(|finding| finding.severity == lint.severity && finding.primary.is_some()),
+            "{}",
+            lint.name
+        );
+        let after = checked(name, instead).0;
+        assert!(
+            after.findings.iter().all(|finding| finding.code != lint.name),
+            "{} fires on what is better: {:?}",
+            lint.name,
+            after.findings
+        );
+        if found.iter().any(|finding| !finding.fix.is_empty()) {
+            let only = Report { findings: found.into_iter().cloned().collect(), ..Report::default() };
+            let texts = fixed(&only, &loaded.files, &files).expect("memory can be read");
+            assert_eq!(String::from_utf8_lossy(&texts[0].1), instead, "the fix of {}", lint.name);
+        }
+        if name != "byway.toml" {
+            let accepted: String =
+                example.lines().map(|line| format!("# byway: allow {}\n{line}\n", lint.name)).collect();
+            let report = checked(name, &accepted).0;
+            assert!(report.findings.iter().all(|finding| finding.code != lint.name), "{} is not accepted", lint.name);
         }
     }
 

@@ -5,6 +5,8 @@ use byway_core::source::{PathPattern, Source};
 
 use super::{Lint, Scene, Seen, Watcher};
 use crate::diagnostic::{Diagnostic, Severity};
+use crate::span::Span;
+use crate::written::{Compares, Statement, Written};
 
 /// The row.
 pub(super) static LINT: Lint = Lint {
@@ -25,6 +27,18 @@ from = "/docs/*"
 to = "https://docs.example.com/guide"
 ```
 
+```nginx
+server {
+    listen 80;
+    location /api/v1/ { return 307 https://example.com/api/v2/; }
+}
+```
+
+```htaccess
+RewriteEngine On
+RewriteRule ^docs/(.*)$ https://docs.example.com/guide/ [R=307,L]
+```
+
 ## Instead
 
 Keep the rest of the path with `/*`; where one page is meant, name the paths that lead to it one by one.
@@ -33,6 +47,20 @@ Keep the rest of the path with `/*`; where one page is meant, name the paths tha
 [[redirect]]
 from = "/docs/*"
 to = "https://docs.example.com/guide/*"
+```
+
+`$request_uri` is the path and the query as they were sent; what is spelt in another way still ends on the one page.
+
+```nginx
+server {
+    listen 80;
+    location /api/v1/ { if ($request_uri ~ "^/api/v1(/.*)") { return 307 https://example.com/api/v2$1; } return 307 https://example.com/api/v2/; }
+}
+```
+
+```htaccess
+RewriteEngine On
+RewriteRule ^docs/(.*)$ https://docs.example.com/guide/$1 [R=307,L]
 ```
 "#,
 };
@@ -62,6 +90,77 @@ impl Watcher for TailDropped {
             diagnostic.primary = parts.target.or(parts.source);
             diagnostic
         });
+    }
+
+    fn see_written(&mut self, written: &Written, scene: &mut Scene<'_, '_>) {
+        let (source, target) = (&*written.source.text, &*written.target.text);
+        if written.answers.is_none() || target.contains(['$', '%']) {
+            return;
+        }
+        match (written.statement, written.compares) {
+            // Everywhere else a path that begins so is taken by no other location.
+            (Statement::Return, Compares::Prefix) if source.len() > 1 && !written.is_behind => {
+                scene.report_written(&LINT, written, || of_location(written));
+            }
+            (Statement::RewriteRule | Statement::RedirectMatch, Compares::Pattern { is_negated: false })
+                // 303 says that the answer is another thing than what was asked for.
+                if has_rest(source) && target.ends_with('/') && written.answers != Some(303) =>
+            {
+                scene.report_written(&LINT, written, || of_pattern(written));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// A location of nginx that is a prefix, and a page for all of it.
+fn of_location(written: &Written) -> Diagnostic {
+    let (prefix, target) = (&*written.source.text, &*written.target.text);
+    let bare = prefix.trim_end_matches('/');
+    let code = written.status.unwrap_or(302);
+    let rest = if prefix.ends_with('/') { "/.*" } else { "[/?].*" };
+    let pattern: String = bare
+        .chars()
+        .flat_map(|sign| ("\\.+*?()|[]{}^$\"".contains(sign)).then_some('\\').into_iter().chain([sign]))
+        .collect();
+    let kept =
+        format!("if ($request_uri ~ \"^{pattern}({rest})\") {{ return {code} {}$1; }}", target.trim_end_matches('/'));
+    let what = format!(
+        "everything that begins with `{prefix}` ends on one page: the rest of the path and the query are dropped"
+    );
+    let mut diagnostic = Diagnostic::warning(LINT.name, what).at(written.span.clone());
+    let source = Source::of_path(PathPattern::Prefix(bare.as_bytes().into()));
+    if may_take_the_rest(target, &source) {
+        diagnostic = diagnostic
+            .help(format!("to keep them write `{kept}` before it; for this one path write `location = {prefix}`"))
+            .fix(Span { end: written.span.start, ..written.span.clone() }, format!("{kept} "));
+        return diagnostic;
+    }
+    diagnostic.help(format!("for this one path write `location = {prefix}`"))
+}
+
+/// Whether a pattern takes all below a folder in a group, which somebody wrote to use it.
+fn has_rest(pattern: &str) -> bool {
+    let rest = pattern.trim_end_matches('$');
+    // A pattern that is nothing else takes everything on purpose.
+    let before = rest.strip_suffix("(.*)").or_else(|| rest.strip_suffix("(.+)"));
+    before.is_some_and(|before| before.ends_with('/') && before.trim_matches(['^', '/', '?']).len() > 1)
+}
+
+/// A pattern whose last group takes the rest, and a target that does not use it.
+fn of_pattern(written: &Written) -> Diagnostic {
+    let (pattern, target) = (&*written.source.text, &*written.target.text);
+    let what = format!(
+        "`{pattern}` takes what follows in a group, and the target does not use it: all of it ends on one page"
+    );
+    let groups = pattern.matches('(').count() - pattern.matches("(?").count();
+    let kept = format!("{target}${groups}");
+    let diagnostic = Diagnostic::warning(LINT.name, what).at(written.place(&written.target));
+    let diagnostic =
+        diagnostic.help(format!("write `{kept}` to keep it, or leave the group out if all are meant to end there"));
+    match &written.target.at {
+        Some(at) if groups < 10 => diagnostic.fix(at.clone(), kept),
+        _ => diagnostic,
     }
 }
 

@@ -11,6 +11,8 @@ use byway_core::source::{PathPattern, Segment};
 use super::{Lint, Scene, Seen, Watcher};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::sample::sample;
+use crate::span::{FileId, Span};
+use crate::written::{Compares, Statement, Written};
 
 /// The row.
 pub(super) static LINT: Lint = Lint {
@@ -35,6 +37,13 @@ from = "/docs/install"
 to = "/start"
 ```
 
+Apache's `Redirect` is for all below its path, and the first that fits is taken:
+
+```apache
+Redirect 301 /docs https://docs.example.com/guide
+Redirect 301 /docs/install https://www.example.com/start
+```
+
 ## Instead
 
 ```toml
@@ -46,6 +55,11 @@ to = "/guide/*"
 from = "/docs/install"
 to = "/start"
 ```
+
+```apache
+Redirect 301 /docs/install https://www.example.com/start
+Redirect 301 /docs https://docs.example.com/guide
+```
 "#,
 };
 
@@ -55,12 +69,41 @@ pub(super) struct Unreachable {
     hiders: HashMap<u64, Vec<RuleRef>>,
     scratch: Scratch,
     key: Vec<u8>,
+    /// The paths of the `Redirect` lines before one, in its list.
+    before: HashMap<Box<str>, Span>,
+    list: Option<(FileId, u32)>,
 }
 
 /// How many rules over the same path are compared with one.
 const COMPARED: usize = 8;
 
 impl Watcher for Unreachable {
+    fn see_written(&mut self, written: &Written, scene: &mut Scene<'_, '_>) {
+        if written.statement != Statement::Redirect || written.compares != Compares::Prefix {
+            return;
+        }
+        let list = Some((written.span.file, written.list));
+        if self.list != list {
+            self.list = list;
+            self.before.clear();
+        }
+        let path = &*written.source.text;
+        let ends = path.match_indices('/').flat_map(|(at, _)| [at, at + 1]).chain([path.len()]);
+        let hider = ends.filter(|end| *end > 0).find_map(|end| self.before.get(&path[..end]));
+        if let Some(hider) = hider.cloned() {
+            scene.report_written(&LINT, written, || {
+                Diagnostic::warning(
+                    LINT.name,
+                    format!("no request reaches this: what is asked for `{path}` is taken before"),
+                )
+                .at(written.span.clone())
+                .also(hider, "this one takes it, with all below its path")
+                .help("let the longer path stand first, or take it out")
+            });
+        }
+        self.before.entry(path.into()).or_insert_with(|| written.span.clone());
+    }
+
     fn see(&mut self, seen: &Seen<'_>, _scene: &mut Scene<'_, '_>) {
         if !seen.is_own() {
             return;

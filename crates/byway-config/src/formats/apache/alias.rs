@@ -3,6 +3,7 @@
 
 use super::lines::Word;
 use super::rule::{Wrong, wrong};
+use crate::pcre;
 use crate::span::Span;
 
 /// One rule of mod_alias.
@@ -11,6 +12,8 @@ pub(super) struct Alias {
     pub(super) span: Span,
     /// The line, for remarks.
     pub(super) text: String,
+    /// Whether it stands in its file just so, so that its words have places there.
+    pub(super) is_plain: bool,
     pub(super) status: u16,
     /// Whether a status is written.
     pub(super) is_default: bool,
@@ -60,7 +63,8 @@ pub(super) fn read(kind: Kind, line: &str, words: &[Word], span: Span, in_locati
         Kind::Permanent | Kind::Temp => {
             if count != 2 {
                 let what = format!("{name} takes two arguments, a document to be redirected, then the destination URL");
-                return wrong(all, what, None);
+                let help = format!("write a path, then where to: `{name} /old https://example.com/new`");
+                return wrong(all, what, Some(&help));
             }
             (None, &texts)
         }
@@ -97,6 +101,12 @@ pub(super) fn read(kind: Kind, line: &str, words: &[Word], span: Span, in_locati
             }
         },
     };
+    if kind == Kind::Match && !in_location && count < 2 {
+        let what = format!(
+            "{name} takes two or three arguments, an optional status, then a regular expression and destination URL"
+        );
+        return wrong(all, what, Some("write a pattern, then where to: `RedirectMatch 307 ^/old$ /new`"));
+    }
     let redirects = (300..400).contains(&number);
     let (source, target) = match rest {
         [target] if in_location && redirects => (None, Some(*target)),
@@ -124,6 +134,12 @@ pub(super) fn read(kind: Kind, line: &str, words: &[Word], span: Span, in_locati
         let help = format!("write `/{}` or a whole URL", target.text);
         return wrong(target.at.clone(), "Redirect to non-URL", Some(&help));
     }
+    if let (Kind::Match, Some(word)) = (kind, source)
+        && let Some(refused) = pcre::refused(&word.text)
+    {
+        let help = format!("{}: {}", refused.what, refused.help());
+        return wrong(word.at.clone(), "Regular expression could not be compiled.", Some(&help));
+    }
     let source = match (source, kind) {
         (None, _) => AliasSource::Section,
         (Some(word), Kind::Match) => AliasSource::Pattern(word.text.clone()),
@@ -132,6 +148,7 @@ pub(super) fn read(kind: Kind, line: &str, words: &[Word], span: Span, in_locati
     Ok(Alias {
         span,
         text: line.to_owned(),
+        is_plain: false,
         status: number,
         is_default: status.is_none() && matches!(kind, Kind::Redirect | Kind::Match),
         source,

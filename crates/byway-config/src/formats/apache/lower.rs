@@ -11,7 +11,8 @@ use std::rc::Rc;
 
 use byway_core::condition::{Condition, Subject, Test};
 use byway_core::dialect::{
-    APACHE, APACHE_MAP, APACHE_MATCH, APACHE_NE, APACHE_REWRITE, Dialect, EncodedSlash, LetterCase, QueryPolicy, apache_slashes,
+    APACHE, APACHE_MAP, APACHE_MATCH, APACHE_NE, APACHE_REWRITE, Dialect, EncodedSlash, LetterCase, QueryPolicy,
+    apache_slashes,
 };
 use byway_core::host::HostPattern;
 use byway_core::request::Scheme;
@@ -25,18 +26,21 @@ use super::alias::{Alias, AliasSource};
 use super::cond::Disk;
 use super::expand::{self, Escaping, Known, Token, Unplaced, alias_tokens, tokens};
 use super::maps::{self, Map};
-use super::pattern::{pattern, shape};
-use super::rule::RewriteRule;
 use super::missing::Said;
+use super::pattern::{Shape, pattern, shape};
+use super::rule::RewriteRule;
 use super::sections::{Rows, strays};
 use super::site::{Effective, ErrorUrl, Inherits, Place, Scope, Section, Server, SetEnv, Site};
 use super::steps::{self, Around, DISK, FILE, INFO, NAME, Names, URI, WROTE_QUERY};
-use super::words;
+use crate::diagnostic::Diagnostic;
 use crate::foreign::Reading;
 use crate::span::Span;
 
 /// What no query may hold that goes on unescaped.
 const BARE: &str = "[\\x00-\\x20\\x7f]";
+
+/// The most tables: they have 16 bits, and other files need some.
+const TABLE_LIMIT: usize = 60_000;
 
 /// What a rule before has done to the path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -54,7 +58,14 @@ enum State {
 /// Makes tables of a configuration.
 pub(super) fn lower(site: &Site, reading: &mut Reading<'_>) {
     strays(site, reading);
-    let mut lowering = Lowering { reading, said: BTreeSet::new(), errors: BTreeMap::new(), errors_at: BTreeMap::new(), looked_up: 0 };
+    let mut lowering = Lowering {
+        reading,
+        tables: 0,
+        said: BTreeSet::new(),
+        errors: BTreeMap::new(),
+        errors_at: BTreeMap::new(),
+        looked_up: 0,
+    };
     let Some((main, hosts)) = site.servers.split_first() else { return };
     if hosts.is_empty() {
         let start = lowering.server(main, None);
@@ -66,6 +77,8 @@ pub(super) fn lower(site: &Site, reading: &mut Reading<'_>) {
 
 pub(super) struct Lowering<'a, 'r> {
     pub(super) reading: &'a mut Reading<'r>,
+    /// How many tables were made.
+    tables: usize,
     /// Rules of which a remark was made: inherited ones come several times.
     said: BTreeSet<(u16, usize)>,
     /// Where errors send people, by folder and status; none where a page or a text of the server's own is sent.
@@ -85,6 +98,8 @@ pub(super) struct Plan<'s> {
     base: Option<String>,
     /// Where segments begin.
     bounds: Vec<usize>,
+    /// The rules that may take a URL, and do something with it.
+    takers: Vec<usize>,
     tables: BTreeMap<(usize, State), TableId>,
     /// Where a list ends that changed the path, and where with `[PT]` in a server.
     pub(super) changed: Option<TableId>,
@@ -115,6 +130,12 @@ impl Plan<'_> {
         self.bounds.partition_point(|bound| *bound <= rule).saturating_sub(1)
     }
 
+    /// The rules at and behind one that may take a URL.
+    fn behind(&self, at: usize) -> impl Iterator<Item = &Rc<RewriteRule>> {
+        let first = self.takers.partition_point(|taker| *taker < at);
+        self.takers[first..].iter().map(|taker| &self.rules[*taker])
+    }
+
     fn rules_of(&self, segment: usize) -> std::ops::Range<usize> {
         let end = self.bounds.get(segment + 1).copied().unwrap_or(self.rules.len());
         self.bounds[segment]..end
@@ -142,6 +163,15 @@ impl Plan<'_> {
 
 impl Lowering<'_, '_> {
     pub(super) fn table<'s>(&mut self, dialect: &'static Dialect, order: Order, strip: &str) -> TableId {
+        self.tables += 1;
+        if self.tables == TABLE_LIMIT {
+            let message = format!("the configuration has more than {TABLE_LIMIT} places that decide something");
+            let help = "put `L` behind the rules that are the last of theirs, or serve its folders one by one";
+            self.reading.say(Diagnostic::error("too-many-blocks", message).help(help));
+        }
+        if self.tables >= TABLE_LIMIT {
+            return TableId(0);
+        }
         self.reading.table(&TableSpec { dialect, order, after: After::NextRoot, strip: strip.as_bytes() })
     }
 
@@ -153,8 +183,10 @@ impl Lowering<'_, '_> {
         action: Action<'_>,
         span: &Span,
     ) {
-        let rule = Rule { conditions, ..Rule::new(source, action) };
-        self.reading.push(table, &rule, span);
+        if self.tables < TABLE_LIMIT {
+            let rule = Rule { conditions, ..Rule::new(source, action) };
+            self.reading.push(table, &rule, span);
+        }
     }
 
     pub(super) fn say<'s>(&mut self, span: &Span, text: &str, verdict: Result<Option<&'static str>, Unplaced>) {
@@ -350,8 +382,9 @@ impl Lowering<'_, '_> {
         let has_index = (has_aliases || alias.is_some()) && !server.known.is_empty();
         let slashes = (!server.known.is_empty()).then(|| self.table(row(&APACHE), Order::Specific, ""));
         let index_name = (has_index && has_disk).then(|| self.table(row(&APACHE), Order::Listed, ""));
-        let index_aliases =
-            has_index.then(|| self.alias_tables(own_aliases.iter().map(|alias| (None, *alias)), row)).unwrap_or_default();
+        let index_aliases = has_index
+            .then(|| self.alias_tables(own_aliases.iter().map(|alias| (None, *alias)), row))
+            .unwrap_or_default();
         let of_index = has_index.then(|| self.alias_stage(&locations, &aliased, row));
         let unindex = has_index.then(|| self.table(row(&APACHE), Order::Listed, ""));
         let said = Said::new(server, main, &folders);
@@ -434,7 +467,8 @@ impl Lowering<'_, '_> {
                 }
             }
         }
-        let ways = Rows { to_lists: first_of(&[dispatch, Some(after_folder)]), after_folder, changed: swap.or(restart) };
+        let ways =
+            Rows { to_lists: first_of(&[dispatch, Some(after_folder)]), after_folder, changed: swap.or(restart) };
         self.fill_located(&mut located, &facts, &ways, &folders);
         for (path, plan) in &mut plans {
             plan.changed = swap.or(restart);
@@ -479,8 +513,7 @@ impl Lowering<'_, '_> {
                 self.index_name(index_name.unwrap_or(first), first);
                 self.indexes(table, server, index_name.unwrap_or(first));
                 self.unindex(end, to_files);
-                fallback =
-                    of_fallback.map(|stage| self.fill_asked(&fallback_aliases, &stage, &aliased, last, &facts));
+                fallback = of_fallback.map(|stage| self.fill_asked(&fallback_aliases, &stage, &aliased, last, &facts));
             }
         }
         if let Some(missing) = &missing {
@@ -646,7 +679,13 @@ impl Lowering<'_, '_> {
     }
 
     /// A folder that is asked for without its slash is sent there: 301.
-    fn slashes<'s>(&mut self, table: TableId, server: &Server, folders: &BTreeMap<&'s str, Folder<'s>>, facts: &Facts<'_>) {
+    fn slashes<'s>(
+        &mut self,
+        table: TableId,
+        server: &Server,
+        folders: &BTreeMap<&'s str, Folder<'s>>,
+        facts: &Facts<'_>,
+    ) {
         for path in &server.known {
             let is_off = folders
                 .iter()
@@ -708,13 +747,7 @@ impl Lowering<'_, '_> {
     }
 
     /// A new round: variables are handed on under other names, and everything begins again.
-    fn restart<'n>(
-        &mut self,
-        table: TableId,
-        start: TableId,
-        is_swapped: bool,
-        all: impl Iterator<Item = &'n Names>,
-    ) {
+    fn restart<'n>(&mut self, table: TableId, start: TableId, is_swapped: bool, all: impl Iterator<Item = &'n Names>) {
         let mut slots: BTreeMap<u16, Vec<Piece<'static>>> = BTreeMap::new();
         for names in all {
             for (name, slot) in names.all() {
@@ -788,12 +821,14 @@ impl Lowering<'_, '_> {
     fn plan_of<'s>(&mut self, effective: Effective, folder: Option<&'s str>, sets: Vec<&'s SetEnv>) -> Plan<'s> {
         let rules = if effective.is_on { effective.rules } else { Vec::new() };
         let bounds = bounds(&rules);
+        let takers = takers(&rules);
         let names = names(&rules, &sets);
         Plan {
             folder,
             is_section: false,
             base: effective.base,
             bounds,
+            takers,
             tables: BTreeMap::new(),
             changed: None,
             passed: None,
@@ -813,9 +848,10 @@ impl Lowering<'_, '_> {
         }
         let folder = plan.folder;
         let reached = reached(&plan);
-        plan.keeps_uri = !plan.is_section && reached.iter().any(|(segment, state)| {
-            *state != State::Same && plan.rules_of(*segment).any(|at| uses_uri(&plan.rules[at]))
-        });
+        plan.keeps_uri = !plan.is_section
+            && reached.iter().any(|(segment, state)| {
+                *state != State::Same && plan.rules_of(*segment).any(|at| uses_uri(&plan.rules[at]))
+            });
         for (segment, state) in reached {
             let first = plan.rules_of(segment).map(|at| &plan.rules[at]).find(|rule| steps::substitutes(rule));
             let dialect = row(first.map_or(&APACHE_REWRITE, |rule| steps::dialect(rule)));
@@ -890,10 +926,6 @@ impl Lowering<'_, '_> {
                 let to = Exits { end: exit, changed, passed: plan.passed.unwrap_or(changed), for_good };
                 let verdict = self.rewrite_rule(plan, at, &plan.rules[at], state, table, &around, to);
                 let rule = &plan.rules[at];
-                let is_new = !self.said.contains(&(rule.span.file.0, rule.span.start));
-                if state == State::Same && is_new && !plan.is_section {
-                    words::of_rule(rule, plan.folder.is_some(), self.reading);
-                }
                 self.say(&rule.span, &rule.text, verdict);
             }
         }
@@ -1157,7 +1189,7 @@ impl Lowering<'_, '_> {
                 let number = flags.redirect.unwrap_or(302);
                 let goes_on = !stops
                     && plan.rules.len() > after_skip
-                    && may_go_on(&plan.rules[after_skip..], &written.placed, plan.folder.is_some());
+                    && may_go_on(plan.behind(after_skip), &written.placed, plan.folder.is_some());
                 let next = table_at(after_skip, State::Url(number, flags.noescape)).filter(|_| goes_on);
                 if let (Some(next), Some(inside)) = (next, &written.inside) {
                     let place = (table, ready.source.clone(), conditions.as_slice());
@@ -1267,9 +1299,6 @@ impl Lowering<'_, '_> {
 
     fn alias(&mut self, table: TableId, alias: &Alias, place: Option<&Section>, facts: &Facts<'_>) {
         let verdict = self.alias_rule(table, alias, place, facts);
-        if !self.said.contains(&(alias.span.file.0, alias.span.start)) {
-            words::of_alias(alias, self.reading);
-        }
         self.say(&alias.span, &alias.text, verdict);
     }
 
@@ -1451,10 +1480,7 @@ pub(super) struct Folder<'s> {
 }
 
 /// The folders of a server, each with what it inherits.
-fn merged_folders<'s>(
-    layers: &'s BTreeMap<String, Vec<&'s Scope>>,
-    base: &Effective,
-) -> BTreeMap<&'s str, Folder<'s>> {
+fn merged_folders<'s>(layers: &'s BTreeMap<String, Vec<&'s Scope>>, base: &Effective) -> BTreeMap<&'s str, Folder<'s>> {
     let mut out: BTreeMap<&'s str, Folder<'s>> = BTreeMap::new();
     let mut all: Vec<(&'s str, Vec<&'s Scope>)> =
         layers.iter().map(|(path, layers)| (path.as_str(), layers.clone())).collect();
@@ -1612,49 +1638,46 @@ fn chain_end(rules: &[Rc<RewriteRule>], at: usize) -> usize {
     (at + tied + 1).min(rules.len())
 }
 
-/// The segments that can be reached, in each state, in their order.
+/// The segments that can be reached, in each state, in their order. A state that is reached holds for all that follows, so the
+/// first segment of each is all that is kept: lists have a hundred thousand rules.
 fn reached(plan: &Plan<'_>) -> Vec<(usize, State)> {
     let segments = plan.bounds.len();
-    let mut out: BTreeSet<(usize, State)> = (0..segments).map(|segment| (segment, State::Same)).collect();
-    for segment in 0..segments {
-        let states: Vec<State> = [State::Same, State::Absolute, State::Relative]
-            .into_iter()
-            .filter(|state| out.contains(&(segment, *state)))
-            .collect();
-        for _ in states {
-            for at in plan.rules_of(segment) {
-                let rule = &plan.rules[at];
-                let flags = &rule.flags;
-                if !steps::substitutes(rule) {
-                    continue;
-                }
-                let stops = flags.last || flags.end || flags.passes_on;
-                let after_skip = at + 1 + flags.skip as usize;
-                if !stops && after_skip < plan.rules.len() {
-                    let new = State::Url(flags.redirect.unwrap_or(302), flags.noescape);
-                    let is_url = |text: &str| text.starts_with("%{") || text.contains("://");
-                    if flags.redirect.is_some() || is_url(&rule.substitution) {
-                        out.extend((plan.segment_of(after_skip)..segments).map(|segment| (segment, new)));
-                    }
-                }
-                if flags.redirect.is_some() {
-                    continue;
-                }
-                let is_relative =
-                    plan.folder.is_some() && !plan.is_section && !rule.substitution.starts_with(['/', '%']);
-                let new = if is_relative { State::Relative } else { State::Absolute };
-                let from = if flags.again { 0 } else { plan.segment_of(at + 1 + flags.skip as usize) };
-                if flags.again || at + 1 < plan.rules.len() && !(flags.last || flags.end || flags.passes_on) {
-                    // From there on, all of it.
-                    out.extend((from..segments).map(|segment| (segment, new)));
-                    if rule.substitution.starts_with('%') && plan.folder.is_some() && !plan.is_section {
-                        out.extend((from..segments).map(|segment| (segment, State::Relative)));
-                    }
-                }
+    let mut first: BTreeMap<State, usize> = BTreeMap::from([(State::Same, 0)]);
+    let mut reach = |state: State, segment: usize| {
+        let known = first.entry(state).or_insert(segment);
+        *known = segment.min(*known);
+    };
+    for (at, rule) in plan.rules.iter().enumerate() {
+        let flags = &rule.flags;
+        if !steps::substitutes(rule) {
+            continue;
+        }
+        let stops = flags.last || flags.end || flags.passes_on;
+        let after_skip = at + 1 + flags.skip as usize;
+        if !stops && after_skip < plan.rules.len() {
+            let new = State::Url(flags.redirect.unwrap_or(302), flags.noescape);
+            let is_url = |text: &str| text.starts_with("%{") || text.contains("://");
+            if flags.redirect.is_some() || is_url(&rule.substitution) {
+                reach(new, plan.segment_of(after_skip));
+            }
+        }
+        if flags.redirect.is_some() {
+            continue;
+        }
+        let is_relative = plan.folder.is_some() && !plan.is_section && !rule.substitution.starts_with(['/', '%']);
+        let new = if is_relative { State::Relative } else { State::Absolute };
+        if flags.again || at + 1 < plan.rules.len() && !stops {
+            let from = if flags.again { 0 } else { plan.segment_of(after_skip) };
+            reach(new, from);
+            if rule.substitution.starts_with('%') && plan.folder.is_some() && !plan.is_section {
+                reach(State::Relative, from);
             }
         }
     }
-    out.into_iter().collect()
+    let mut out: Vec<(usize, State)> =
+        first.into_iter().flat_map(|(state, from)| (from..segments).map(move |segment| (segment, state))).collect();
+    out.sort_unstable();
+    out
 }
 
 /// The variables that the rules ask for, with the values that they are given.
@@ -1712,12 +1735,60 @@ fn uses_uri(rule: &RewriteRule) -> bool {
     texts.into_iter().any(|text| text.to_ascii_uppercase().contains("%{REQUEST_URI}"))
 }
 
+/// What a substitution begins with that is no path (mod_rewrite's own list).
+const SCHEMES: [&str; 17] = [
+    "ajp:",
+    "balancer:",
+    "fcgi:",
+    "ftp:",
+    "gopher:",
+    "h2:",
+    "h2c:",
+    "http:",
+    "https:",
+    "ldap:",
+    "mailto:",
+    "news:",
+    "nntp:",
+    "scgi:",
+    "unix:",
+    "uwsgi:",
+    "ws",
+];
+
+/// The rules that may take a URL which a rule before them made; most patterns begin as no URL does.
+fn takers(rules: &[Rc<RewriteRule>]) -> Vec<usize> {
+    let runs_on = |rule: &RewriteRule| {
+        let stops = rule.flags.last || rule.flags.end || rule.flags.passes_on;
+        steps::substitutes(rule) && !stops
+    };
+    if !rules.iter().any(|rule| runs_on(rule)) {
+        return Vec::new();
+    }
+    let may = |rule: &RewriteRule| {
+        let does = rule.substitution != "-" || rule.flags.status.is_some();
+        let fits = || match shape(&rule.pattern) {
+            Shape::Any | Shape::Other(None) => true,
+            Shape::Exact(text) | Shape::Begins(text) | Shape::Other(Some(text)) => {
+                let text = text.to_ascii_lowercase();
+                SCHEMES.iter().any(|scheme| scheme.starts_with(&text) || text.starts_with(scheme))
+            }
+        };
+        does && (rule.is_negated || fits())
+    };
+    rules.iter().enumerate().filter(|(_, rule)| may(rule)).map(|(at, _)| at).collect()
+}
+
 /// Whether a rule further down may fit the URL that a redirect without `L` left behind.
 /// In a folder, what stood behind the file follows it.
-fn may_go_on(rules: &[Rc<RewriteRule>], placed: &expand::Placed, in_folder: bool) -> bool {
+fn may_go_on<'r>(
+    mut rules: impl Iterator<Item = &'r Rc<RewriteRule>>,
+    placed: &expand::Placed,
+    in_folder: bool,
+) -> bool {
     let beginning = placed.beginning.split('?').next().unwrap_or_default();
     let whole = constant(&placed.pieces).filter(|_| !in_folder);
-    rules.iter().filter(|rule| rule.substitution != "-" || rule.flags.status.is_some()).any(|rule| {
+    rules.any(|rule| {
         let case = if rule.flags.nocase { LetterCase::Ignored } else { LetterCase::Significant };
         if rule.is_negated {
             return true;
@@ -1755,7 +1826,7 @@ fn groups_of(text: &str, target: &str) -> impl Fn(u8) -> Vec<Known> + use<> {
     } else {
         0
     };
-    let plain = !whole && !matches!(found, super::pattern::Shape::Other(_));
+    let plain = !whole && !matches!(found, Shape::Other(_));
     move |number| match (whole, number) {
         (true, number) if number <= count => vec![Known::Insert(What::Capture(number))],
         (false, 1) if plain && count == 1 => vec![Known::Insert(What::Capture(0))],

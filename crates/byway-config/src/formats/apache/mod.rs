@@ -19,8 +19,8 @@ mod rule;
 mod sections;
 mod site;
 mod steps;
-mod words;
 mod write;
+mod written;
 
 use std::path::Path;
 
@@ -106,6 +106,7 @@ fn read_file(reading: &mut Reading<'_>) {
         (false, _) => read::configuration(reading, &named),
     };
     if let Some(site) = site {
+        written::note(&site, is_folder_text, reading);
         lower::lower(&site, reading);
     }
 }

@@ -16,6 +16,7 @@ use super::site::{Around, ErrorUrl, Inherits, Place, Scope, Section, Server, Set
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::files::EntryKind;
 use crate::foreign::{Reading, Text};
+use crate::pcre;
 use crate::span::Span;
 
 /// How deep sections go; real files nest three or four.
@@ -65,6 +66,8 @@ struct Reader<'a, 'r> {
     /// Whether it is one of a tree.
     in_tree: bool,
     depth: usize,
+    /// Whether the line that is read stands in its file just so.
+    is_plain: bool,
     /// Where relative includes begin.
     base: PathBuf,
 }
@@ -127,8 +130,19 @@ impl<'a, 'r> Reader<'a, 'r> {
         let defines = reading.defines().iter().cloned().collect();
         let site = Site { servers: vec![Server::default()] };
         let asked = None;
-        let mut reader =
-            Reader { reading, site, open: Vec::new(), deeper: 0, asked, defines, folder, in_tree: false, depth: 0, base };
+        let mut reader = Reader {
+            reading,
+            site,
+            open: Vec::new(),
+            deeper: 0,
+            asked,
+            defines,
+            folder,
+            in_tree: false,
+            depth: 0,
+            is_plain: false,
+            base,
+        };
         reader.begin_folder();
         reader
     }
@@ -173,7 +187,8 @@ impl<'a, 'r> Reader<'a, 'r> {
             let folder = below.parent().unwrap_or(Path::new("")).to_owned();
             let url = url_of(&folder);
             // The nearest section that says anything of it says whether the file is read; where none does, it is not.
-            let nearest = reads.iter().filter(|(path, _)| url.starts_with(path.as_str())).max_by_key(|(path, _)| path.len());
+            let nearest =
+                reads.iter().filter(|(path, _)| url.starts_with(path.as_str())).max_by_key(|(path, _)| path.len());
             if !nearest.is_some_and(|(_, is_read)| *is_read) {
                 continue;
             }
@@ -193,11 +208,8 @@ impl<'a, 'r> Reader<'a, 'r> {
         let main = (at > 0).then_some(main);
         let root = server.root.as_deref().or(main.and_then(|main| main.root.as_deref()));
         let said = |layers: &[&Scope]| layers.iter().rev().find_map(|scope| scope.allows_files);
-        let mut out: Vec<(String, bool)> = server
-            .layers(main)
-            .into_iter()
-            .filter_map(|(path, layers)| Some((path, said(&layers)?)))
-            .collect();
+        let mut out: Vec<(String, bool)> =
+            server.layers(main).into_iter().filter_map(|(path, layers)| Some((path, said(&layers)?))).collect();
         let sections = main.iter().flat_map(|main| &main.sections).chain(&server.sections);
         for section in sections {
             let Some(allows) = section.scope.allows_files else { continue };
@@ -260,7 +272,8 @@ impl<'a, 'r> Reader<'a, 'r> {
             self.reading.say_often(&span, Severity::Warning, "not-utf8", || (what, None));
         }
         if line.is_cut {
-            return self.mistake(&span, "a line of more than 1 MiB".to_owned(), None);
+            let help = "see whether this is a configuration, or end its lines".to_owned();
+            return self.mistake(&span, "a line of more than 1 MiB".to_owned(), Some(help));
         }
         let end = line.text.find(|c: char| c.is_ascii_whitespace()).unwrap_or(line.text.len());
         let first = &line.text[..end];
@@ -275,6 +288,7 @@ impl<'a, 'r> Reader<'a, 'r> {
             return;
         }
         let resolved = self.resolved(&line.text);
+        self.is_plain = resolved == line.text && line.whole().len() == resolved.len();
         let result = self.directive(&resolved, end, line, text, &span);
         if let Err(Wrong { at, what, help }) = result {
             // Where names were put in, only the line as a whole has a place.
@@ -317,11 +331,11 @@ impl<'a, 'r> Reader<'a, 'r> {
             Some(open) if open.name == lower => {}
             Some(open) => {
                 let what = format!("Expected </{}> but saw </{name}>", spelt(&open.name));
-                self.mistake(span, what, None);
+                self.mistake(span, what, Some(format!("write `</{}>` first", spelt(&open.name))));
             }
             None => {
                 let what = format!("</{name}> without matching <{name}> section");
-                self.mistake(span, what, None);
+                self.mistake(span, what, Some(format!("take it out, or open it with `<{name} …>` before")));
             }
         }
     }
@@ -336,7 +350,7 @@ impl<'a, 'r> Reader<'a, 'r> {
         if self.open.len() >= DEPTH {
             if self.deeper == 0 {
                 let what = format!("sections nest deeper than {DEPTH}");
-                self.mistake(&span, what, None);
+                self.mistake(&span, what, Some("close those that are over".to_owned()));
             }
             self.deeper += 1;
             return;
@@ -345,7 +359,8 @@ impl<'a, 'r> Reader<'a, 'r> {
         let frame = if skipped {
             Frame::Skipped
         } else if !empty && !resolved.trim_end().ends_with('>') {
-            self.mistake(&span, format!("<{name}> directive missing closing '>'"), None);
+            let help = "end the line with `>`".to_owned();
+            self.mistake(&span, format!("<{name}> directive missing closing '>'"), Some(help));
             Frame::Skipped
         } else {
             let inside = if empty { "" } else { resolved[end.min(resolved.len())..].trim_end().trim_end_matches('>') };
@@ -404,9 +419,22 @@ impl<'a, 'r> Reader<'a, 'r> {
                 });
                 Frame::Skipped
             }
+            "directory" | "directorymatch" | "location" | "locationmatch" | "files" | "filesmatch"
+                if arguments.is_empty() =>
+            {
+                let what = format!("<{}> directive requires additional arguments", spelt(lower));
+                self.mistake(span, what, Some(format!("write what it is for: `<{} …>`", spelt(lower))));
+                Frame::Skipped
+            }
+            "directorymatch" | "locationmatch" | "filesmatch" if pcre::refused(&first).is_some() => {
+                let help = pcre::refused(&first).map(|refused| format!("{}: {}", refused.what, refused.help()));
+                self.mistake(span, "Regex could not be compiled".to_owned(), help);
+                Frame::Skipped
+            }
             "virtualhost" => {
                 if arguments.is_empty() {
-                    self.mistake(span, "<VirtualHost> directive requires additional arguments".to_owned(), None);
+                    let help = "write where it listens, as `<VirtualHost *:80>`".to_owned();
+                    self.mistake(span, "<VirtualHost> directive requires additional arguments".to_owned(), Some(help));
                 }
                 let ports = arguments.iter().filter_map(|address| address.rsplit_once(':')?.1.parse().ok()).collect();
                 self.site.servers.push(Server { ports, ..Server::default() });
@@ -575,15 +603,16 @@ impl<'a, 'r> Reader<'a, 'r> {
 
     /// What httpd does not know: there it is an error that stops everything, here it is passed over.
     fn invalid(&mut self, span: &Span, what: String, directive: &str) {
+        let meant = self.reading.meant(directive, names::meant);
         match self.in_tree {
             true => {
-                let help = match names::meant(directive) {
+                let help = match meant {
                     Some(meant) => format!("write `{meant}`: httpd answers everything below this folder with 500"),
                     None => "httpd answers everything below this folder with 500".to_owned(),
                 };
                 self.mistake(span, what, Some(help));
             }
-            false => self.reading.unknown(span, directive, names::meant(directive)),
+            false => self.reading.unknown(span, directive, meant),
         }
     }
 
@@ -645,7 +674,10 @@ impl<'a, 'r> Reader<'a, 'r> {
                     Some("on") => EncodedSlash::Decoded,
                     Some("off") => EncodedSlash::NotFound,
                     Some("nodecode") => EncodedSlash::Kept,
-                    _ => return wrong(end..resolved.len(), "AllowEncodedSlashes must be On, Off, or NoDecode", None),
+                    _ => {
+                        let what = "AllowEncodedSlashes must be On, Off, or NoDecode";
+                        return wrong(end..resolved.len(), what, Some("write one of the three behind it"));
+                    }
                 };
                 self.server().slashes = Some(slashes);
                 Ok(())
@@ -737,7 +769,8 @@ impl<'a, 'r> Reader<'a, 'r> {
     }
 
     fn alias(&mut self, kind: Kind, line: &str, words: &[Word], span: &Span) -> Result<(), Wrong> {
-        let found = alias::read(kind, line, words, span.clone(), self.in_folder())?;
+        let mut found = alias::read(kind, line, words, span.clone(), self.in_folder())?;
+        found.is_plain = self.is_plain;
         match self.refusal() {
             Some(why) => self.reading.refused(span, line, why),
             // A target alone is for all that is asked in a folder, and goes before what is for a path.
@@ -778,7 +811,7 @@ impl<'a, 'r> Reader<'a, 'r> {
                     return wrong(
                         all,
                         "RewriteBase takes one argument, the base URL of the per-directory context",
-                        None,
+                        Some("write the path of the folder, as `RewriteBase /docs/`"),
                     );
                 };
                 if !base.text.starts_with('/') {
@@ -791,6 +824,10 @@ impl<'a, 'r> Reader<'a, 'r> {
                 }
             }
             "rewriteoptions" => {
+                if words().is_empty() {
+                    let what = "RewriteOptions requires at least one argument, List of option strings to set";
+                    return wrong(all, what, Some("write one behind it, as `RewriteOptions Inherit`"));
+                }
                 self.scope().rewriting.says_options |= refused.is_none();
                 for word in words() {
                     let inherits = match word.text.to_ascii_lowercase().as_str() {
@@ -833,7 +870,11 @@ impl<'a, 'r> Reader<'a, 'r> {
                         }
                         _ => {
                             let what = format!("RewriteOptions: unknown option '{}'", word.text);
-                            return wrong(word.at, what, None);
+                            return wrong(
+                                word.at,
+                                what,
+                                Some("those that hand rules down are `Inherit` and `InheritDown`"),
+                            );
                         }
                     };
                     if inherits.is_some() && refused.is_none() {
@@ -844,7 +885,9 @@ impl<'a, 'r> Reader<'a, 'r> {
             "rewritecond" => {
                 let cond = rule::read_cond(line, end)?;
                 if refused.is_none() {
-                    self.scope().rewriting.waiting.push(cond);
+                    let rewriting = &mut self.scope().rewriting;
+                    rewriting.waiting.push(cond);
+                    rewriting.waiting_at = Some(span.clone());
                 }
             }
             "rewriterule" => {
@@ -854,7 +897,8 @@ impl<'a, 'r> Reader<'a, 'r> {
                     return Ok(());
                 }
                 let conds = std::mem::take(&mut self.scope().rewriting.waiting);
-                let rule = rule::read_rule(line, end, span.clone(), conds)?;
+                let mut rule = rule::read_rule(line, end, span.clone(), conds)?;
+                rule.is_plain = self.is_plain;
                 self.scope().rewriting.rules.push(std::rc::Rc::new(rule));
             }
             "rewritemap" => return self.map(&words(), line, all, span),
@@ -871,7 +915,7 @@ impl<'a, 'r> Reader<'a, 'r> {
     fn map(&mut self, words: &[Word], line: &str, all: std::ops::Range<usize>, span: &Span) -> Result<(), Wrong> {
         let [name, from, ..] = words else {
             let what = "RewriteMap takes two or three arguments, a mapname and a filename and options";
-            return wrong(all, what, None);
+            return wrong(all, what, Some("write a name, then a list: `RewriteMap moves txt:moves.txt`"));
         };
         if self.in_folder() {
             return wrong(all, "RewriteMap not allowed here", Some("it stands in the server or virtual host"));
@@ -886,7 +930,8 @@ impl<'a, 'r> Reader<'a, 'r> {
             Some(("int", "escape")) => Map::Internal(Internal::Escape),
             Some(("int", "unescape")) => Map::Internal(Internal::Unescape),
             Some(("int", other)) => {
-                return wrong(from.at.clone(), format!("RewriteMap: internal map not found:{other}"), None);
+                let help = "there are `tolower`, `toupper`, `escape` and `unescape`";
+                return wrong(from.at.clone(), format!("RewriteMap: internal map not found:{other}"), Some(help));
             }
             Some(("prg", _)) => Map::Refused("a map that runs a program"),
             Some(("rnd", _)) => Map::Refused("a map that draws"),
@@ -906,11 +951,18 @@ impl<'a, 'r> Reader<'a, 'r> {
 
     fn error_document(&mut self, words: &[Word], line: &str, end: usize, span: &Span) -> Result<(), Wrong> {
         let [status, target, ..] = words else {
-            return wrong(end..line.len(), "ErrorDocument takes two arguments, Change responses for HTTP errors", None);
+            let help = "write a status, then where to: `ErrorDocument 404 /missing`";
+            let what = "ErrorDocument takes two arguments, Change responses for HTTP errors";
+            return wrong(end..line.len(), what, Some(help));
         };
         let number: u16 = status.text.parse().unwrap_or(0);
-        if !(400..=599).contains(&number) || !rule::is_known(number) {
-            return wrong(status.at.clone(), format!("Unsupported HTTP response code {}", status.text), None);
+        if !rule::is_known(number) {
+            let help = "name the status of an error, as `ErrorDocument 404 /missing`";
+            return wrong(status.at.clone(), format!("Unsupported HTTP response code {}", status.text), Some(help));
+        }
+        // Taken, and asked for by no error.
+        if !(400..=599).contains(&number) {
+            return Ok(());
         }
         // httpd takes a text with a blank for what it is to say.
         let is_page = !alias::is_url(&target.text) || target.text.contains(' ');
@@ -945,11 +997,17 @@ impl<'a, 'r> Reader<'a, 'r> {
             true => std::iter::once(agent).chain(words.iter().cloned()).collect(),
             false => words.to_vec(),
         };
+        let help = "write a field, a pattern and a name: `SetEnvIf User-Agent bot is_bot`";
         let [attribute, pattern, names @ ..] = words.as_slice() else {
-            return wrong(all, format!("Missing regular expression for {name}"), None);
+            let missing = if words.is_empty() { "header-field name" } else { "regular expression" };
+            return wrong(all, format!("Missing {missing} for {name}"), Some(help));
         };
+        if let Some(refused) = pcre::refused(&pattern.text) {
+            let help = format!("{}: {}", refused.what, refused.help());
+            return wrong(pattern.at.clone(), format!("{name} regex could not be compiled."), Some(&help));
+        }
         if names.is_empty() {
-            return wrong(all, format!("Missing envariable expression for {name}"), None);
+            return wrong(all, format!("Missing envariable expression for {name}"), Some(help));
         }
         let pairs = names.iter().map(|word| match (word.text.strip_prefix('!'), word.text.split_once('=')) {
             (Some(name), _) => (name.to_owned(), None),
@@ -972,17 +1030,26 @@ impl<'a, 'r> Reader<'a, 'r> {
     }
 
     fn include(&mut self, words: &[Word], must_be_there: bool, text: &Text, line: &Line<'_>, span: &Span) {
-        let Some(word) = words.first() else { return };
+        let Some(word) = words.first() else {
+            let name = if must_be_there { "Include" } else { "IncludeOptional" };
+            let what = format!("{name} takes one argument, Name(s) of the config file(s) to be included");
+            return self.mistake(span, what, Some(format!("write a file behind it, as `{name} sites/*.conf`")));
+        };
         let place = text.span(line.place(word.at.clone()));
         if self.depth >= INCLUDES {
             let what = format!("files include files more than {INCLUDES} deep: a file may include itself");
-            return self.mistake(span, what, None);
+            return self.mistake(span, what, Some("take one of these includes out".to_owned()));
         }
         let base = self.base.clone();
         let paths = self.reading.expand(&base, &word.text, &place);
         if paths.is_empty() && must_be_there && crate::files::is_pattern(&word.text) {
-            let what = format!("No file matches `{}`", word.text);
-            self.reading.say_often(&place, Severity::Warning, "no-match", || (what, None));
+            let what = format!(
+                "Include/IncludeOptional: No matches for the wildcard '{}' in '{}', failing",
+                word.text,
+                self.base.display()
+            );
+            let help = "write `IncludeOptional` where there may be none".to_owned();
+            return self.mistake(&place, what, Some(help));
         }
         for path in paths {
             if !must_be_there && !self.reading.is_there(&path) {
@@ -1042,7 +1109,7 @@ fn on_off(words: &[Word], name: &str, all: std::ops::Range<usize>) -> Result<boo
     match words.first().map(|word| word.text.to_ascii_lowercase()).as_deref() {
         Some("on") => Ok(true),
         Some("off") => Ok(false),
-        _ => wrong(all, format!("{name} must be On or Off"), None),
+        _ => wrong(all, format!("{name} must be On or Off"), Some(&format!("write `{name} On` or `{name} Off`"))),
     }
 }
 

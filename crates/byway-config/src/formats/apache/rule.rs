@@ -6,6 +6,7 @@ use std::rc::Rc;
 use byway_core::dialect::LetterCase;
 
 use super::lines::{Word, raw_words};
+use crate::pcre;
 use crate::span::Span;
 
 /// Why httpd does not start with a line, in its own words.
@@ -39,6 +40,8 @@ pub(super) struct RewriteRule {
     pub(super) span: Span,
     /// The line, for remarks.
     pub(super) text: String,
+    /// Whether it stands in its file just so, so that its words have places there.
+    pub(super) is_plain: bool,
     pub(super) conds: Vec<Cond>,
     /// The pattern without its `!`.
     pub(super) pattern: String,
@@ -142,6 +145,7 @@ pub(super) fn read_rule(line: &str, from: usize, span: Span, conds: Vec<Cond>) -
     Ok(RewriteRule {
         span,
         text: line.to_owned(),
+        is_plain: false,
         conds,
         pattern,
         is_negated,
@@ -150,79 +154,11 @@ pub(super) fn read_rule(line: &str, from: usize, span: Span, conds: Vec<Cond>) -
     })
 }
 
-/// Refuses a pattern that repeats nothing or opens what it does not close, as PCRE does.
+/// Refuses a pattern that PCRE does not compile.
 fn compiles(pattern: &str, word: &Word, directive: &str) -> Result<(), Wrong> {
-    let help = match flaw(pattern) {
-        None => return Ok(()),
-        Some(Flaw::Repeats) => {
-            "`*`, `+` and `?` repeat what stands before them, and there is nothing: write `.*`, or `\\*` for a star"
-        }
-        Some(Flaw::Open) => "a parenthesis or a bracket has no other half: write `\\(` or `\\[` for the sign itself",
-    };
-    wrong(word.at.clone(), format!("{directive}: cannot compile regular expression '{pattern}'"), Some(help))
-}
-
-/// What PCRE does not take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Flaw {
-    Repeats,
-    Open,
-}
-
-fn flaw(pattern: &str) -> Option<Flaw> {
-    let mut rest = pattern.as_bytes();
-    let mut depth = 0usize;
-    let mut may_repeat = false;
-    while let Some((&sign, after)) = rest.split_first() {
-        rest = after;
-        match sign {
-            b'\\' => {
-                // `\Q…\E` holds anything.
-                if after.first() == Some(&b'Q') {
-                    return None;
-                }
-                rest = after.get(1..).unwrap_or_default();
-                may_repeat = true;
-            }
-            b'[' => {
-                let first = usize::from(after.first() == Some(&b'^'));
-                rest = class_end(after.get(first..).unwrap_or_default())?;
-                may_repeat = true;
-            }
-            b'(' => {
-                depth += 1;
-                // `(?…` and `(*…` say something of the group.
-                let says = after.first().is_some_and(|next| b"?*".contains(next));
-                rest = if says { after.get(1..).unwrap_or_default() } else { after };
-                may_repeat = says;
-            }
-            b')' => {
-                let Some(less) = depth.checked_sub(1) else { return Some(Flaw::Open) };
-                depth = less;
-                may_repeat = true;
-            }
-            b'|' => may_repeat = false,
-            b'*' | b'+' | b'?' if !may_repeat => return Some(Flaw::Repeats),
-            _ => may_repeat = true,
-        }
-    }
-    (depth > 0).then_some(Flaw::Open)
-}
-
-/// What follows a class whose bracket and circumflex were read; nothing where it does not end, which is left to the engine.
-fn class_end(class: &[u8]) -> Option<&[u8]> {
-    let mut at = 1;
-    while let Some(&sign) = class.get(at) {
-        match sign {
-            b']' => return class.get(at + 1..),
-            b'\\' => at += 2,
-            b'[' if class.get(at + 1) == Some(&b':') => {
-                at += memchr::memmem::find(&class[at..], b":]").map_or(1, |end| end + 2);
-            }
-            _ => at += 1,
-        }
-    }
-    None
+    let Some(refused) = pcre::refused(pattern) else { return Ok(()) };
+    let what = format!("{directive}: cannot compile regular expression '{pattern}'");
+    wrong(word.at.clone(), what, Some(&format!("{}: {}", refused.what, refused.help())))
 }
 
 /// A flag's name, its value, and where it stands.
@@ -360,18 +296,6 @@ mod tests {
     }
 
     #[test]
-    fn patterns_that_pcre_refuses_are_refused() {
-        for bad in ["*/*", "a(b", "a)b", "(+a)", "a|*", "^(.*"] {
-            assert!(flaw(bad).is_some(), "{bad}");
-        }
-        for good in
-            ["^*a", "a**", "(?:a)?", "[]*(]+", "[^](]", r"\(a", "(?<n>x)+", "a{2}", "()", "[[:alpha:]*]", "(|a)", "$*"]
-        {
-            assert_eq!(flaw(good), None, "{good}");
-        }
-    }
-
-    #[test]
     fn mistakes_are_said_as_httpd_says_them() {
         for (line, what) in [
             ("RewriteRule ^a$", "RewriteRule: bad argument line '^a$'"),
@@ -379,6 +303,8 @@ mod tests {
             ("RewriteRule ^a$ /b [X=1]", "RewriteRule: unknown flag 'X'"),
             ("RewriteRule ^a$ /b [R, L]", "RewriteRule: bad flag delimiters"),
             ("RewriteRule ^a$ /b [R=301,]", "RewriteRule: unknown flag ''"),
+            ("RewriteRule ^a[ /b", "RewriteRule: cannot compile regular expression '^a['"),
+            ("RewriteRule ^*a /b", "RewriteRule: cannot compile regular expression '^*a'"),
         ] {
             assert_eq!(read(line).expect_err(line).what, what, "{line}");
         }

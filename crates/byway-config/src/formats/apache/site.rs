@@ -202,6 +202,8 @@ pub(super) struct Rewriting {
     pub(super) rules: Rules,
     /// Conditions that wait for their rule.
     pub(super) waiting: Vec<Cond>,
+    /// Where the last of them stands.
+    pub(super) waiting_at: Option<Span>,
 }
 
 /// Which way the rules of the folder above go.

@@ -2,6 +2,7 @@
 
 use super::names;
 use crate::diagnostic::Diagnostic;
+use crate::pcre::Refused;
 use crate::span::Span;
 
 /// A mistake for which nginx would not start.
@@ -23,6 +24,14 @@ pub(super) fn regex(message: String, span: Span) -> Diagnostic {
         "try it with `nginx -t`; a pattern with `{`, `}` or `;` in it stands between quotes"
     };
     Diagnostic::error("bad-regex", message).at(span).help(help)
+}
+
+/// A regular expression that nginx's library does not compile.
+pub(super) fn pcre(pattern: &str, refused: &Refused, span: Span) -> Diagnostic {
+    let rest = pattern.get(refused.at..).filter(|rest| !rest.is_empty());
+    let at = rest.map(|rest| format!(" at \"{rest}\"")).unwrap_or_default();
+    let message = format!("pcre2_compile() failed: {} in \"{pattern}\"{at}", refused.what);
+    Diagnostic::error("bad-regex", message).at(span).label("nginx would stop here").help(refused.help())
 }
 
 fn help(message: &str) -> String {
@@ -62,10 +71,55 @@ fn help(message: &str) -> String {
         _ if message.starts_with("invalid condition") => {
             "write `if ($name = text)`, `if ($name ~ pattern)` or `if (-f path)`"
         }
+        _ if message.starts_with("invalid value") && message.ends_with("\"on\" or \"off\"") => "write `on` or `off`",
+        _ if message.starts_with("invalid port") => "write a number from 1 to 65535, as `listen 80;`",
+        _ if message.starts_with("invalid parameter \"30") => {
+            "`rewrite` knows `redirect` (302) and `permanent` (301) alone: write `return` for another status"
+        }
+        _ if message.starts_with("invalid parameter") => "take it out, or look at how it is spelt",
+        _ if message.starts_with("invalid location modifier") => "there are `=`, `^~`, `~` and `~*`",
+        _ if message.starts_with("unexpected \"==\"") => "compare with one `=`",
+        _ if message.ends_with("in condition") => "there are `=`, `!=`, `~`, `~*`, `!~` and `!~*`",
+        _ if message.contains("must be between 300 and 599") => {
+            "name the statuses of errors, as `error_page 404 /missing;`"
+        }
+        _ if message.starts_with("invalid value") => "write a status, as `404`, or `=307` behind those",
+        _ if message.ends_with("directive is duplicate") => "keep one of the two",
+        _ if message.starts_with("duplicate location") => "keep one of the two, or put what both do into one",
+        _ if message.starts_with("a duplicate listen") => "keep one of the two",
+        _ if message.ends_with("inside the exact location \"") || message.contains("cannot be inside") => {
+            "put it beside that location"
+        }
+        _ if message.contains("is outside location") => "let its path begin as that of the location around it",
+        _ if message.ends_with("can be on the server level only") => "put it beside the location that it stands in",
+        _ if message.starts_with("the duplicate \"") => "that variable is nginx's own: choose another name",
+        _ if message.ends_with("directive is not allowed here") => return place_of(quoted),
+        _ if message.starts_with("conflicting parameter") || message.starts_with("duplicate default") => {
+            "keep one of the two entries"
+        }
+        _ if message.starts_with("invalid number of the map parameters") => {
+            "an entry of a map is two words: quote one that holds blanks"
+        }
+        _ if message.starts_with("invalid network") => "write an address, as `192.0.2.0/24`",
+        _ if message.starts_with("unexpected \"") => "end the word before it with a blank or `;`",
+        _ if message.starts_with("too long parameter") => "close the quote, or end the directive with `;`",
         _ if message.starts_with("blocks stand inside") || message.starts_with("cycle") => "take one of them out",
         _ => "write it as nginx's documentation of the directive shows",
     };
     text.to_owned()
+}
+
+/// Where a directive stands.
+fn place_of(name: &str) -> String {
+    let inside = match name {
+        "location" => "`server { … }` or `location { … }`",
+        "server" | "map" | "geo" | "split_clients" => "`http { … }`, beside the servers",
+        "listen" | "server_name" => "`server { … }`",
+        "http" | "events" => "no other block",
+        "if" => "`server { … }` or `location { … }`, and not into another `if`",
+        _ => "`server { … }` or `location { … }`",
+    };
+    format!("`{name}` goes into {inside}")
 }
 
 /// How many words a directive takes.

@@ -263,6 +263,11 @@ impl<'t> Lower<'t, '_, '_> {
                     [b'*', rest @ ..] => (LetterCase::Ignored, rest),
                     _ => (LetterCase::Significant, pattern),
                 };
+                let text = std::str::from_utf8(pattern).ok();
+                if let Some((text, refused)) = text.and_then(|text| Some((text, crate::pcre::refused(text)?))) {
+                    let span = self.span(entry.key);
+                    return self.reading.say(super::faults::pcre(text, &refused, span));
+                }
                 match std::str::from_utf8(pattern)
                     .map_err(|_| "it is not UTF-8".to_owned())
                     .and_then(|text| Regex::read(text, case))

@@ -23,7 +23,7 @@ use super::content::Content;
 use super::faults;
 use super::lex::Word;
 use super::lists::Lists;
-use super::model::{Answers, Found, Location, Model, Root, Scope, Server, Statement};
+use super::model::{Answers, Found, Location, Model, Root, Scope, Server};
 use super::pcre::Regex;
 use super::script::{self, Digits, Phase};
 use super::text::{self, Bit, Form, Known, bits, of_request};
@@ -675,7 +675,6 @@ impl<'t> Lower<'t, '_, '_> {
         match (bodies.get(&key(location)), location.statements.as_slice()) {
             (Some(&body), _) => self.push(table, source, &[], Action::Enter(body), &span),
             (None, [only]) => {
-                self.tail_dropped(only, location);
                 script::direct(self, table, source, only, location, of);
             }
             (None, _) => {
@@ -683,31 +682,6 @@ impl<'t> Lower<'t, '_, '_> {
                 self.push(table, source, &[], action, &span);
             }
         }
-    }
-
-    /// A prefix whose requests all end on one page: said, with what keeps the rest.
-    fn tail_dropped(&mut self, statement: &Statement, location: &Location) {
-        let (Found::Prefix { prefix, .. }, Statement::Return { status, text: Some(text), word, .. }) =
-            (&location.found, statement)
-        else {
-            return;
-        };
-        let to = self.tree.str(*text).into_owned();
-        let redirects = status.is_none_or(|code| RedirectStatus::from_number(code).is_some());
-        if prefix.len() < 2 || to.contains(['$', '?']) || !redirects {
-            return;
-        }
-        let span = self.span(*word);
-        let shown = String::from_utf8_lossy(prefix).into_owned();
-        let code = status.unwrap_or(302);
-        self.reading.say_often(&span, crate::diagnostic::Severity::Note, "tail-dropped", || {
-            let bare = shown.trim_end_matches('/');
-            let kept = format!("location ~ ^{bare}(?<rest>/.*)$ {{ return {code} {}$rest$is_args$args; }}", to.trim_end_matches('/'));
-            (
-                format!("everything that begins with `{shown}` ends on one page: the rest of the path and the query are dropped"),
-                Some(format!("to keep them write `{kept}`; for this one path write `location = {shown}`")),
-            )
-        });
     }
 
     /// `/dir` to `/dir/`, which nginx does for a path that is handed to another server.

@@ -5,6 +5,7 @@
 //! server, [`script`] has the statements, [`lists`] and [`geo`] what is looked up, [`errors`] the error pages, [`content`] what
 //! follows from files. Nothing is bound, run or fetched; files on the disk are only names below a document root.
 
+mod checks;
 mod content;
 mod errors;
 mod faults;
@@ -20,6 +21,7 @@ mod servers;
 mod text;
 mod tree;
 mod write;
+mod written;
 
 use std::path::Path;
 
@@ -74,5 +76,7 @@ fn is_like(head: &[u8]) -> bool {
 fn read(reading: &mut Reading<'_>) {
     let Some(tree) = tree::read(reading) else { return };
     let model = model::build(&tree, reading);
+    checks::check(&tree, reading);
+    written::note(&tree, &model, reading);
     lower::lower(&tree, &model, reading);
 }

@@ -18,6 +18,7 @@ use super::text;
 use super::tree::{Body, Directive, Tree};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::foreign::Reading;
+use crate::pcre;
 
 /// A statement of the rewrite module.
 #[derive(Clone, Debug)]
@@ -41,6 +42,7 @@ pub(super) enum Statement {
         rule: String,
     },
     Rewrite {
+        pattern: Word,
         regex: Regex,
         target: Word,
         flag: Flag,
@@ -391,7 +393,8 @@ impl Build<'_, '_, '_> {
             let words = format!("{}: {what}", self.tree.words(directive));
             self.reading.beyond(&span, &words);
         } else if !names::is_known(&name) {
-            self.reading.unknown(&span, &name, names::meant(&name));
+            let meant = self.reading.meant(&name, names::meant);
+            self.reading.unknown(&span, &name, meant);
         }
     }
 
@@ -667,7 +670,7 @@ impl Build<'_, '_, '_> {
                 {
                     self.not_allowed(directive);
                 }
-                ("server", _) => self.not_allowed(directive),
+                ("server" | "http" | "map" | "geo" | "events" | "split_clients", _) => self.not_allowed(directive),
                 _ => match self.statement(directive, (!is_server).then_some(scope)) {
                     Some(statement) => inside.statements.extend(statement),
                     None => {
@@ -775,7 +778,14 @@ impl Build<'_, '_, '_> {
 
     pub(super) fn regex(&mut self, word: Word, bytes: &[u8], case: LetterCase) -> Option<Regex> {
         let read = match std::str::from_utf8(bytes) {
-            Ok(text) => Regex::read(text, case),
+            Ok(text) => {
+                if let Some(refused) = pcre::refused(text) {
+                    let span = self.tree.span(word);
+                    self.reading.say(faults::pcre(text, &refused, span));
+                    return None;
+                }
+                Regex::read(text, case)
+            }
             Err(_) => Err("it is not UTF-8".to_owned()),
         };
         match read {
@@ -885,7 +895,14 @@ impl Build<'_, '_, '_> {
         };
         let bytes = self.tree.word(pattern).into_owned();
         let regex = self.regex(pattern, &bytes, LetterCase::Significant)?;
-        Some(Statement::Rewrite { regex, target, flag, word: directive.name, rule: self.tree.words(directive) })
+        Some(Statement::Rewrite {
+            pattern,
+            regex,
+            target,
+            flag,
+            word: directive.name,
+            rule: self.tree.words(directive),
+        })
     }
 
     /// The condition of an `if`: outer `None` where it is refused by nginx.
@@ -906,7 +923,8 @@ impl Build<'_, '_, '_> {
             words.remove(0);
         }
         let Some(last) = words.last_mut().filter(|(_, text)| text.last() == Some(&b')')) else {
-            return invalid(self, &whole);
+            let shown = directive.args.last().map_or_else(|| whole.clone(), |word| self.tree.str(*word).into_owned());
+            return invalid(self, &shown);
         };
         last.1.pop();
         if last.1.is_empty() {

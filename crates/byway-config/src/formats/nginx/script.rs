@@ -514,7 +514,7 @@ impl Run<'_, '_, '_, '_, '_> {
                 self.in_form(Form::Return);
                 self.return_of(*status, *text, *word, rule, source.clone(), conditions, own);
             }
-            Statement::Rewrite { regex, target, flag, word, rule } => {
+            Statement::Rewrite { regex, target, flag, word, rule, .. } => {
                 self.rewrite(regex, *target, *flag, *word, rule, live, is_last, conditions);
             }
             Statement::Break { word } => {

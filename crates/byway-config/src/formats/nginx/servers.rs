@@ -258,7 +258,11 @@ impl<'t> Lower<'t, '_, '_> {
     fn host_pattern(&mut self, table: TableId, word: Word, entry: (TableId, Digits)) {
         let span = self.span(word);
         let text = self.tree.str(word).into_owned();
-        let regex = match Regex::read(text.trim_start_matches('~'), LetterCase::Ignored) {
+        let pattern = text.trim_start_matches('~');
+        if let Some(refused) = crate::pcre::refused(pattern) {
+            return self.reading.say(faults::pcre(pattern, &refused, span));
+        }
+        let regex = match Regex::read(pattern, LetterCase::Ignored) {
             Ok(regex) => regex,
             Err(what) => {
                 let message = format!("regular expression cannot be read: {what}");

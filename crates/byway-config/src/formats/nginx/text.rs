@@ -40,7 +40,9 @@ pub(super) fn bits(text: &[u8]) -> Result<Vec<Bit>, String> {
             }
             Some(b'{') => {
                 let Some(close) = memchr::memchr(b'}', &text[at..]) else {
-                    let name = String::from_utf8_lossy(&text[at + 1..]);
+                    let is_of_name = |byte: &&u8| byte.is_ascii_alphanumeric() || **byte == b'_';
+                    let length = text[at + 1..].iter().take_while(is_of_name).count();
+                    let name = String::from_utf8_lossy(&text[at + 1..][..length]);
                     return Err(format!("the closing bracket in \"{name}\" variable is missing"));
                 };
                 (&text[at + 1..at + close], at + close + 1)

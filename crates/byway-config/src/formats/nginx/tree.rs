@@ -17,6 +17,8 @@ use crate::span::{Span, column};
 
 /// How deep blocks may stand inside one another.
 pub(super) const DEPTH_LIMIT: usize = 64;
+/// The most words of one directive: no list of names comes near it.
+const WORD_LIMIT: usize = 100_000;
 /// How deep files may include one another.
 const INCLUDE_LIMIT: usize = 32;
 
@@ -164,6 +166,9 @@ impl Reader<'_, '_> {
         loop {
             let at = lexer.place();
             match lexer.next()? {
+                Token::Word(word) if words.len() >= WORD_LIMIT => {
+                    return fault(word.outer(), format!("a directive of more than {WORD_LIMIT} words"));
+                }
                 Token::Word(word) => words.push(word),
                 Token::End(_) => {
                     let directive = self.directive(lexer, &mut words, Body::None)?;

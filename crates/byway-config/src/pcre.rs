@@ -1,0 +1,434 @@
+//! What PCRE2 would not compile, in its own words: nginx and Apache stop at such a pattern, whatever our engines make of it.
+//!
+//! A scan from left to right, as PCRE2's own parser goes. What is not known here is let through: an engine says the rest.
+
+/// Why PCRE2 refuses a pattern, and from which byte on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Refused {
+    pub(crate) what: &'static str,
+    pub(crate) at: usize,
+}
+
+impl Refused {
+    /// What to write instead.
+    pub(crate) fn help(&self) -> &'static str {
+        match self.what {
+            what if what.contains("parenthes") => "close each `(` with `)`; for the sign itself write `\\(` or `\\)`",
+            what if what.contains("terminating ]") => "close each `[` with `]`; for the sign itself write `\\[`",
+            what if what.starts_with("quantifier does not") => {
+                "`*`, `+` and `?` repeat what stands before them, and there is nothing: write `.*`, or `\\*` for a star"
+            }
+            what if what.contains("quantifier") => "write the smaller number first, and none above 65535",
+            what if what.contains("range out of order") => "write the smaller sign first, or `\\-` for the sign itself",
+            what if what.contains("lookbehind") => {
+                "what stands behind `(?<=` must have one length: leave out `*`, `+`, `?`"
+            }
+            what if what.contains("subpattern name") || what.contains("same name") => {
+                "a group's name begins with a letter, ends with `>`, and stands once: `(?<name>…)`"
+            }
+            what if what.contains("POSIX") => "there are `[:alpha:]`, `[:digit:]`, `[:alnum:]` and their like",
+            what if what.contains("end of pattern") => "write `\\\\` for a backslash, or take it out",
+            what if what.contains("non-existent") => "count the groups: `\\1` is the first `(…)` of this pattern",
+            _ => "for a sign itself write a backslash before it",
+        }
+    }
+}
+
+/// The greatest number in `{…}`.
+const MOST_REPEATED: u32 = 65_535;
+/// How deep parentheses may stand inside one another (`PARENS_NEST_LIMIT`).
+const DEEPEST: usize = 250;
+
+/// Looks at a pattern.
+pub(crate) fn refused(pattern: &str) -> Option<Refused> {
+    let mut scan = Scan {
+        bytes: pattern.as_bytes(),
+        at: 0,
+        open: Vec::new(),
+        names: Vec::new(),
+        groups: 0,
+        refers: None,
+        may_repeat: false,
+    };
+    scan.run().err()
+}
+
+struct Scan<'p> {
+    bytes: &'p [u8],
+    at: usize,
+    /// The groups that are open: where each begins, and whether it looks behind.
+    open: Vec<(usize, bool)>,
+    names: Vec<&'p [u8]>,
+    /// How many groups were opened.
+    groups: usize,
+    /// The greatest number of a back-reference, and where it stands.
+    refers: Option<(usize, usize)>,
+    may_repeat: bool,
+}
+
+fn refuse<T>(what: &'static str, at: usize) -> Result<T, Refused> {
+    Err(Refused { what, at })
+}
+
+impl<'p> Scan<'p> {
+    fn peek(&self, ahead: usize) -> Option<u8> {
+        self.bytes.get(self.at + ahead).copied()
+    }
+
+    fn run(&mut self) -> Result<(), Refused> {
+        while let Some(sign) = self.peek(0) {
+            let here = self.at;
+            self.at += 1;
+            match sign {
+                b'\\' => {
+                    if !self.escape()? {
+                        return Ok(());
+                    }
+                }
+                b'^' | b'$' => self.may_repeat = false,
+                b'[' => {
+                    self.class()?;
+                    self.may_repeat = true;
+                }
+                b'(' => self.group()?,
+                b')' => match self.open.pop() {
+                    None => return refuse("unmatched closing parenthesis", here),
+                    Some((begin, true)) => {
+                        fixed(&self.bytes[begin..here], begin)?;
+                        self.may_repeat = true;
+                    }
+                    Some(_) => self.may_repeat = true,
+                },
+                b'|' => self.may_repeat = false,
+                b'*' | b'+' | b'?' => self.repeats(here)?,
+                b'{' => match count(&self.bytes[here..]) {
+                    Some((length, least, most)) => {
+                        self.at = here + length;
+                        let brace = self.at - 1;
+                        if least > MOST_REPEATED || most.is_some_and(|most| most > MOST_REPEATED) {
+                            return refuse("number too big in {} quantifier", brace);
+                        }
+                        if most.is_some_and(|most| most < least) {
+                            return refuse("numbers out of order in {} quantifier", brace);
+                        }
+                        self.repeats(brace)?;
+                    }
+                    None => self.may_repeat = true,
+                },
+                _ => self.may_repeat = true,
+            }
+        }
+        match (self.open.is_empty(), self.refers) {
+            (false, _) => refuse("missing closing parenthesis", self.bytes.len()),
+            (true, Some((number, at))) if number > self.groups => refuse("reference to non-existent subpattern", at),
+            _ => Ok(()),
+        }
+    }
+
+    fn repeats(&mut self, here: usize) -> Result<(), Refused> {
+        if !self.may_repeat {
+            return refuse("quantifier does not follow a repeatable item", here);
+        }
+        // Lazy and possessive.
+        if matches!(self.peek(0), Some(b'?' | b'+')) {
+            self.at += 1;
+        }
+        // What was repeated may be repeated no more, but by a group around it.
+        self.may_repeat = false;
+        Ok(())
+    }
+
+    /// Behind a backslash; whether the scan goes on: `\Q` holds anything.
+    fn escape(&mut self) -> Result<bool, Refused> {
+        let Some(sign) = self.peek(0) else { return refuse("\\ at end of pattern", self.at) };
+        if let (b'1'..=b'9', false) = (sign, self.peek(1).is_some_and(|next| next.is_ascii_digit())) {
+            let number = usize::from(sign - b'0');
+            if self.refers.is_none_or(|(most, _)| number > most) {
+                self.refers = Some((number, self.at));
+            }
+        }
+        self.at += 1;
+        self.may_repeat = !b"bBAzZGK".contains(&sign);
+        Ok(sign != b'Q')
+    }
+
+    fn class(&mut self) -> Result<(), Refused> {
+        let open_end = || refuse("missing terminating ] for character class", self.bytes.len());
+        let mut at = self.at + usize::from(self.peek(0) == Some(b'^'));
+        let mut first = true;
+        // The last single sign, which may begin a range.
+        let mut last: Option<u8> = None;
+        loop {
+            let Some(&sign) = self.bytes.get(at) else { return open_end() };
+            match sign {
+                b']' if !first => break,
+                b'[' if self.bytes.get(at + 1) == Some(&b':') => {
+                    let rest = &self.bytes[at + 2..];
+                    let end = memchr::memmem::find(rest, b":]");
+                    let name = end.map(|end| &rest[..end]);
+                    if let (Some(end), Some(name)) = (end, name)
+                        && name.iter().all(|byte| byte.is_ascii_lowercase() || *byte == b'^')
+                    {
+                        let bare = name.strip_prefix(b"^").unwrap_or(name);
+                        if !POSIX.iter().any(|known| known.as_bytes() == bare) {
+                            return refuse("unknown POSIX class name", at + 2);
+                        }
+                        at += 2 + end + 2;
+                        last = None;
+                    } else {
+                        at += 1;
+                        last = Some(b'[');
+                    }
+                }
+                b'\\' => {
+                    let Some(&next) = self.bytes.get(at + 1) else { return refuse("\\ at end of pattern", at + 1) };
+                    at += 2;
+                    // Letters may stand for classes or other signs: no range is judged by them.
+                    last = (!next.is_ascii_alphanumeric()).then_some(next);
+                }
+                b'-' if last.is_some() && !matches!(self.bytes.get(at + 1), None | Some(b']' | b'\\' | b'[')) => {
+                    let end = self.bytes[at + 1];
+                    if end < 0x80 && last.is_some_and(|begin| begin < 0x80 && begin > end) {
+                        return refuse("range out of order in character class", at + 1);
+                    }
+                    at += 2;
+                    last = None;
+                }
+                sign => {
+                    at += 1;
+                    last = Some(sign);
+                }
+            }
+            first = false;
+        }
+        self.at = at + 1;
+        Ok(())
+    }
+
+    fn group(&mut self) -> Result<(), Refused> {
+        if self.open.len() >= DEEPEST {
+            return refuse("parentheses are too deeply nested", self.at);
+        }
+        let could_repeat = std::mem::replace(&mut self.may_repeat, false);
+        let mut looks_behind = false;
+        match (self.peek(0), self.peek(1), self.peek(2)) {
+            (Some(b'*'), ..) => {
+                // A verb: what stands in it is a name.
+                let end = memchr::memchr(b')', &self.bytes[self.at..]);
+                self.at = end.map_or(self.bytes.len(), |end| self.at + end);
+            }
+            (Some(b'?'), Some(b'#'), _) => {
+                let Some(end) = memchr::memchr(b')', &self.bytes[self.at..]) else {
+                    return refuse("missing ) after (?# comment", self.bytes.len());
+                };
+                self.at += end + 1;
+                self.may_repeat = could_repeat;
+                return Ok(());
+            }
+            (Some(b'?'), Some(b'<'), Some(b'=' | b'!')) => {
+                looks_behind = true;
+                self.at += 3;
+            }
+            (Some(b'?'), Some(b'<' | b'\''), _) => {
+                self.groups += 1;
+                self.name(2)?;
+            }
+            (Some(b'?'), Some(b'P'), Some(b'<')) => {
+                self.groups += 1;
+                self.name(3)?;
+            }
+            (Some(b'?'), Some(b'('), next) => self.condition(next),
+            // A call, or a group as any.
+            (Some(b'?'), Some(b'P' | b':' | b'=' | b'!' | b'>' | b'|' | b'&' | b'R' | b'C' | b'*' | b'+'), _) => {
+                self.at += 2;
+            }
+            (Some(b'?'), Some(sign), _) if sign.is_ascii_digit() => self.at += 1,
+            (Some(b'?'), ..) => return self.options(),
+            _ => self.groups += 1,
+        }
+        self.open.push((self.at, looks_behind));
+        Ok(())
+    }
+
+    /// Behind `(?(`: a number or a name is passed over, something that is asserted is a group like others.
+    fn condition(&mut self, next: Option<u8>) {
+        self.at += 1;
+        if !matches!(next, Some(b'?' | b'*')) {
+            let end = memchr::memchr(b')', &self.bytes[self.at..]);
+            self.at = end.map_or(self.bytes.len(), |end| self.at + end + 1);
+        }
+    }
+
+    /// Letters of options behind `(?`: for the rest of the group around, or for a group of their own.
+    fn options(&mut self) -> Result<(), Refused> {
+        self.at += 1;
+        while self.peek(0).is_some_and(|sign| b"imsxnJUa-^".contains(&sign)) {
+            self.at += 1;
+        }
+        match self.peek(0) {
+            Some(b')') => self.at += 1,
+            Some(b':') => {
+                self.at += 1;
+                self.open.push((self.at, false));
+            }
+            None => return refuse("missing closing parenthesis", self.bytes.len()),
+            Some(_) => return refuse("unrecognized character after (? or (?-", self.at),
+        }
+        Ok(())
+    }
+
+    /// A name, so many bytes ahead.
+    fn name(&mut self, ahead: usize) -> Result<(), Refused> {
+        let begin = self.at + ahead;
+        let end = if self.bytes.get(begin - 1) == Some(&b'\'') { b'\'' } else { b'>' };
+        let rest = self.bytes.get(begin..).unwrap_or_default();
+        let length = rest.iter().take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'_').count();
+        match rest.first() {
+            Some(sign) if sign.is_ascii_digit() => return refuse("subpattern name must start with a non-digit", begin),
+            _ if length == 0 => return refuse("subpattern name expected", begin),
+            _ => {}
+        }
+        if rest.get(length) != Some(&end) {
+            return refuse("syntax error in subpattern name (missing terminator?)", begin + length);
+        }
+        let name = &rest[..length];
+        if self.names.contains(&name) {
+            return refuse("two named subpatterns have the same name (PCRE2_DUPNAMES not set)", begin + length + 1);
+        }
+        self.names.push(name);
+        self.at = begin + length + 1;
+        Ok(())
+    }
+}
+
+const POSIX: [&str; 14] = [
+    "alpha", "lower", "upper", "alnum", "ascii", "blank", "cntrl", "digit", "graph", "print", "punct", "space", "word",
+    "xdigit",
+];
+
+/// `{3}`, `{3,}` or `{3,5}` at the beginning of a text: its length and its numbers. Anything else is text.
+fn count(text: &[u8]) -> Option<(usize, u32, Option<u32>)> {
+    let end = memchr::memchr(b'}', text.get(..32.min(text.len()))?)?;
+    let inner = std::str::from_utf8(&text[1..end]).ok()?;
+    let number = |text: &str| {
+        let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        is_number.then(|| text.parse::<u32>().unwrap_or(u32::MAX))
+    };
+    let (least, most) = match inner.split_once(',') {
+        Some((least, "")) => (number(least)?, None),
+        Some((least, most)) => (number(least)?, Some(number(most)?)),
+        None => (number(inner)?, Some(number(inner)?)),
+    };
+    Some((end + 1, least, most))
+}
+
+/// Refuses what a look behind may not hold: something whose length is not known.
+fn fixed(inside: &[u8], begin: usize) -> Result<(), Refused> {
+    let mut at = 0;
+    let mut in_class = false;
+    while let Some(&sign) = inside.get(at) {
+        // A `?` behind a parenthesis says something of the group.
+        let is_of_group = sign == b'?' && at > 0 && inside[at - 1] == b'(';
+        match sign {
+            b'\\' => at += 1,
+            b'[' => in_class = true,
+            b']' => in_class = false,
+            b'*' | b'+' | b'?' if !in_class && !is_of_group => {
+                // PCRE2 shows the place where the group begins.
+                return refuse("lookbehind assertion is not fixed length", begin.saturating_sub(4));
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::refused;
+
+    #[test]
+    fn patterns_that_pcre_refuses_are_refused_in_its_words() {
+        for (pattern, what, rest) in [
+            ("^/a(b", "missing closing parenthesis", ""),
+            ("a)b", "unmatched closing parenthesis", ")b"),
+            ("^/a[b", "missing terminating ] for character class", ""),
+            ("[", "missing terminating ] for character class", ""),
+            ("[]", "missing terminating ] for character class", ""),
+            ("*a", "quantifier does not follow a repeatable item", "*a"),
+            ("a|*", "quantifier does not follow a repeatable item", "*"),
+            ("(+a)", "quantifier does not follow a repeatable item", "+a)"),
+            ("^/[z-a]$", "range out of order in character class", "a]$"),
+            ("(?<=a+)b", "lookbehind assertion is not fixed length", "(?<=a+)b"),
+            ("(?<1a>b)", "subpattern name must start with a non-digit", "1a>b)"),
+            ("[[:foo:]]", "unknown POSIX class name", "foo:]]"),
+            ("^*a", "quantifier does not follow a repeatable item", "*a"),
+            ("a**", "quantifier does not follow a repeatable item", "*"),
+            ("a{2}{3}", "quantifier does not follow a repeatable item", "}"),
+            ("(?i)*", "quantifier does not follow a repeatable item", "*"),
+            (r"\b*", "quantifier does not follow a repeatable item", "*"),
+            ("(?z)", "unrecognized character after (? or (?-", "z)"),
+            ("(?i-", "missing closing parenthesis", ""),
+            (r"(a)\2", "reference to non-existent subpattern", "2"),
+            ("^/a{3,1}", "numbers out of order in {} quantifier", "}"),
+            ("a{70000}", "number too big in {} quantifier", "}"),
+            ("a\\", "\\ at end of pattern", ""),
+            ("(?<a>x)(?<a>y)", "two named subpatterns have the same name (PCRE2_DUPNAMES not set)", "y)"),
+        ] {
+            let found = refused(pattern).unwrap_or_else(|| panic!("{pattern} is refused"));
+            assert_eq!((found.what, &pattern[found.at..]), (what, rest), "{pattern}");
+        }
+    }
+
+    #[test]
+    fn what_pcre_takes_is_let_through() {
+        for pattern in [
+            "",
+            "(?=a)*",
+            "a(?#x)*",
+            "(?:a)?",
+            "[]*(]+",
+            "[^](]",
+            r"\(a",
+            "(?<n>x)+",
+            "a{2}",
+            "a{b}",
+            "a{,3}",
+            "()",
+            "(|a)",
+            "[[:alpha:]*]",
+            "(?i)^/a",
+            "(?i:a)b",
+            "(?=a)*",
+            "(?!/old)a",
+            "(?<!a)b",
+            "(?<=a|bc)d",
+            "a++",
+            "a*?",
+            "[a-]",
+            "[-a]",
+            r"[\d-z]",
+            "[+--]",
+            "(?P<x>a)",
+            "(?P=x)",
+            "(?>a+)b",
+            "(?|a|b)",
+            r"\Q*(\E",
+            "(*ANYCRLF)a",
+            "(?#x)a",
+            "(a)(?(1)a|b)",
+            r"(a)\1",
+            "(?R)?",
+            "()*",
+            "[a[:digit:]b]",
+            "[é-ü]",
+            "x{0,65535}",
+            r"[\]]a",
+            "a?b",
+            "(?<a>.)(?<b>.)",
+        ] {
+            assert_eq!(refused(pattern), None, "{pattern}");
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! What the redirects of another server's text look like where they are written, for lints.
+//!
+//! Compiled rules decide as their server does, and no longer show how that was said: whether a status was written, which word a
+//! rule began with, what stood around it. A reader notes it here, one [`Written`] for each statement that sends people on;
+//! lints look at it beside the rules. Nothing that decides a request reads it.
+
+use crate::span::Span;
+
+/// A statement that sends people on, or another rule of mod_rewrite.
+#[derive(Clone, Debug)]
+pub(crate) struct Written {
+    /// The statement.
+    pub(crate) span: Span,
+    /// Its word.
+    pub(crate) statement: Statement,
+    /// How it is compared with a request.
+    pub(crate) compares: Compares,
+    /// The path, prefix or pattern that it is for.
+    pub(crate) source: Words,
+    /// Where it leads, as it is written.
+    pub(crate) target: Words,
+    /// The status that is written; `None` where the server chooses.
+    pub(crate) status: Option<u16>,
+    /// The status that it answers with, where it sends people on.
+    pub(crate) answers: Option<u16>,
+    /// The flags in their brackets (mod_rewrite).
+    pub(crate) flags: Option<Words>,
+    /// The list that it stands in: statements of one list are tried as listed, under the same conditions.
+    pub(crate) list: u32,
+    /// Where it stands.
+    pub(crate) stands: Stands,
+    /// Which hosts come here.
+    pub(crate) hosts: Hosts,
+    /// The methods beside GET and HEAD that conditions around it ask for.
+    pub(crate) methods: Vec<&'static str>,
+    /// Whether something before it decides which requests come to it, or leaves it another text than the path.
+    pub(crate) is_behind: bool,
+    /// A rule behind it that takes the URL which it made, since nothing ends its list (mod_rewrite).
+    pub(crate) goes_on: Option<Words>,
+}
+
+/// The words of a statement that sends people on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Statement {
+    /// nginx's `return`.
+    Return,
+    /// nginx's `rewrite`, with `redirect`, `permanent`, or a target that is a URL.
+    Rewrite,
+    /// Apache's `Redirect`, `RedirectPermanent` and `RedirectTemp`.
+    Redirect,
+    /// Apache's `RedirectMatch`.
+    RedirectMatch,
+    /// Apache's `RewriteRule` with `R`, or with a URL.
+    RewriteRule,
+}
+
+/// How a statement is compared with a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Compares {
+    /// Not at all.
+    Nothing,
+    /// With one path.
+    Exact,
+    /// With what a path begins with.
+    Prefix,
+    /// With a pattern; one that is negated takes what does not fit.
+    Pattern { is_negated: bool },
+}
+
+/// Where a statement stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Stands {
+    /// In a server or a virtual host: whole paths are seen.
+    Server,
+    /// In a section, where what is seen hangs on what the section is for.
+    Section,
+    /// In this folder, or its file: the path below it is seen, without a slash in front.
+    Folder(Box<str>),
+}
+
+/// Which hosts come to a statement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Hosts {
+    /// Whatever a client writes, and why.
+    Any(&'static str),
+    /// Only those that are named there, or nothing is known of it.
+    Bounded,
+}
+
+/// A word of a text.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Words {
+    /// As the server reads it.
+    pub(crate) text: Box<str>,
+    /// Its place, where it stands in the text as it is read: only then may it be edited.
+    pub(crate) at: Option<Span>,
+}
+
+impl Words {
+    pub(crate) fn new(text: &str, at: Option<Span>) -> Words {
+        Words { text: text.into(), at }
+    }
+}
+
+impl Written {
+    /// The place of one of its words; the whole statement's where that is not known.
+    pub(crate) fn place(&self, words: &Words) -> Span {
+        words.at.clone().unwrap_or_else(|| self.span.clone())
+    }
+}
+
+/// How many statements are kept of one load.
+pub(crate) const KEPT: usize = 500_000;
+
+/// Segments of paths at which programs send what they have, and do not only look.
+const ASKED_BY_PROGRAMS: [&str; 6] = ["api", "graphql", "rpc", "soap", "webhook", "webhooks"];
+/// What marks a page about such a place.
+const ABOUT_THEM: [&str; 7] = ["doc", "swagger", "openapi", "reference", ".html", ".pdf", "wiki"];
+
+impl Written {
+    /// Why more than GET is asked here, in words; none where nothing says so.
+    pub(crate) fn method_matters(&self) -> Option<String> {
+        if let Some(first) = self.methods.first() {
+            return Some(format!("{first} is asked for here"));
+        }
+        let both = [&*self.source.text, &*self.target.text].map(str::to_ascii_lowercase);
+        if ABOUT_THEM.iter().any(|word| both.iter().any(|text| text.contains(word))) {
+            return None;
+        }
+        let segments = self.source.text.split('/').map(|segment| segment.trim_matches(|sign| "^$?()\\".contains(sign)));
+        let found = segments.into_iter().find(|segment| ASKED_BY_PROGRAMS.contains(segment))?;
+        Some(format!("`{found}` in the path speaks of programs, which send more than GET"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::span::FileId;
+
+    #[test]
+    fn what_says_that_a_method_matters() {
+        let of = |source: &str, methods: Vec<&'static str>| {
+            let written = Written {
+                span: Span { file: FileId(0), line: 1, column: 1, start: 0, end: 1 },
+                statement: Statement::RewriteRule,
+                compares: Compares::Prefix,
+                source: Words::new(source, None),
+                target: Words::default(),
+                status: None,
+                answers: Some(302),
+                flags: None,
+                list: 0,
+                stands: Stands::Server,
+                hosts: Hosts::Bounded,
+                methods,
+                is_behind: false,
+                goes_on: None,
+            };
+            written.method_matters().is_some()
+        };
+        for path in ["^api/v1/(.*)$", "/api", "^/?api(/.*)?$", "^(graphql)$"] {
+            assert!(of(path, Vec::new()), "{path}");
+        }
+        for path in ["/apiary", "^api/docs/(.*)", "/therapist", "^api\\.html$"] {
+            assert!(!of(path, Vec::new()), "{path}");
+        }
+        assert!(of("/x", vec!["POST"]));
+    }
+}
