@@ -374,7 +374,10 @@ fn is_plain(text: &str) -> bool {
 }
 
 /// Joins neighbouring texts; a template of texts alone is a constant.
-fn folded(pieces: Vec<Piece<'_>>) -> Pieces<'_> {
+fn folded(mut pieces: Vec<Piece<'_>>) -> Pieces<'_> {
+    if let [Piece { what: What::Literal(text), .. }] = &mut *pieces {
+        return Pieces::Constant(std::mem::take(text));
+    }
     if pieces.iter().all(|piece| matches!(piece.what, What::Literal(_))) {
         let text = pieces.iter().map(|piece| match &piece.what {
             What::Literal(text) => &**text,

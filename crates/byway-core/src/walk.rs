@@ -79,6 +79,8 @@ pub trait Watch {
     fn aside(&mut self, _rule: RuleRef, _why: Aside) {}
     /// A rule did its part without deciding: it led elsewhere, kept a text, or wrote the path.
     fn acted(&mut self, _rule: RuleRef) {}
+    /// A rule kept a text for later.
+    fn kept(&mut self, _rule: RuleRef, _text: &[u8]) {}
     /// A rule rewrote the working path and query.
     fn rewritten(&mut self, _rule: RuleRef, _path: &[u8], _query: Option<&[u8]>) {}
     /// A rule asked its pool; the member that it sends to, if anybody is up.
@@ -447,6 +449,7 @@ impl<'w, W: Watch> Walk<'w, W> {
         if let Err(why) = self.write_text(target_bytes(blob, shape), dialect, &QueryPolicy::Drop, &mut text) {
             return Flow::Done(Verdict::refuse(rule, why));
         }
+        self.watch.kept(rule, &text);
         let slot = usize::from(shape.slot());
         if self.scratch.slots.len() <= slot {
             self.scratch.slots.resize(slot + 1, Vec::new());

@@ -11,14 +11,17 @@ use byway_config::span::FileTable;
 use byway_core::client::{Becomes, FETCH, Then};
 use byway_core::condition::{Condition, SUBJECTS, Subject};
 use byway_core::decision::Storing;
+use byway_core::dialect::BYWAY;
 use byway_core::place::Place;
 use byway_core::pool::{Balance, By, PoolId};
 use byway_core::ruleset::{Aside, RuleRef, RuleView, TableId, Watch};
+use byway_core::source::PathPattern;
 use byway_core::status::RedirectStatus;
 use byway_core::{Action, Decision, Outcome, Request, RuleSet, Scheme};
 use serde_json::{Value, json};
 
 use crate::quote::quote;
+use crate::way::{Did, Passed, Way};
 
 /// What a walk was seen to do.
 #[derive(Debug, Default)]
@@ -28,6 +31,7 @@ pub(crate) struct Watched {
     rewritten: Vec<(RuleRef, String)>,
     preflight: bool,
     pooled: Option<(PoolId, Option<String>)>,
+    way: Way,
 }
 
 impl Watch for Watched {
@@ -40,12 +44,23 @@ impl Watch for Watched {
     }
 
     fn aside(&mut self, rule: RuleRef, why: Aside) {
+        self.way.push(rule, Did::Aside(why.clone()));
         self.aside.push((rule, why));
+    }
+
+    fn acted(&mut self, rule: RuleRef) {
+        self.way.push(rule, Did::Acted);
+    }
+
+    fn kept(&mut self, rule: RuleRef, text: &[u8]) {
+        self.way.push(rule, Did::Gave(shown(text)));
     }
 
     fn rewritten(&mut self, rule: RuleRef, path: &[u8], query: Option<&[u8]>) {
         let query = query.map(|query| format!("?{}", shown(query))).unwrap_or_default();
-        self.rewritten.push((rule, format!("{}{query}", shown(path))));
+        let to = format!("{}{query}", shown(path));
+        self.way.push(rule, Did::Rewrote(to.clone()));
+        self.rewritten.push((rule, to));
     }
 
     fn taken(&mut self, _rule: RuleRef, captures: &[&[u8]]) {
@@ -82,6 +97,7 @@ impl Explained<'_> {
         if let Some(rule) = self.decision.rule {
             self.rule(self.rules.rule(rule), &mut text);
         }
+        self.way(&mut text);
         self.visitor(&mut text);
         self.stood_aside(&mut text);
         if let Outcome::Redirect(redirect) = &self.decision.outcome {
@@ -145,6 +161,7 @@ impl Explained<'_> {
             "rewritten": self.watched.rewritten.iter().map(|(rule, to)| {
                 json!({ "rule": place(self.rules.rule(*rule)), "to": to })
             }).collect::<Value>(),
+            "way": self.watched.way.lines(self.rules, self.files, self.decision.rule).iter().map(Passed::json).collect::<Value>(),
             "preflight": self.watched.preflight,
             "place": self.place_json(),
             "variants": self.variants_json(),
@@ -288,9 +305,6 @@ impl Explained<'_> {
         if let Some(until) = view.until() {
             _ = writeln!(text, "  until: {}", instant(until));
         }
-        for (rule, to) in &self.watched.rewritten {
-            _ = writeln!(text, "  rewritten to {to} by {}", place(self.rules.rule(*rule)));
-        }
     }
 
     fn pool_name(&self, pool: PoolId) -> String {
@@ -316,8 +330,29 @@ impl Explained<'_> {
         })
     }
 
+    /// The lines of another server's file that the request came by.
+    fn way(&self, text: &mut String) {
+        let lines = self.watched.way.lines(self.rules, self.files, self.decision.rule);
+        if lines.is_empty() {
+            return;
+        }
+        text.push_str(match self.decision.rule {
+            Some(_) => "\nthe way there\n",
+            None => "\nthe way\n",
+        });
+        for passed in lines.iter().take(NAMED) {
+            let did = passed.did.as_ref().map(|did| format!("  ({did})")).unwrap_or_default();
+            _ = writeln!(text, "  {}  {}{did}", passed.place, passed.line);
+        }
+        if let Some(more) = lines.len().checked_sub(NAMED).filter(|more| *more > 0) {
+            _ = writeln!(text, "  and {} more", grouped(more as u64));
+        }
+    }
+
     fn stood_aside(&self, text: &mut String) {
-        let aside = &self.watched.aside;
+        // Those of another server's file are told on the way.
+        let is_own = |rule: RuleRef| *self.rules.rule(rule).dialect() == BYWAY;
+        let aside: Vec<&(RuleRef, Aside)> = self.watched.aside.iter().filter(|(rule, _)| is_own(*rule)).collect();
         if aside.is_empty() {
             return;
         }
@@ -333,7 +368,13 @@ impl Explained<'_> {
 
     /// What each capture held, by its name in the source; several stars are numbered.
     fn captures(&self) -> Vec<(String, String)> {
-        let names = self.decision.rule.map(|rule| self.rules.rule(rule).source().capture_names()).unwrap_or_default();
+        let Some(rule) = self.decision.rule.map(|rule| self.rules.rule(rule)) else { return Vec::new() };
+        let source = rule.source();
+        // What stands behind a prefix of another server is none of that server's captures.
+        if *rule.dialect() != BYWAY && !matches!(source.path, PathPattern::Regex(_)) {
+            return Vec::new();
+        }
+        let names = source.capture_names();
         let values = self.watched.captures.iter().enumerate();
         values
             .map(|(at, value)| (names.get(at).cloned().unwrap_or_else(|| (at + 1).to_string()), shown(value)))
@@ -369,8 +410,11 @@ fn place_in_words(place: Place) -> String {
     if parts.is_empty() { "nowhere that is known".to_owned() } else { parts.join(", ") }
 }
 
-fn place(view: RuleView<'_>) -> String {
-    format!("{}:{}", view.file_name(), view.place().line)
+pub(crate) fn place(view: RuleView<'_>) -> String {
+    match view.place().line {
+        0 => view.file_name().to_owned(),
+        line => format!("{}:{line}", view.file_name()),
+    }
 }
 
 fn in_short(view: RuleView<'_>) -> String {
@@ -390,7 +434,7 @@ fn in_short(view: RuleView<'_>) -> String {
     shown(format!("{} -> {does}", view.source()).as_bytes())
 }
 
-fn reason(view: RuleView<'_>, why: &Aside) -> String {
+pub(crate) fn reason(view: RuleView<'_>, why: &Aside) -> String {
     match why {
         Aside::Scheme => {
             format!("it is for {} only", view.source().scheme.map_or("another scheme", |scheme| scheme.as_str()))

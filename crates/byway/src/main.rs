@@ -34,6 +34,7 @@ mod standing;
 mod systemd;
 mod targets;
 mod terminal;
+mod way;
 
 use std::process::ExitCode;
 

@@ -440,6 +440,11 @@ impl<'t> Lower<'t, '_, '_> {
         self.tree.place(0, 0..0)
     }
 
+    /// No place: for rules that choose among servers, which nobody wrote.
+    pub(super) fn nowhere(&self) -> Span {
+        Span { line: 0, ..self.whole() }
+    }
+
     pub(super) fn span(&self, word: Word) -> Span {
         self.tree.span(word)
     }

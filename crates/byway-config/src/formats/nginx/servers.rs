@@ -130,7 +130,7 @@ impl<'t> Lower<'t, '_, '_> {
             return None;
         }
         let table = self.table(&dialect::NGINX_MAP, Order::Listed);
-        let span = self.whole();
+        let span = self.nowhere();
         if is_used {
             let https = asks(What::Part(Part::Scheme), Test::Is("https".to_owned()), false);
             let action = Action::Set { slot: HTTPS, text: piece(What::Literal("on".into())), then: Then::Next };
@@ -149,7 +149,7 @@ impl<'t> Lower<'t, '_, '_> {
         groups: &[(Port, Vec<usize>, usize)],
         hosts: &[(Vec<usize>, usize, TableId)],
     ) {
-        let span = self.whole();
+        let span = self.nowhere();
         let table_of = |(_, servers, default): &(Port, Vec<usize>, usize)| {
             hosts.iter().find(|(known, other, _)| known == servers && other == default).map(|(.., table)| *table)
         };
@@ -223,7 +223,7 @@ impl<'t> Lower<'t, '_, '_> {
         for (at, word) in patterns {
             self.host_pattern(rest, word, entry(at));
         }
-        let span = self.whole();
+        let span = self.nowhere();
         self.enter(rest, &[], entry(default).0, &span);
     }
 
