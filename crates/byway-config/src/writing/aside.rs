@@ -50,6 +50,8 @@ pub(crate) fn aside(source: &Source<'_>, target: &Target<'_>, query: &QueryPolic
             true => Aside::Always { origin },
             // The rest below one prefix put below another is never what it was.
             false if is_moved(source, path) => Aside::Never,
+            // What has a pair of its own before the request's query is never the request.
+            false if own_query.is_some_and(|own| !own.is_empty()) && *query == QueryPolicy::Keep => Aside::Never,
             false if may_meet(source, path) => Aside::Perhaps,
             false => Aside::Never,
         };
@@ -117,6 +119,7 @@ mod tests {
             ("~/p/(\\d+)", "/product/{1}"),
             ("//a.test/*", "https://b.test/*"),
             ("~/a/(.*)", "/b"),
+            ("/:year/:slug", "/a/{slug}?y={year}"),
         ] {
             assert_eq!(of(from, to), Aside::Never, "{from} {to}");
         }

@@ -392,7 +392,8 @@ impl Said {
     }
 }
 
-/// A relative Location of ours becomes the whole URL that a client makes of it, where the server sends one.
+/// A relative Location of ours becomes the whole URL that a client makes of it, where the server sends one; and the other way, where
+/// the rules are of a server that makes it whole.
 fn resolve(ours: &mut Ours, theirs: &Answer, ask: &Ask) {
     if let (Answer::Redirect(_, location), Answer::Redirect(_, theirs)) = (&mut ours.answer, theirs)
         && location.starts_with(b"/")
@@ -401,6 +402,13 @@ fn resolve(ours: &mut Ours, theirs: &Answer, ask: &Ask) {
         let host = ask.host.to_ascii_lowercase();
         let host = host.strip_suffix(":80").unwrap_or(&host);
         location.splice(0..0, format!("http://{host}").into_bytes());
+    } else if let (Answer::Redirect(_, location), Answer::Redirect(_, theirs)) = (&mut ours.answer, theirs)
+        && theirs.starts_with(b"/")
+    {
+        let origin = format!("http://{}", ask.host.to_ascii_lowercase()).into_bytes();
+        if location.strip_prefix(&origin[..]).is_some_and(|path| path.starts_with(b"/")) {
+            location.drain(..origin.len());
+        }
     }
 }
 

@@ -272,12 +272,12 @@ impl Flat {
                         self.passes.insert(rule.number());
                     }
                 }
-                Action::Call { table: called, text: None } => {
-                    if self.inside(rule, called, ways, None, within, tables, depth) {
-                        self.leads.insert(rule.number());
-                        hold_all(Rc::make_mut(within), rule, called, tables);
-                        continue;
-                    }
+                Action::Call { table: called, text: None }
+                    if self.inside(rule, called, ways, None, within, tables, depth) =>
+                {
+                    self.leads.insert(rule.number());
+                    hold_all(Rc::make_mut(within), rule, called, tables);
+                    continue;
                 }
                 Action::Call { table: list, text: Some(text) } => {
                     self.leads.insert(rule.number());

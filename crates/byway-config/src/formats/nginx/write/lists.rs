@@ -18,6 +18,9 @@ const LONG: usize = 100;
 
 const CASE: &str = "keys of a `map` ignore case: `/A` is taken for `/a`";
 
+/// A path, its target, and the comment over it.
+type Listed = (String, String, Option<String>);
+
 /// Takes what goes into lists out of the rules: the numbers of those that are in one.
 pub(super) fn taken(
     rules: &[&Said<'_>],
@@ -30,7 +33,7 @@ pub(super) fn taken(
         return BTreeSet::new();
     }
     let chains = Chains::of(rules, &BTreeSet::new());
-    let mut lists: BTreeMap<(u16, &'static str), Vec<(String, String, Option<String>)>> = BTreeMap::new();
+    let mut lists: BTreeMap<(u16, &'static str), Vec<Listed>> = BTreeMap::new();
     let mut listed = BTreeSet::new();
     for at in fitting {
         let Some((status, path, to, query)) = entry(rules[at]) else { continue };
@@ -67,12 +70,7 @@ pub(super) fn taken(
     listed
 }
 
-fn map(
-    name: &str,
-    entries: &[(String, String, Option<String>)],
-    folded: &HashMap<Vec<u8>, usize>,
-    output: &mut Output,
-) {
+fn map(name: &str, entries: &[Listed], folded: &HashMap<Vec<u8>, usize>, output: &mut Output) {
     output.longest = output.longest.max(entries.iter().map(|(key, ..)| key.len()).max().unwrap_or(0));
     output.most = output.most.max(entries.len());
     let width = entries.iter().map(|(key, ..)| key.chars().count()).max().unwrap_or(0).min(40);

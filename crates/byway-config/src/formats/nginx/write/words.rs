@@ -94,7 +94,7 @@ pub(super) fn unnamed(pattern: &str) -> String {
         let (before, group) = rest.split_at(at);
         out.push_str(before);
         let name = group.strip_prefix("(?P<").or_else(|| group.strip_prefix("(?<"));
-        let is_escaped = before.len() - before.trim_end_matches('\\').len() & 1 == 1;
+        let is_escaped = (before.len() - before.trim_end_matches('\\').len()) % 2 == 1;
         match name.and_then(|name| name.split_once('>')) {
             Some((name, behind)) if !is_escaped && !name.starts_with(['=', '!']) => {
                 out.push('(');
