@@ -2,6 +2,7 @@
 //!
 //! No list of rules is kept. A reader makes one borrowed [`Rule`], hands it in, and reuses its buffers.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use byway_core::rule::{Action, Rule};
@@ -12,7 +13,7 @@ use crate::examples::Example;
 use crate::own::named::Names;
 use crate::own::policy::Policy;
 use crate::own::upgrade::Upgrading;
-use crate::span::Span;
+use crate::span::{FileId, Span};
 use crate::splits::Splits;
 
 /// What is kept while rules are read.
@@ -34,6 +35,8 @@ pub(crate) struct Intake {
     /// Where the first rule stands that asks for a place, and what it asks: countries, or systems.
     pub(crate) asks_country: Option<Span>,
     pub(crate) asks_system: Option<Span>,
+    /// Why rules that ask for a place have no way past them, by file and line: nothing of a rule says it.
+    pub(crate) no_way_past: BTreeMap<(FileId, u32), String>,
 }
 
 /// 2027-01-01T00:00:00Z: that a window never comes or overlaps itself is true of every year, so any moment shows it.
@@ -62,6 +65,7 @@ impl Intake {
             splits: Splits::default(),
             asks_country: None,
             asks_system: None,
+            no_way_past: BTreeMap::new(),
         }
     }
 

@@ -99,6 +99,10 @@ pub struct Loaded {
     pub(crate) written: Vec<Written>,
     /// The findings that their comments accept.
     pub(crate) accepted: Accepted,
+    /// Why rules that ask for a place have no way past them, by the file and line of each.
+    pub no_way_past: BTreeMap<(FileId, u32), String>,
+    /// When it was loaded, where that was said: [`LoadOptions::now`].
+    pub now: Option<i64>,
 }
 
 impl Loaded {
@@ -601,11 +605,13 @@ impl<'l> Loader<'l> {
             diagnostics: self.diagnostics.finish(|file| table.name(file)),
             errors,
             examples: self.intake.examples,
+            no_way_past: self.intake.no_way_past,
             files: table,
             remarks: self.remarks,
             beyond: self.beyond,
             written: self.written,
             accepted: self.accepted,
+            now: self.options.now,
         }
     }
 }

@@ -1,8 +1,9 @@
 //! The pages of this folder as tests: files, what is said of them, and what requests then get.
 //!
 //! A heading is a test. A block whose info has a second word is a file of that name (`toml byway.toml`); a `diagnostics` block
-//! holds exactly what is printed, a `check` block what `byway check` finds; the lines of a `requests` block are cases. The first
-//! file is the one that is named to the loader. `UPDATE=1` writes the expectations anew.
+//! holds exactly what is printed, a `check` block what `byway check` finds; the lines of a `requests` block are cases. A block
+//! `written FORMAT` holds the rules in another format, without the first line, and `verdicts FORMAT` what is said of each. The
+//! first file is the one that is named to the loader. `UPDATE=1` writes the expectations anew.
 
 use std::path::{Path, PathBuf};
 
@@ -10,9 +11,11 @@ use byway_config::check::{CheckOptions, check};
 use byway_config::diagnostic::{Diagnostic, Severity};
 use byway_config::examples::{Case, case_lines};
 use byway_config::files::{Files, MemoryFiles};
+use byway_config::formats::Format;
 use byway_config::load::{LoadOptions, Loaded, load};
 use byway_config::render::{Colour, render};
 use byway_config::span::FileTable;
+use byway_config::writing::{self, Named};
 use byway_core::Scratch;
 use byway_testkit::{Block, Document, Section, settle};
 
@@ -35,7 +38,7 @@ fn pages() -> Vec<PathBuf> {
 fn files_of(section: &Section) -> (MemoryFiles, Option<PathBuf>) {
     let mut files = MemoryFiles::default();
     let mut first = None;
-    for block in &section.blocks {
+    for block in section.blocks.iter().filter(|block| !["written", "verdicts"].contains(&block.kind())) {
         let Some(name) = block.info.split_whitespace().nth(1) else { continue };
         // Bytes that no Markdown holds are written as `\xE9`.
         files.insert(format!("site/{name}"), unescaped(&block.text));
@@ -86,8 +89,25 @@ fn settled<'d>(section: &'d Section, found: &mut Vec<(&'d Block, String)>, faile
         let report = check(&loaded, &files, &CheckOptions::at(NOW));
         found.push((block, drawn(&report.findings, &loaded.files, &files)));
     }
+    for block in section.blocks.iter().filter(|block| ["written", "verdicts"].contains(&block.kind())) {
+        found.push((block, converted(block, &files, &first)));
+    }
     for block in section.blocks.iter().filter(|block| block.kind() == "requests") {
         run(section, block, &loaded, failed);
+    }
+}
+
+/// What a block should hold that names another format.
+fn converted(block: &Block, files: &MemoryFiles, first: &Path) -> String {
+    let to = block.info.split_whitespace().nth(1).and_then(Format::named).expect("the name of a format");
+    let loaded = load(files, &[first], &LoadOptions { now: Some(NOW), ..LoadOptions::default() });
+    let written = writing::write(&loaded, to).expect("rules, and a format that is written");
+    match block.kind() {
+        "written" => written.text.split_once('\n').map_or_else(String::new, |(_, text)| text.to_owned()),
+        _ => {
+            let rows = writing::rows(&loaded, &written);
+            writing::text(&rows, &loaded, &written, Named::All).replace("site/", "")
+        }
     }
 }
 

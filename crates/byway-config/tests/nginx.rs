@@ -299,7 +299,7 @@ fn written() -> String {
     let loaded = load(&files, &["byway.toml".as_ref()], &LoadOptions::default());
     assert!(loaded.rules.is_some(), "{:#?}", loaded.diagnostics);
     let written = byway_config::writing::write(&loaded, Format::named("nginx").expect("a format")).expect("a writer");
-    assert_eq!((written.remarks.total(), written.remarks.refused), (7, 1), "{:#?}", written.remarks);
+    assert_eq!((written.remarks.approximated, written.remarks.refused), (1, 0), "{:#?}", written.remarks);
     written.text
 }
 
@@ -316,7 +316,7 @@ fn what_is_written_decides_the_same() {
         ("POST http://a.test/form?b", "307 /form2?a=1&b"),
         ("GET http://shop.example.com/a/b?x", "302 https://www.example.com/shop"),
         ("GET http://a.test/gone", "410"),
-        ("GET http://a.test/until", "pass"),
+        ("GET http://a.test/until?x", "307 /x?x"),
         ("GET http://a.test/docsx", "pass"),
     ] {
         let found =

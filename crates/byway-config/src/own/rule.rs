@@ -349,6 +349,9 @@ fn finish<'p>(
         note: record.text("note"),
         place: Place { file: page.file, line: page.line(parts.from_at.start) },
     };
+    if let Some(why) = visitor::no_way_past(record) {
+        intake.no_way_past.insert((rule.place.file, rule.place.line), why.to_owned());
+    }
     if let Err(Refused { code, what, help }) = intake.push(setting.table, &rule) {
         let at = match (code, record.get("to")) {
             ("target-host", Some(to)) => to.span(),

@@ -137,6 +137,12 @@ fn past<'p>(page: &mut Page<'p>, record: &Record<'_, 'p>, conditions: &[Conditio
     }
 }
 
+/// Why a rule has no way past it, in the person's words.
+pub(super) fn no_way_past<'r>(record: &'r Record<'_, '_>) -> Option<&'r str> {
+    let table = record.get("override")?.get_ref().as_table()?;
+    table.get("none").and_then(|why| why.get_ref().as_str()).map(str::trim)
+}
+
 /// `cookie:NAME` or `query:NAME`.
 fn way<'p>(page: &mut Page<'p>, text: &str, value: &Value<'p>) -> Option<Condition> {
     let known = text.split_once(':').filter(|(key, name)| matches!(*key, "cookie" | "query") && !name.is_empty());

@@ -3,10 +3,14 @@
 //! A writer says of every rule how well its format carries it; what it cannot say it leaves out and refuses by name. A status is
 //! never changed for one that the format can say.
 
+pub(crate) mod aside;
 pub(crate) mod csv;
 mod flatten;
 pub(crate) mod named;
+mod nearer;
 pub(crate) mod own;
+pub(crate) mod perl;
+pub(crate) mod rank;
 pub(crate) mod report;
 pub(crate) mod toml;
 
@@ -23,6 +27,7 @@ use crate::load::Loaded;
 use crate::remarks::{Remarks, Verdict};
 use crate::span::FileTable;
 pub use named::KeySource;
+use own::instant;
 pub use report::{Named, Row, html, json, rows, text};
 
 /// A text being written.
@@ -40,10 +45,15 @@ pub struct Writing<'w> {
     pub places: Vec<Place>,
     /// The file that the text is for, as an absolute path, where there is one: long lists may then lie beside it.
     pub file: Option<PathBuf>,
+    /// The folder of the first file that was read, as an absolute path, where it matters: what is named from there is named
+    /// whole where the text is for another folder.
+    pub home: Option<PathBuf>,
     /// Lists beside the text: the name of a file in the same folder, and what stands in it.
     pub lists: Vec<(String, String)>,
     /// All that was loaded beside the rules, where that is known.
     pub loaded: Option<&'w Loaded>,
+    /// What was said of rules so far, by their numbers.
+    said: Vec<(u32, Verdict)>,
 }
 
 impl<'w> Writing<'w> {
@@ -56,21 +66,51 @@ impl<'w> Writing<'w> {
             remarks: Remarks::default(),
             places: Vec::new(),
             file: None,
+            home: None,
             lists: Vec::new(),
             loaded: None,
+            said: Vec::new(),
+        }
+    }
+
+    /// A path that is named from the folder of the first file, as the folder of the text names it.
+    fn named_from_here(&self, path: &str) -> String {
+        match (&self.home, self.file.as_deref().and_then(Path::parent)) {
+            (Some(home), Some(folder)) if home != folder => home.join(path).to_string_lossy().into_owned(),
+            _ => path.to_owned(),
         }
     }
 
     /// Says how a rule was written. Reasons are grouped: no detail of the one rule belongs in.
     pub fn say(&mut self, rule: &RuleView<'_>, verdict: Verdict) {
-        // A step that another server takes between rules was written by nobody.
-        if rule.place().line == 0 && *rule.dialect() != BYWAY && verdict == Verdict::Exact {
+        // What another server does between rules is said by the rules that it leads to.
+        if *rule.dialect() != BYWAY && verdict == Verdict::Exact {
             return;
         }
-        let before = self.remarks.kept.len();
-        self.remarks.push(None, &words(rule), verdict);
-        if self.remarks.kept.len() > before {
-            self.places.push(rule.place());
+        self.said.push((rule.number(), verdict));
+    }
+
+    /// Makes remarks of what was said: a rule that now takes what a refused one went before is not exact.
+    fn finish(&mut self) {
+        let mut said = std::mem::take(&mut self.said);
+        said.sort_by_key(|(number, _)| *number);
+        let nearer = nearer::Nearer::of(self.rules, &said);
+        let mut said = said.into_iter().peekable();
+        for rule in self.rules.rules() {
+            while let Some((_, mut verdict)) = said.next_if(|(number, _)| *number == rule.number()) {
+                if verdict == Verdict::Exact
+                    && let Some((words, place)) = nearer.of_rule(&rule)
+                {
+                    let place = format!("{}:{}", self.files.name(place.file), place.line);
+                    let why = format!("it now takes requests that `{words}` ({place}) goes before, which is refused");
+                    verdict = Verdict::Approximated(why.into());
+                }
+                let before = self.remarks.kept.len();
+                self.remarks.push(None, &words(&rule), verdict);
+                if self.remarks.kept.len() > before {
+                    self.places.push(rule.place());
+                }
+            }
         }
     }
 
@@ -95,6 +135,36 @@ pub fn words(rule: &RuleView<'_>) -> String {
     }
 }
 
+/// Why a rule of another server is not exact, where it is written for a server: both see paths decoded.
+pub(crate) fn foreign(verdict: &Verdict) -> std::borrow::Cow<'static, str> {
+    match verdict {
+        Verdict::Approximated(why) if why != own::SEEN => why.clone(),
+        _ => "a rule of another server, said by host, path and order".into(),
+    }
+}
+
+/// What stands over a rule: its name, its note, its time.
+pub(crate) fn comment(view: &RuleView<'_>) -> Option<String> {
+    let time = |seconds: Option<i64>| seconds.and_then(instant);
+    let span = match (time(view.since()), time(view.until())) {
+        (None, None) => None,
+        (Some(since), None) => Some(format!("from {since}")),
+        (None, Some(until)) => Some(format!("until {until}")),
+        (Some(since), Some(until)) => Some(format!("from {since} until {until}")),
+    };
+    let words = match (view.id(), view.note()) {
+        (Some(id), Some(note)) => Some(format!("{id}: {note}")),
+        (one, other) => one.or(other).map(str::to_owned),
+    };
+    let text = match (words, span) {
+        (Some(words), Some(span)) => format!("{words} ({span})"),
+        (words, span) => words.or(span)?,
+    };
+    let text = text.replace(char::is_control, " ");
+    // A backslash at the end of a comment would make the next line part of it.
+    Some(text.trim_end_matches(['\\', ' ']).to_owned())
+}
+
 /// Writes what was loaded in another format; `None` where the format is not written, or where there are no rules.
 ///
 /// ```
@@ -114,9 +184,21 @@ pub fn write<'w>(loaded: &'w Loaded, format: &Format) -> Option<Writing<'w>> {
 
 /// The same for a file, as an absolute path: what a server would rather read from a list then stands in [`Writing::lists`].
 pub fn write_for<'w>(loaded: &'w Loaded, format: &Format, file: Option<&Path>) -> Option<Writing<'w>> {
+    write_moved(loaded, format, file, None)
+}
+
+/// The same, for rules whose first file lies in the folder `home`, an absolute path too.
+pub fn write_moved<'w>(
+    loaded: &'w Loaded,
+    format: &Format,
+    file: Option<&Path>,
+    home: Option<&Path>,
+) -> Option<Writing<'w>> {
     let mut writing = Writing::new(loaded.rules.as_ref()?, &loaded.files);
     writing.file = file.map(Path::to_owned);
+    writing.home = home.map(Path::to_owned);
     writing.loaded = Some(loaded);
     format.write?(&mut writing);
+    writing.finish();
     Some(writing)
 }

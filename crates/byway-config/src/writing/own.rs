@@ -10,14 +10,18 @@ use std::collections::{HashMap, HashSet};
 use byway_core::RuleSet;
 use byway_core::condition::{Condition, Depends, SUBJECTS, Subject, Test};
 use byway_core::dialect::{BYWAY, Dialect, LetterCase, QueryPolicy, TrailingSlash};
+use byway_core::host::HostPattern;
 use byway_core::regex::{Anchoring, Flavour};
+use byway_core::request::Scheme;
 use byway_core::rule::{Action, Probing, RetryAfter};
 use byway_core::ruleset::{Order, RuleView, TableId, TableView};
 use byway_core::source::{PathPattern, Source};
 use byway_core::status::{ReplyStatus, StatusByMethod};
 use byway_core::target::Target;
 
-use super::flatten::{Flat, SEEN};
+use super::flatten::Flat;
+pub(crate) use super::flatten::SEEN;
+use super::rank::{Region, region};
 use crate::remarks::Verdict;
 
 /// A rule in words of our own.
@@ -51,6 +55,19 @@ pub(crate) struct Plan {
     flat: Flat,
     /// Whether the format has all that a rule of our own can say.
     is_whole: bool,
+    /// Where rules of later tables may fit that are no exceptions: the place of their table among those that are tried.
+    later: Vec<(usize, Region)>,
+    /// Exceptions that leave a whole host to the tables behind.
+    left: Vec<Left>,
+}
+
+/// An exception that leaves a whole host to the tables behind: the rules behind it in its table are for other hosts.
+struct Left {
+    number: u32,
+    table: TableId,
+    priority: i32,
+    scheme: Option<Scheme>,
+    host: String,
 }
 
 impl Plan {
@@ -68,7 +85,11 @@ impl Plan {
             },
             roots,
             is_whole: false,
+            later: Vec::new(),
+            left: Vec::new(),
         };
+        plan.later = later(rules, &plan.roots);
+        plan.left = left(rules, &plan);
         let is_plain = |id: &TableId| tables.get(id).is_some_and(|table| table.order == Order::Specific);
         if plan.roots.len() <= 1 && plan.roots.iter().all(is_plain) {
             return plan;
@@ -110,9 +131,62 @@ impl Plan {
         Plan { is_whole: true, ..Plan::of(rules) }
     }
 
+    /// Whether a request that a rule leaves to the next table may be taken there.
+    fn is_taken_later(&self, rule: &RuleView<'_>, source: &Source<'_>) -> bool {
+        let own = region(source);
+        let at = self.roots.iter().position(|root| *root == rule.table());
+        self.later.iter().any(|(table, other)| Some(*table) > at && own.may_meet(other))
+    }
+
+    /// The hosts that exceptions before a rule leave to the tables behind, as a condition.
+    fn hosts_left(&self, rule: &RuleView<'_>, source: &Source<'_>) -> Option<Condition> {
+        let is_for = |left: &&Left| {
+            left.table == rule.table()
+                && left.priority > rule.priority()
+                && source.host == HostPattern::Any
+                && (left.scheme.is_none() || left.scheme == source.scheme)
+        };
+        let hosts: Vec<String> = self.left.iter().filter(is_for).map(|left| left.host.clone()).collect();
+        let subject = Subject::parse("host", None).ok()?;
+        Condition::new(subject, Test::In(hosts), true).ok()
+    }
+
     fn priority(&self, rule: &RuleView<'_>) -> i32 {
         self.priorities.get(rule.number() as usize).copied().unwrap_or(rule.priority())
     }
+}
+
+/// Where rules of tables behind the first may fit, if exceptions stand before them.
+fn later(rules: &RuleSet, roots: &[TableId]) -> Vec<(usize, Region)> {
+    let at = |rule: &RuleView<'_>| roots.iter().position(|root| *root == rule.table());
+    let is_early = |rule: &RuleView<'_>| at(rule).is_some_and(|at| at + 1 < roots.len());
+    if roots.len() < 2 || !rules.rules().any(|rule| is_early(&rule) && matches!(rule.action(), Action::Pass)) {
+        return Vec::new();
+    }
+    let found = rules.rules().filter(|rule| !matches!(rule.action(), Action::Pass));
+    found.filter_map(|rule| Some((at(&rule).filter(|at| *at > 0)?, region(&rule.source())))).collect()
+}
+
+/// Exceptions for a whole host whose requests a later table may take.
+fn left(rules: &RuleSet, plan: &Plan) -> Vec<Left> {
+    if plan.later.is_empty() {
+        return Vec::new();
+    }
+    let of = |rule: RuleView<'_>| {
+        let source = rule.source();
+        let is_whole = matches!(&source.path, PathPattern::Prefix(path) if path.is_empty());
+        let is_plain = is_whole && source.query.is_empty() && source.port.is_none() && rule.conditions().is_empty();
+        let is_last = plan.roots.last() == Some(&rule.table());
+        let fits = matches!(rule.action(), Action::Pass) && is_plain && source.host != HostPattern::Any && !is_last;
+        (fits && plan.is_taken_later(&rule, &source)).then(|| Left {
+            number: rule.number(),
+            table: rule.table(),
+            priority: rule.priority(),
+            scheme: source.scheme,
+            host: source.host.to_string(),
+        })
+    };
+    rules.rules().filter_map(of).collect()
 }
 
 /// Rules that may share one priority though they are listed one after the other.
@@ -180,13 +254,19 @@ pub(crate) fn own<'s>(rule: RuleView<'s>, plan: &Plan) -> Result<Said<'s>, Cow<'
             true => Verdict::Approximated("`review`, `allow` and `probe` are left out: no answer hangs on them".into()),
             false => Verdict::Exact,
         };
+        if plan.left.iter().any(|left| left.number == rule.number()) {
+            return Ok((Vec::new(), verdict));
+        }
         return Ok((vec![native(rule, plan)?], verdict));
     }
-    let rules = plan.flat.own(rule)?;
+    let (rules, why) = plan.flat.own(rule)?;
     if rules.iter().any(|rule| rule.priority.abs() > HIGHEST) {
         return Err("more priorities would be needed than there are".into());
     }
-    let verdict = if rules.is_empty() { Verdict::Exact } else { Verdict::Approximated(SEEN.into()) };
+    let verdict = match rules.is_empty() {
+        true => Verdict::Exact,
+        false => Verdict::Approximated(why.unwrap_or(SEEN.into())),
+    };
     Ok((rules, verdict))
 }
 
@@ -198,10 +278,11 @@ fn native<'s>(rule: RuleView<'s>, plan: &Plan) -> Result<OwnRule<'s>, Cow<'stati
     if let (false, Some(why)) = (plan.is_whole, only_ours(&rule)) {
         return Err(why.into());
     }
-    let conditions = rule.conditions();
+    let mut conditions = rule.conditions();
     if conditions.iter().any(|condition| condition.or_next || matches!(condition.subject, Subject::Text(_))) {
         return Err("a condition of another server".into());
     }
+    conditions.extend(plan.hosts_left(&rule, &source));
     let priority = plan.priority(&rule);
     if priority.abs() > HIGHEST {
         return Err("more priorities would be needed than there are".into());
@@ -259,11 +340,9 @@ fn does(rule: &RuleView<'_>, source: &Source<'_>, plan: &Plan) -> Result<Does, C
                 _ => Err("a target that would read differently".into()),
             }
         }
-        Action::Reply { status, retry_after } if ReplyStatus::OWN.contains(&status) => {
-            Ok(Does::Reply { status, retry_after })
-        }
-        Action::Reply { .. } => Err("a status that only another server replies".into()),
+        Action::Reply { status, retry_after } => Ok(Does::Reply { status, retry_after }),
         Action::Pass if plan.roots.last() == Some(&rule.table()) => Ok(Does::Pass),
+        Action::Pass if !plan.is_taken_later(rule, source) => Ok(Does::Pass),
         Action::Pass => Err("an exception that leaves the request to the next list: one file has no next list".into()),
         Action::Enter(_) | Action::Call { .. } | Action::Rewrite { .. } | Action::Set { .. } => {
             Err("a step between rules".into())

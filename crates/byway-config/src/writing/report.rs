@@ -135,7 +135,7 @@ pub fn text(rows: &[Row], loaded: &Loaded, writing: &Writing<'_>, named: Named) 
     out
 }
 
-/// The report as JSON: what was written, how often what, and a row for each rule.
+/// The report as JSON: what was written, how often what and why, and a row for each rule.
 pub fn json(rows: &[Row], loaded: &Loaded, writing: &Writing<'_>, to: &Format) -> Value {
     let [exact, approximated, refused] = counts(rows, loaded, writing);
     let items = rows.iter().map(|row| {
@@ -147,52 +147,149 @@ pub fn json(rows: &[Row], loaded: &Loaded, writing: &Writing<'_>, to: &Format) -
             "why": row.verdict.why(),
         })
     });
+    let reasons = ["refused", "approximated"].into_iter().flat_map(|verdict| {
+        let groups = by_reason(rows, verdict).into_iter();
+        groups.map(move |(why, rows)| json!({ "verdict": verdict, "why": why, "count": rows.len() }))
+    });
     json!({
         "to": to.name,
         "exact": exact,
         "approximated": approximated,
         "refused": refused,
+        "reasons": reasons.collect::<Vec<_>>(),
+        "of_all_rules": of_all(to),
         "rules": items.collect::<Vec<_>>(),
         "text": writing.text,
     })
 }
 
+/// The rows of a verdict by their reason, the most frequent first, and each in the order of the text.
+fn by_reason<'r>(rows: &'r [Row], verdict: &str) -> Vec<(&'r str, Vec<&'r Row>)> {
+    let mut groups: Vec<(&str, Vec<&Row>)> = Vec::new();
+    let mut at: HashMap<&str, usize> = HashMap::new();
+    for row in rows.iter().filter(|row| row.verdict.as_str() == verdict) {
+        let why = row.verdict.why().unwrap_or_default();
+        let index = *at.entry(why).or_insert(groups.len());
+        match groups.get_mut(index) {
+            Some((_, known)) => known.push(row),
+            None => groups.push((why, vec![row])),
+        }
+    }
+    groups.sort_by_key(|(_, rows)| std::cmp::Reverse(rows.len()));
+    groups
+}
+
+/// What holds of every rule that is written in a format, whatever is said of it alone.
+fn of_all(to: &Format) -> &'static [&'static str] {
+    match to.name {
+        "nginx" => &[
+            "nginx compares a path decoded, with one slash for several and without dot segments: `//a`, `/./a` and `/x/../a` are taken \
+             for `/a`, and `%2F` for a slash.",
+            "Where a part of the path is sent on, it is taken from the path as it was sent: a path whose letters are escaped \
+             (`/%61pi`) is then taken for none.",
+            "A query is sent on as it came, and CORS preflights are redirected as any request.",
+            "The servers listen for http. What a server of yours does beside redirecting belongs into the same `server` blocks.",
+        ],
+        "apache" | "htaccess" => &[
+            "Apache compares a path decoded, with one slash for several and without dot segments, and answers `%2F` in a path with 404.",
+            "A query is sent on as it came, and CORS preflights are redirected as any request.",
+            "mod_rewrite goes before mod_alias, whatever stands first.",
+        ],
+        _ => &[],
+    }
+}
+
+/// What the three verdicts are called on a page, and what they mean.
+const VERDICTS: [(&str, &str, &str); 3] = [
+    ("refused", "Left out", "These rules are not in the new file. Somebody must decide what becomes of them."),
+    (
+        "approximated",
+        "Nearly the same",
+        "These rules are in the new file and answer otherwise in the cases that are named.",
+    ),
+    ("exact", "The same", "These rules decide the same as before."),
+];
+
 /// The report as one page that needs nothing else.
 pub fn html(rows: &[Row], loaded: &Loaded, writing: &Writing<'_>, to: &Format) -> String {
     let counts = counts(rows, loaded, writing);
-    let total: u64 = counts.iter().sum::<u64>().max(1);
-    let names = ["exact", "approximated", "refused"];
-    let mut body = String::new();
-    let bars = names.iter().zip(counts).filter(|(_, count)| *count > 0);
-    for (name, count) in bars {
+    let total: u64 = counts.iter().sum();
+    let [exact, approximated, refused] = counts;
+    let of = |verdict: &str| match verdict {
+        "exact" => exact,
+        "approximated" => approximated,
+        _ => refused,
+    };
+    let (mut bar, mut tiles, mut sections) = (String::new(), String::new(), String::new());
+    for (name, title, _) in VERDICTS.iter().rev() {
         // Tenths of a percent, so that one rule in a thousand is seen.
-        let share = (count * 1000 / total).max(1);
-        _ = write!(body, "<i class={name} style=\"flex-grow:{share}\" title=\"{name}\"></i>");
+        let share = of(name) * 1000 / total.max(1);
+        _ = write!(tiles, "<div class={name}><b>{}</b> {}</div>", grouped(of(name)), title.to_lowercase());
+        if of(name) > 0 {
+            _ = write!(bar, "<i class={name} style=\"flex-grow:{}\"></i>", share.max(1));
+        }
     }
-    let mut table = String::new();
-    for row in rows {
-        let (name, why) = (row.verdict.as_str(), row.verdict.why().unwrap_or_default());
+    for (name, title, means) in VERDICTS.iter().filter(|(name, ..)| of(name) > 0) {
+        let open = if *name == "exact" { "" } else { " open" };
         _ = writeln!(
-            table,
-            "<tr class={name}><td>{}<td><code>{}</code><td><b>{name}</b><td>{}",
-            escaped(&place(row, writing)),
-            escaped(&row.rule),
-            escaped(why)
+            sections,
+            "<details class={name}{open}><summary>{title}: {}</summary><p>{means}</p>",
+            grouped(of(name))
         );
+        for (why, rows) in by_reason(rows, name) {
+            if !why.is_empty() {
+                let count = if rows.len() > 1 {
+                    format!(" <small>{} rules</small>", grouped(rows.len() as u64))
+                } else {
+                    String::new()
+                };
+                _ = writeln!(sections, "<h3>{}{count}</h3>", marked(why));
+            }
+            sections.push_str("<table>\n");
+            for row in rows {
+                let (place, rule) = (escaped(&place(row, writing)), escaped(&row.rule));
+                _ = writeln!(sections, "<tr><td>{place}<td><code>{rule}</code>");
+            }
+            sections.push_str("</table>\n");
+        }
+        sections.push_str("</details>\n");
     }
-    let tiles: String = names
-        .iter()
-        .zip(counts)
-        .map(|(name, count)| format!("<div class={name}><b>{}</b> {name}</div>", grouped(count)))
-        .collect();
+    let notes: String = of_all(to).iter().map(|note| format!("<li>{}\n", marked(note))).collect();
+    let notes = if notes.is_empty() { notes } else { format!("<h2>Of all rules</h2>\n<ul>\n{notes}</ul>\n") };
+    let names: Vec<&str> = writing.files.iter().map(|(_, file)| file.name.as_str()).collect();
+    let from = match names.as_slice() {
+        [] => "rules".to_owned(),
+        [one] => escaped(one),
+        [one, others @ ..] => format!("{} and {} more", escaped(one), grouped(others.len() as u64)),
+    };
     PAGE.replace("{to}", &escaped(to.title))
+        .replace("{version}", env!("CARGO_PKG_VERSION"))
+        .replace("{total}", &grouped(total))
         .replace("{tiles}", &tiles)
-        .replace("{bar}", &body)
-        // Last, since rules may hold anything.
-        .replace("{table}", &table)
+        .replace("{bar}", &bar)
+        .replace("{notes}", &notes)
+        // Last, since rules, names and texts may hold anything, and one after the other in one go.
+        .split("{…}")
+        .zip([from, sections, escaped(&writing.text), String::new()])
+        .fold(String::new(), |page, (part, filled)| page + part + &filled)
 }
 
 const PAGE: &str = include_str!("report.html");
+
+/// A sentence with what stands between backticks as code.
+fn marked(text: &str) -> String {
+    let mut out = String::new();
+    let mut letters = text.chars();
+    let first = letters.next().map(|first| first.to_uppercase().collect::<String>()).unwrap_or_default();
+    let text = first + letters.as_str();
+    for (at, part) in text.split('`').enumerate() {
+        match at % 2 {
+            0 => out.push_str(&escaped(part)),
+            _ => _ = write!(out, "<code>{}</code>", escaped(part)),
+        }
+    }
+    out
+}
 
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());

@@ -8,11 +8,14 @@ use byway_core::condition::{Condition, Depends, Test};
 use byway_core::dialect::{LetterCase, MergeWinner, QueryPolicy, TrailingSlash};
 use byway_core::rule::{Action, Probing, RetryAfter, Review};
 use byway_core::ruleset::RuleView;
-use byway_core::status::StatusByMethod;
+use byway_core::status::{ReplyStatus, StatusByMethod};
 
 use super::own::{Does, OwnRule, Plan, asks, instant, is_own_test, own, subject};
-use super::{Writing, named};
+use super::{KeySource, Writing, named};
 use crate::remarks::Verdict;
+
+/// Why nobody needs a way past, where the words are not known any more, as in a compiled file.
+const UNSAID: &str = "said in the file that this was written from";
 
 /// Writes all rules.
 pub(crate) fn write(writing: &mut Writing<'_>) {
@@ -31,11 +34,16 @@ pub(crate) fn write(writing: &mut Writing<'_>) {
             continue;
         }
         let blocks = own(view, &plan).and_then(|(rules, verdict)| {
-            let blocks: Result<Vec<String>, _> = rules.iter().map(block).collect();
+            let why = writing.loaded.and_then(|loaded| loaded.no_way_past.get(&(view.place().file, view.place().line)));
+            let blocks: Result<Vec<String>, _> = rules.iter().map(|rule| block(rule, why)).collect();
             Ok((blocks?, verdict))
         });
         match blocks {
-            Ok((blocks, verdict)) => {
+            Ok((blocks, mut verdict)) => {
+                if verdict == Verdict::Exact && blocks.iter().any(|block| block.contains(UNSAID)) {
+                    verdict =
+                        Verdict::Approximated("the words of `override = { none = … }` are not known any more".into());
+                }
                 for block in blocks {
                     writing.text.push('\n');
                     writing.text.push_str(&block);
@@ -54,7 +62,7 @@ type Missing = Vec<(String, Cow<'static, str>)>;
 fn beside(writing: &mut Writing<'_>) -> Missing {
     let (mut missing, rules) = (Missing::new(), writing.rules);
     let mut out = String::new();
-    let mut keys = &BTreeMap::new();
+    let mut keys = BTreeMap::new();
     if let Some(loaded) = writing.loaded {
         if !loaded.examples.is_empty() {
             let cases: Vec<String> =
@@ -62,9 +70,15 @@ fn beside(writing: &mut Writing<'_>) -> Missing {
             _ = write!(out, "\nexamples = [\n{}]\n", cases.concat());
         }
         if !loaded.beside.is_empty() {
-            _ = write!(out, "\n{}", loaded.beside);
+            _ = write!(out, "\n{}", moved(&loaded.beside, writing));
         }
-        keys = &loaded.split_keys;
+        for (name, source) in &loaded.split_keys {
+            let source = match source {
+                KeySource::File(file) => KeySource::File(writing.named_from_here(file)),
+                salt @ KeySource::Salt(_) => salt.clone(),
+            };
+            keys.insert(name.clone(), source);
+        }
     }
     rules.pools().iter().for_each(|pool| named::pool(pool, &mut out));
     for window in rules.windows() {
@@ -73,12 +87,31 @@ fn beside(writing: &mut Writing<'_>) -> Missing {
         }
     }
     for split in rules.splits() {
-        if let Err(why) = named::split(&split, keys, &mut out) {
+        if let Err(why) = named::split(&split, &keys, &mut out) {
             missing.push((split.name, why));
         }
     }
     writing.text.push_str(&out);
     missing
+}
+
+/// The sections of the root file, with what they name from its folder named from the folder of the text.
+fn moved(beside: &::toml::Table, writing: &Writing<'_>) -> ::toml::Table {
+    fn rename(value: &mut ::toml::Value, writing: &Writing<'_>) {
+        match value {
+            ::toml::Value::String(path) => *path = writing.named_from_here(path),
+            ::toml::Value::Array(all) => all.iter_mut().for_each(|one| rename(one, writing)),
+            _ => {}
+        }
+    }
+    let mut beside = beside.clone();
+    // The other files that sections name are found from where the server is started.
+    for (section, key) in [("server", "state"), ("geo", "database")] {
+        if let Some(value) = beside.get_mut(section).and_then(|section| section.get_mut(key)) {
+            rename(value, writing);
+        }
+    }
+    beside
 }
 
 /// Whether a rule names a window or a split.
@@ -89,7 +122,11 @@ fn names(rule: &RuleView<'_>, name: &str) -> bool {
 }
 
 /// The ways past a rule that asks for a place, and how crawlers are treated, as their keys say it; and the other conditions.
-fn visitors<'c>(view: &RuleView<'_>, conditions: &'c [Condition]) -> (Vec<(&'static str, String)>, &'c [Condition]) {
+fn visitors<'c>(
+    view: &RuleView<'_>,
+    conditions: &'c [Condition],
+    no_way_past: Option<&String>,
+) -> (Vec<(&'static str, String)>, &'c [Condition]) {
     if !asks(view, Depends::OnPlace) {
         return (Vec::new(), conditions);
     }
@@ -111,7 +148,10 @@ fn visitors<'c>(view: &RuleView<'_>, conditions: &'c [Condition]) -> (Vec<(&'sta
     match ways.len() {
         _ if is_pass => {}
         0 if has_own => {}
-        0 => keys.push(("override", "{ none = \"said in the file that this was written from\" }".to_owned())),
+        0 => keys.push((
+            "override",
+            format!("{{ none = {} }}", no_way_past.map_or_else(|| quoted(UNSAID), |why| quoted(why))),
+        )),
         1 => keys.push(("override", quoted(&ways[0]))),
         _ => keys.push(("override", list(&ways))),
     }
@@ -144,7 +184,7 @@ fn extras(view: &RuleView<'_>, out: &mut String) -> Result<(), Cow<'static, str>
     Ok(())
 }
 
-fn block(rule: &OwnRule<'_>) -> Result<String, Cow<'static, str>> {
+fn block(rule: &OwnRule<'_>, no_way_past: Option<&String>) -> Result<String, Cow<'static, str>> {
     let mut out = String::new();
     let view = &rule.view;
     let key = |out: &mut String, name: &str, value: &str| _ = writeln!(out, "{name} = {value}");
@@ -157,6 +197,9 @@ fn block(rule: &OwnRule<'_>) -> Result<String, Cow<'static, str>> {
             if let Some(query) = query_text(query) {
                 key(&mut out, "query", &query);
             }
+        }
+        Does::Reply { status, .. } if !ReplyStatus::OWN.contains(status) => {
+            return Err("a status that only its server replies".into());
         }
         Does::Reply { status, retry_after } => {
             out.push_str("[[reply]]\n");
@@ -173,7 +216,7 @@ fn block(rule: &OwnRule<'_>) -> Result<String, Cow<'static, str>> {
             key(&mut out, "from", &quoted(&rule.from));
         }
     }
-    let (keys, asked) = visitors(view, &rule.conditions);
+    let (keys, asked) = visitors(view, &rule.conditions, no_way_past);
     for (name, is_negated) in [("when", false), ("unless", true)] {
         if let Some(table) = conditions(asked, is_negated)? {
             key(&mut out, name, &table);

@@ -62,7 +62,9 @@ impl Run for Convert {
         }
         let out = self.out.as_deref().map(std::path::absolute).transpose();
         let out = out.map_err(|error| Failure::no_verdict(format!("the folder here cannot be found: {error}")))?;
-        let Some(written) = writing::write_for(&loaded, self.to, out.as_deref()) else {
+        let home = roots.first().and_then(|root| std::path::absolute(root).ok());
+        let home = home.as_deref().and_then(std::path::Path::parent);
+        let Some(written) = writing::write_moved(&loaded, self.to, out.as_deref(), home) else {
             return Err(rules::refusal(&loaded));
         };
         let rows = writing::rows(&loaded, &written);

@@ -80,6 +80,8 @@ pub(crate) const TOO_LONG: &str = "too-long";
 pub(crate) const OPENS_QUERY: &str = "capture-opens-query";
 pub(crate) const HOST_GROWS: &str = "host-grows";
 pub(crate) const CONTROL: &str = "control-bytes";
+pub(crate) const AS_SEEN: &str = "path-as-seen";
+pub(crate) const LAST_AMPERSAND: &str = "last-ampersand";
 
 /// The most bytes of a Location that byway sends.
 const LOCATION_LIMIT: usize = 8_000;
@@ -338,7 +340,7 @@ mod tests {
     #[test]
     fn every_difference_is_documented() {
         let page = include_str!("../../../../docs/differences.md");
-        let names = [EDGE, NO_LOCATION, TOO_LONG, OPENS_QUERY, HOST_GROWS, CONTROL]
+        let names = [EDGE, NO_LOCATION, TOO_LONG, OPENS_QUERY, HOST_GROWS, CONTROL, AS_SEEN, LAST_AMPERSAND]
             .into_iter()
             .chain(MENDED.iter().map(|difference| difference.name));
         for name in names {

@@ -12,6 +12,7 @@ mod mutations;
 mod reach;
 mod sampler;
 mod servers;
+mod spelling;
 mod wire;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -37,6 +38,7 @@ use draw::Draw;
 use reach::{Reach, Reacher, Trail};
 use sampler::Sampler;
 use servers::{Folder, Server, Source};
+use spelling::{as_seen, is_odd, is_odd_path, plain};
 use wire::Wire;
 
 /// How to replay.
@@ -269,13 +271,20 @@ fn written(
     folder: &Folder,
 ) -> Result<(&'static Server, Tally), String> {
     let server = server_of(format)?;
-    let writing = writing::write(loaded, format).ok_or("there are no rules")?;
-    let export = folder.write(Path::new("export").join(server.file_of(format.name)), &writing.text)?;
+    let name = Path::new("export").join(server.file_of(format.name));
+    let writing = writing::write_for(loaded, format, Some(&folder.path().join(&name))).ok_or("there are no rules")?;
+    for (list, text) in &writing.lists {
+        folder.write(Path::new("export").join(list), text)?;
+    }
+    let export = folder.write(name, &writing.text)?;
     let files = [export.clone()];
     let laid = (server.lay_out)(&Source { named: &export, format: format.name, files: &files }, folder)?;
     let running = server.start(folder, &laid)?;
+    if let Some(line) = running.taken_out.first() {
+        return Err(format!("{} does not take what was written: {line}", server.name));
+    }
     let port = laid.ports.first().copied().ok_or("no port")?;
-    let mut tally = Tally { configurations: 1, taken_out: running.taken_out.len() as u64, ..Tally::default() };
+    let mut tally = Tally { configurations: 1, ..Tally::default() };
     tally.rules = [writing.remarks.exact, writing.remarks.approximated, writing.remarks.refused];
     let said = Said::of_writing(&writing);
     ask_all(loaded, &said, None, port, plan, seed, &mut tally)?;
@@ -401,8 +410,17 @@ impl Asking<'_> {
                 && theirs.has_body != heard.has_body;
             ours.answer = over_the_wire(heard.answer, &ours);
         }
+        let mut verdict = compare(&theirs.answer, &ours);
         if plan.written_as.is_some() {
             resolve(&mut ours, &theirs.answer, ask);
+            verdict = compare(&theirs.answer, &ours);
+            if verdict == Verdict::Differ && is_as_seen(ask, &theirs.answer, rules, self.port, plan, &mut self.scratch)
+            {
+                verdict = Verdict::Named(answer::AS_SEEN);
+            }
+            if verdict == Verdict::Differ {
+                verdict = the_other_way(&theirs.answer, &ours);
+            }
         }
         tally.requests += 1;
         tally.redirects +=
@@ -411,7 +429,7 @@ impl Asking<'_> {
         let taking = trail.rules().map(|rule| rules.rule(rule).place()).map(|place| (place.file.0, place.line));
         let taking: BTreeSet<(u16, u32)> = taking.chain(place).collect();
         taking.iter().for_each(|place| parts.entry(*place).or_default()[0] += 1);
-        let differs = match compare(&theirs.answer, &ours) {
+        let differs = match verdict {
             Verdict::Agree if !bodies_differ => {
                 tally.agreed += 1;
                 false
@@ -424,7 +442,7 @@ impl Asking<'_> {
         };
         if differs {
             taking.iter().for_each(|place| parts.entry(*place).or_default()[1] += 1);
-            if self.said.excuses(place, &ask.target, plan) {
+            if self.said.excuses(place, ask, plan) {
                 tally.announced += 1;
             } else {
                 tally.differ += 1;
@@ -457,7 +475,11 @@ impl Said {
         let mut said: BTreeMap<(u16, u32), (String, SaidVerdict)> = BTreeMap::new();
         for (place, remark) in remarks {
             let slot = said.entry(place).or_insert_with(|| (remark.rule.clone(), remark.verdict.clone()));
-            if slot.1 == SaidVerdict::Exact {
+            let is_worse = matches!(
+                (&slot.1, &remark.verdict),
+                (SaidVerdict::Exact, _) | (SaidVerdict::Approximated(_), SaidVerdict::Refused(_))
+            );
+            if is_worse {
                 slot.1 = remark.verdict.clone();
             }
         }
@@ -466,13 +488,13 @@ impl Said {
 
     /// Whether a difference was said to come: by what was said of the rule that decided. Of rules that were written in another
     /// format, those that are approximated answer alike where a path is spelt plainly.
-    fn excuses(&self, place: Option<(u16, u32)>, target: &[u8], plan: &Plan) -> bool {
+    fn excuses(&self, place: Option<(u16, u32)>, ask: &Ask, plan: &Plan) -> bool {
         let is_written = plan.written_as.is_some();
         match place.and_then(|place| self.0.get(&place)) {
             Some((_, SaidVerdict::Exact)) => false,
-            Some((_, SaidVerdict::Approximated(_))) => !is_written || is_odd(target),
+            Some((_, SaidVerdict::Approximated(_))) => !is_written || is_odd(ask),
             Some((_, SaidVerdict::Refused(_))) => true,
-            None => is_written && is_odd(target) && self.0.values().any(|(_, verdict)| *verdict != SaidVerdict::Exact),
+            None => is_written && is_odd(ask) && self.0.values().any(|(_, verdict)| *verdict != SaidVerdict::Exact),
         }
     }
 
@@ -492,7 +514,8 @@ impl Said {
     }
 }
 
-/// A relative Location of ours becomes the whole URL that a client makes of it, where the server sends one.
+/// A relative Location of ours becomes the whole URL that a client makes of it, where the server sends one; and the other way, where
+/// the rules are of a server that makes it whole.
 fn resolve(ours: &mut Ours, theirs: &Answer, ask: &Ask) {
     if let (Answer::Redirect(_, location), Answer::Redirect(_, theirs)) = (&mut ours.answer, theirs)
         && location.starts_with(b"/")
@@ -501,13 +524,46 @@ fn resolve(ours: &mut Ours, theirs: &Answer, ask: &Ask) {
         let host = ask.host.to_ascii_lowercase();
         let host = host.strip_suffix(":80").unwrap_or(&host);
         location.splice(0..0, format!("http://{host}").into_bytes());
+    } else if let (Answer::Redirect(_, location), Answer::Redirect(_, theirs)) = (&mut ours.answer, theirs)
+        && theirs.starts_with(b"/")
+    {
+        let origin = format!("http://{}", ask.host.to_ascii_lowercase()).into_bytes();
+        if location.strip_prefix(&origin[..]).is_some_and(|path| path.starts_with(b"/")) {
+            location.drain(..origin.len());
+        }
     }
 }
 
-/// Whether servers disagree about what the path of a target is: escapes, doubled slashes, dot segments.
-fn is_odd(target: &[u8]) -> bool {
-    let path = target.split(|byte| *byte == b'?').next().unwrap_or_default();
-    path.contains(&b'%') || path.windows(2).any(|two| two == b"//" || two == b"/.")
+/// Where the rules are another server's, it is byway's Location that may be the one that was not mended.
+fn the_other_way(theirs: &Answer, ours: &Ours) -> Verdict {
+    if let (Answer::Redirect(status, theirs), Answer::Redirect(own, ours)) = (theirs, &ours.answer)
+        && status == own
+        && ours.strip_suffix(b"&") == Some(theirs)
+    {
+        return Verdict::Named(answer::LAST_AMPERSAND);
+    }
+    let mended = Ours { answer: theirs.clone(), ..ours.clone() };
+    match (theirs, compare(&ours.answer, &mended)) {
+        (Answer::Redirect(..), named @ Verdict::Named(_)) => named,
+        _ => Verdict::Differ,
+    }
+}
+
+/// Whether a server answers what the rules say of the path as the server sees it, or takes an odd spelling for no path of a rule.
+fn is_as_seen(ask: &Ask, theirs: &Answer, rules: &RuleSet, port: u16, plan: &Plan, scratch: &mut Scratch) -> bool {
+    let passes = Ours { answer: Answer::Passes, edge: false, rule: None, has_control: false };
+    // Some spellings a server answers before any rule.
+    let is_left = matches!(theirs, Answer::Status(400)) || compare(theirs, &passes) == Verdict::Agree;
+    if is_left && is_odd_path(&ask.target) {
+        return true;
+    }
+    as_seen(ask).is_some_and(|seen| {
+        let mut ours = seen.watched(rules, (port, plan.now), scratch, &mut ());
+        resolve(&mut ours, theirs, &seen);
+        let same = compare(theirs, &ours) != Verdict::Differ;
+        ours.answer = plain(&ours.answer);
+        same || compare(&plain(theirs), &ours) != Verdict::Differ
+    })
 }
 
 /// What came over the wire; what no rule took is 404 there.

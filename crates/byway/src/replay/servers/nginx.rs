@@ -87,11 +87,18 @@ fn lay_out(source: &Source<'_>, folder: &Folder) -> Result<Laid, String> {
     let named = first.ok_or("no file was read")?;
     let user = if is_root() { "user nobody nogroup;\n" } else { "" };
     let base = folder.path().display();
+    // What a configuration says itself of hashes, the frame must not say again.
+    let own = fs::read_to_string(&named).unwrap_or_default();
+    let hashes = ["server_names_hash_bucket_size 256", "server_names_hash_max_size 65536"]
+        .into_iter()
+        .chain(["map_hash_bucket_size 512", "map_hash_max_size 262144"])
+        .filter(|line| !own.contains(line.split(' ').next().unwrap_or_default()))
+        .map(|line| format!("{line};\n"))
+        .collect::<String>();
     let frame = format!(
         "{user}master_process off;\npid {base}/nginx.pid;\nerror_log {base}/error.log crit;\n\
          events {{ worker_connections 512; }}\nhttp {{\naccess_log off;\nlog_not_found off;\n\
-         keepalive_requests 100000000;\nkeepalive_timeout 60s;\nserver_names_hash_bucket_size 256;\n\
-         server_names_hash_max_size 65536;\nmap_hash_bucket_size 512;\nmap_hash_max_size 262144;\n\
+         keepalive_requests 100000000;\nkeepalive_timeout 60s;\n{hashes}\
          client_body_temp_path {base}/t1;\nproxy_temp_path {base}/t2;\nfastcgi_temp_path {base}/t3;\n\
          uwsgi_temp_path {base}/t4;\nscgi_temp_path {base}/t5;\ninclude {};\n}}\n",
         named.display()

@@ -3,10 +3,10 @@
 use byway_core::condition::{Condition, Test};
 use byway_core::dialect::LetterCase;
 use byway_core::host::HostPattern;
-use byway_core::regex::Pattern;
 
-use super::text::{fitting, word};
+use super::text::word;
 use crate::writing::own::subject;
+use crate::writing::perl::{self, alternatives, fitting, globbed, has_alternatives, perl};
 
 type Why = &'static str;
 
@@ -63,13 +63,6 @@ pub(super) fn is_host(hosts: &[HostPattern<'_>], not: bool) -> Result<String, Wh
         .collect();
     let hosts = alternatives(&hosts);
     line("%{HTTP_HOST}", &format!("^{hosts}\\.?(?::\\d*)?$"), not, " [NC]")
-}
-
-fn alternatives(texts: &[String]) -> String {
-    match texts {
-        [one] => one.clone(),
-        several => format!("(?:{})", several.join("|")),
-    }
 }
 
 fn host(test: &Test, not: bool) -> Result<String, Why> {
@@ -143,15 +136,7 @@ fn values(text: &str, test: &Test, not: bool) -> Result<(Vec<String>, Option<Why
 }
 
 fn cookie(name: &str, test: &Test, not: bool) -> Result<String, Why> {
-    let name = fitting(name.as_bytes());
-    let value = match test {
-        Test::Present => return line("%{HTTP_COOKIE}", &format!("(?:^|;)\\s*{name}(?:=|\\s*(?:;|$))"), not, ""),
-        Test::Is(value) => fitting(value.as_bytes()),
-        Test::In(values) => alternatives(&values.iter().map(|value| fitting(value.as_bytes())).collect::<Vec<_>>()),
-        Test::Glob(glob) => globbed(glob, "[^;]"),
-        Test::Regex(_) | Test::Range(..) => return Err("a pattern or a number asked of one cookie"),
-    };
-    line("%{HTTP_COOKIE}", &format!("(?:^|;)\\s*{name}={value}\\s*(?:;|$)"), not, "")
+    line("%{HTTP_COOKIE}", &perl::cookie(name, test)?, not, "")
 }
 
 /// A pair of the query.
@@ -160,119 +145,7 @@ pub(super) fn pair(name: &str, value: &str) -> Result<String, Why> {
 }
 
 fn query(name: &str, test: &Test, not: bool) -> Result<String, Why> {
-    let name = sent(name);
-    let value = match test {
-        Test::Present => return line("%{QUERY_STRING}", &format!("(?:^|&){name}(?:=|&|$)"), not, ""),
-        Test::Is(value) if value.is_empty() => {
-            return line("%{QUERY_STRING}", &format!("(?:^|&){name}=?(?:&|$)"), not, "");
-        }
-        Test::Is(value) => sent(value),
-        Test::In(values) => alternatives(&values.iter().map(|value| sent(value)).collect::<Vec<_>>()),
-        Test::Glob(glob) => globbed(glob, "[^&]"),
-        Test::Regex(_) | Test::Range(..) => return Err("a pattern or a number asked of one pair of the query"),
-    };
-    line("%{QUERY_STRING}", &format!("(?:^|&){name}={value}(?:&|$)"), not, "")
-}
-
-/// A name or value as it may be sent: with and without the escapes that people write.
-fn sent(text: &str) -> String {
-    let mut out = String::new();
-    for byte in text.bytes() {
-        match byte {
-            b if b.is_ascii_alphanumeric() || b == b'_' || b == b'-' => out.push(char::from(b)),
-            b'.' => out.push_str("\\."),
-            b' ' => out.push_str("(?:\\+|%20)"),
-            b'&' | b'+' | b'#' | b'%' => out.push_str(&format!("%{}", either_case(byte))),
-            b if b.is_ascii_graphic() => {
-                out.push_str(&format!("(?:{}|%{})", fitting(&[b]), either_case(byte)));
-            }
-            b => out.push_str(&format!("%{}", either_case(b))),
-        }
-    }
-    out
-}
-
-/// The hex of a byte in letters of either case.
-fn either_case(byte: u8) -> String {
-    let digit = |digit: char| match digit.is_ascii_digit() {
-        true => digit.to_string(),
-        false => format!("[{digit}{}]", digit.to_ascii_lowercase()),
-    };
-    format!("{byte:02X}").chars().map(digit).collect()
-}
-
-fn globbed(glob: &str, any: &str) -> String {
-    let mut out = String::new();
-    for piece in glob.split_inclusive(['*', '?']) {
-        let (text, sign) = match piece.strip_suffix(['*', '?']) {
-            Some(text) => (text, &piece[text.len()..]),
-            None => (piece, ""),
-        };
-        out.push_str(&fitting(text.as_bytes()));
-        match sign {
-            "*" => out.push_str(&format!("{any}*")),
-            "?" => out.push_str(any),
-            _ => {}
-        }
-    }
-    out
-}
-
-/// Whether alternatives stand outside of all groups, so that an anchor would be that of one of them.
-pub(super) fn has_alternatives(pattern: &str) -> bool {
-    let (mut depth, mut in_class, mut is_escaped) = (0_i32, false, false);
-    for sign in pattern.chars() {
-        match sign {
-            _ if is_escaped => is_escaped = false,
-            '\\' => is_escaped = true,
-            '[' => in_class = true,
-            ']' => in_class = false,
-            '(' if !in_class => depth += 1,
-            ')' if !in_class => depth -= 1,
-            '|' if !in_class && depth == 0 => return true,
-            _ => {}
-        }
-    }
-    false
-}
-
-/// A pattern of ours, where PCRE reads it as we do.
-pub(super) fn perl<'p>(pattern: &'p Pattern<'_>) -> Result<&'p str, Why> {
-    const OTHER: &str = "a pattern that PCRE would read otherwise: look at it by hand";
-    let text = &*pattern.text;
-    let mut in_class = false;
-    let mut rest = text;
-    while let Some(c) = rest.chars().next() {
-        let after = &rest[c.len_utf8()..];
-        rest = after;
-        match c {
-            '\\' => {
-                let Some(next) = after.chars().next() else { return Err(OTHER) };
-                // `\p` asks for Unicode, `\z` and `\<` are written otherwise, `\x{…}` is a character there.
-                if next.is_ascii_alphanumeric() && !"dDwWsSbBntrfvaxA".contains(next) || "<>".contains(next) {
-                    return Err(OTHER);
-                }
-                rest = &after[next.len_utf8()..];
-                if next == 'x' && rest.starts_with('{') {
-                    return Err(OTHER);
-                }
-            }
-            '[' if !in_class => in_class = true,
-            '[' if !after.starts_with(':') => return Err(OTHER),
-            ']' => in_class = false,
-            '&' | '~' | '-' if in_class && after.starts_with(c) => return Err(OTHER),
-            '(' if !in_class && after.starts_with('?') => {
-                let is_plain = after.starts_with("?:") || after.starts_with("?i)") || after.starts_with("?i:");
-                if !is_plain && !after.starts_with("?<") && !after.starts_with("?P<") {
-                    return Err(OTHER);
-                }
-            }
-            '"' | '\n' | '\r' => return Err("a quote or a line break in a pattern: write it as `\\x22` or `\\n`"),
-            c if !c.is_ascii() && in_class => return Err(OTHER),
-            _ => {}
-        }
-    }
-    Ok(text)
+    line("%{QUERY_STRING}", &perl::pair(name, test)?, not, "")
 }
 
 #[cfg(test)]
@@ -282,21 +155,8 @@ mod tests {
     #[test]
     fn pairs_are_found_as_people_send_them() {
         assert_eq!(pair("id", "7").as_deref(), Ok("RewriteCond %{QUERY_STRING} (?:^|&)id=7(?:&|$)"));
-        assert_eq!(sent("a b/é"), "a(?:\\+|%20)b(?:/|%2[Ff])%[Cc]3%[Aa]9");
-        assert_eq!(globbed("a*.?", "."), "a.*\\..");
         let networks = Test::In(vec!["10.0.0.0/8".into(), "::1".into()]);
         let written = address(&networks, true);
         assert_eq!(written.as_deref(), Ok("RewriteCond expr \"! (-R '10.0.0.0/8' || -R '::1')\""));
-    }
-
-    #[test]
-    fn patterns_of_ours_alone_are_refused() {
-        assert!(has_alternatives("a|b") && !has_alternatives(r"(a|b)\|[|]"));
-        for text in ["/a(?x) b", "[a&&b]", r"\pL", "[a[b]]", r"\x{41}"] {
-            assert!(perl(&Pattern::own(text)).is_err(), "{text}");
-        }
-        for text in [r"/(\d+)/(?<name>[^/]+)", "[[:alpha:]]", "(?i)a|b"] {
-            assert_eq!(perl(&Pattern::own(text)), Ok(text));
-        }
     }
 }

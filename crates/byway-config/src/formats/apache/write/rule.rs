@@ -9,10 +9,13 @@ use byway_core::source::{PathPattern, Segment, Source};
 use byway_core::status::StatusByMethod;
 use byway_core::target::{Landing, Part, Target, What};
 
-use super::conditions::{self, has_alternatives, perl};
-use super::text::{alias_word, fitting, is_left_alone, kept, seen, unescaped, word};
-use super::{Context, Region};
+use super::Context;
+use super::conditions;
+use super::text::{alias_word, is_left_alone, kept, seen, unescaped, word};
+use crate::writing::aside::{Aside, aside};
 use crate::writing::own::{Does, OwnRule};
+use crate::writing::perl::{fitting, has_alternatives, perl};
+use crate::writing::rank::{Region, region};
 
 type Why = Cow<'static, str>;
 
@@ -53,7 +56,6 @@ const RETRY: &str = "`Retry-After` is not sent";
 const CACHE: &str = "how long the answer may be kept is not said";
 const ESCAPED_TWICE: &str =
     "escapes in the request's query are escaped once more where it is joined to one of the target";
-const MARK: &str = "where the request has no query, an empty one stands before the fragment";
 
 /// The rule in Apache's words, or why it has none.
 pub(super) fn lines(rule: &OwnRule<'_>, context: Context) -> Result<Lines, Why> {
@@ -155,51 +157,29 @@ impl Saying {
 
     /// A redirect to the URL that was asked stands aside in our rules; Apache would send it, and the next, and the next.
     fn stand_aside(&mut self, source: &Source<'_>, target: &Target<'_>, query: &QueryPolicy) -> Result<(), Why> {
-        let text = target.text(&source.capture_names());
-        let (before, behind) = text.split_at(text.find("://").map_or(0, |at| at + 3));
-        let (authority, rest) = behind.split_at(behind.find(['/', '?', '#']).unwrap_or(behind.len()));
-        let host = authority.split(':').next().unwrap_or_default();
-        if !host.is_empty() && !host.contains('{') && !source.host.matches(host)
-            || source.scheme.is_some_and(|scheme| !before.is_empty() && before != format!("{}://", scheme.as_str()))
-        {
-            return Ok(());
-        }
-        let rest = rest.split('#').next().unwrap_or_default();
-        let (path, own_query) = rest.split_once('?').map_or((rest, None), |(path, query)| (path, Some(query)));
-        let path = if path.is_empty() { "/" } else { path };
-        let is_constant = target.constant().is_some();
-        if !is_constant {
-            let is_same = path == source.path.to_string();
-            if is_same
-                && own_query.is_none()
-                && *query != QueryPolicy::Drop
-                && !authority.contains('{')
-                && !before.contains('{')
-            {
-                let origin = format!("{before}{authority}");
-                if origin.is_empty() {
-                    return Err("it leads to the URL that was asked: Apache would send it again and again".into());
-                }
+        match aside(source, target, query) {
+            Aside::Never => {}
+            Aside::Perhaps => self.note(Some(ITSELF)),
+            Aside::Always { origin } if origin.is_empty() => {
+                return Err("it leads to the URL that was asked: Apache would send it again and again".into());
+            }
+            Aside::Always { origin } => {
                 let pattern = format!("^{}$", fitting(origin.as_bytes()));
                 let line = conditions::line("%{REQUEST_SCHEME}://%{HTTP_HOST}", &pattern, true, " [NC]")?;
                 self.conditions.push(line);
-            } else if may_meet(source, path) {
-                self.note(Some(ITSELF));
             }
-            return Ok(());
+            Aside::At { origin, path, query } => {
+                let path = String::from_utf8(seen(path.as_bytes())?).map_err(|_| "a path that is not UTF-8")?;
+                let before = if origin.is_empty() { "" } else { "%{REQUEST_SCHEME}://%{HTTP_HOST}" };
+                let mut asked = format!("{before}%{{REQUEST_URI}}");
+                let mut wanted = format!("={origin}{path}");
+                if let Some(query) = query {
+                    asked.push_str("?%{QUERY_STRING}");
+                    wanted.push_str(&format!("?{query}"));
+                }
+                self.conditions.push(conditions::line(&asked, &wanted, true, "")?);
+            }
         }
-        if !covers(source, path.as_bytes()) || own_query.is_some() && *query == QueryPolicy::Keep {
-            return Ok(());
-        }
-        let path = String::from_utf8(seen(path.as_bytes())?).map_err(|_| "a path that is not UTF-8")?;
-        let origin = if before.is_empty() { "" } else { "%{REQUEST_SCHEME}://%{HTTP_HOST}" };
-        let mut asked = format!("{origin}%{{REQUEST_URI}}");
-        let mut wanted = format!("={before}{authority}{path}");
-        if own_query.is_some() || *query == QueryPolicy::Drop {
-            asked.push_str("?%{QUERY_STRING}");
-            wanted.push_str(&format!("?{}", own_query.unwrap_or_default()));
-        }
-        self.conditions.push(conditions::line(&asked, &wanted, true, "")?);
         Ok(())
     }
 
@@ -220,13 +200,14 @@ impl Saying {
         self.note(said.takes_captures.then_some(CAPTURES));
         self.note(said.why);
         let keeps = matches!(query, QueryPolicy::Keep | QueryPolicy::Replace);
+        // Apache would put the request's query behind the fragment, and an empty one would leave its sign there.
+        let mut without = None;
         if let Some(fragment) =
             said.text.find('#').filter(|_| keeps && !(said.has_query && *query == QueryPolicy::Replace))
         {
-            // Apache would put the request's query behind the fragment.
+            without = Some(said.text.clone());
             let sign = if said.has_query { '&' } else { '?' };
             said.text.insert_str(fragment, &format!("{sign}%{{QUERY_STRING}}"));
-            self.note(Some(MARK));
             said.has_query = true;
         } else if said.has_query && *query == QueryPolicy::Keep {
             said.flags.push("QSA");
@@ -244,23 +225,32 @@ impl Saying {
                 return Err("a query that is merged by name, or of which only some pairs are kept".into());
             }
         }
-        let rule = |status: u16, said: &Substitution| -> Result<String, Why> {
+        let rule = |status: u16, text: &str| -> Result<String, Why> {
             let mut flags = format!("R={status},L");
             for flag in nocase(source).into_iter().chain(said.flags.iter().copied()) {
                 flags.push_str(&format!(",{flag}"));
             }
-            Ok(format!("RewriteRule {} {} [{flags}]", word(&path.pattern)?, word(&said.text)?))
+            Ok(format!("RewriteRule {} {} [{flags}]", word(&path.pattern)?, word(text)?))
         };
-        let mut rewrite = Vec::new();
-        if status.get != status.other {
-            rewrite.push("RewriteCond %{REQUEST_METHOD} ^(?:GET|HEAD)$".to_owned());
-            rewrite.extend(self.conditions.iter().cloned());
-            rewrite.extend(path.condition.clone());
-            rewrite.push(rule(status.get.number(), &said)?);
+        let reads = "RewriteCond %{REQUEST_METHOD} ^(?:GET|HEAD)$";
+        let statuses = match status.get == status.other {
+            true => vec![(None, status.other.number())],
+            false => vec![(Some(reads), status.get.number()), (None, status.other.number())],
+        };
+        let mut texts = vec![(None, said.text.as_str())];
+        if let Some(without) = &without {
+            texts = vec![(Some("RewriteCond %{QUERY_STRING} ."), said.text.as_str()), (None, without)];
         }
-        rewrite.append(&mut self.conditions);
-        rewrite.extend(path.condition.clone());
-        rewrite.push(rule(status.other.number(), &said)?);
+        let mut rewrite = Vec::new();
+        for (method, number) in statuses {
+            for (has_query, text) in &texts {
+                rewrite.extend(method.into_iter().chain(*has_query).map(str::to_owned));
+                rewrite.extend(self.conditions.iter().cloned());
+                // The last condition is the one whose groups are read.
+                rewrite.extend(path.condition.clone());
+                rewrite.push(rule(number, text)?);
+            }
+        }
         let is_loose = is_loose(source);
         Ok(Lines { alias, rewrite, entry, is_loose, region: path.region, why: self.why })
     }
@@ -302,46 +292,6 @@ fn is_loose(source: &Source<'_>) -> bool {
 
 fn nocase(source: &Source<'_>) -> Option<&'static str> {
     (source.case == LetterCase::Ignored).then_some("NC")
-}
-
-/// Whether a source may fit a path that is the same for every request.
-fn covers(source: &Source<'_>, path: &[u8]) -> bool {
-    match &source.path {
-        PathPattern::Exact(own) => own.eq_ignore_ascii_case(path) || source.slash == TrailingSlash::Either,
-        PathPattern::Prefix(prefix) => {
-            path.get(..prefix.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(prefix))
-                && matches!(path.get(prefix.len()), None | Some(b'/'))
-        }
-        PathPattern::Regex(pattern) => pattern.finds(path).unwrap_or(true),
-        PathPattern::Segments { .. } | PathPattern::BytePrefix { .. } => {
-            may_meet(source, &String::from_utf8_lossy(path))
-        }
-    }
-}
-
-/// Whether a path with captures may be one that the source fits: not where the texts before them differ.
-fn may_meet(source: &Source<'_>, target: &str) -> bool {
-    let target = target.split('{').next().unwrap_or_default().trim_end_matches("/*");
-    let own = region(source).prefix;
-    let len = own.len().min(target.len());
-    own[..len].eq_ignore_ascii_case(&target.as_bytes()[..len])
-}
-
-/// Where a source may fit.
-fn region(source: &Source<'_>) -> Region {
-    let (path, is_exact) = match &source.path {
-        PathPattern::Exact(path) => (path.to_vec(), true),
-        PathPattern::Prefix(path) | PathPattern::BytePrefix { prefix: path, .. } => (path.to_vec(), false),
-        PathPattern::Segments { segments, .. } => {
-            let literals = segments.iter().map_while(|segment| match segment {
-                Segment::Literal(text) => Some([b"/", &text[..]].concat()),
-                _ => None,
-            });
-            (literals.collect::<Vec<_>>().concat(), false)
-        }
-        PathPattern::Regex(_) => (Vec::new(), false),
-    };
-    Region::new(&path, is_exact)
 }
 
 /// What a target asks of the rest below a prefix.

@@ -5,22 +5,6 @@ use byway_core::query::decoded;
 
 use super::super::expand::escape_uri;
 
-/// Text, decoded, as the part of a pattern that fits it and nothing else.
-pub(super) fn fitting(text: &[u8]) -> String {
-    let is_text = std::str::from_utf8(text).is_ok();
-    let mut out = Vec::with_capacity(text.len() + 8);
-    for &byte in text {
-        match byte {
-            b if b.is_ascii_alphanumeric() || b"/_-~,=@&:!;%'<> ".contains(&b) || !b.is_ascii() && is_text => {
-                out.push(b)
-            }
-            b if b.is_ascii_graphic() && b != b'"' => out.extend([b'\\', b]),
-            b => out.extend(format!("\\x{b:02x}").bytes()),
-        }
-    }
-    String::from_utf8_lossy(&out).into_owned()
-}
-
 /// A path of our own, in its normal form, as Apache's patterns see it.
 pub(super) fn seen(path: &[u8]) -> Result<Vec<u8>, &'static str> {
     let sent: Vec<u8> = path.iter().flat_map(|&b| if b == b'+' { b"%2B".to_vec() } else { vec![b] }).collect();
@@ -86,9 +70,6 @@ mod tests {
 
     #[test]
     fn texts_stand_for_themselves() {
-        assert_eq!(fitting(b"/a.b c\"\x01"), "/a\\.b c\\x22\\x01");
-        assert_eq!(fitting("/straße".as_bytes()), "/straße");
-        assert_eq!(fitting(b"/\xff"), "/\\xff");
         assert_eq!(seen(b"/a%20b+c").as_deref(), Ok(&b"/a b+c"[..]));
         assert!(seen(b"/a%2Fb").is_err() && seen(b"/a//b").is_err());
         assert_eq!(kept("/a%20b$1"), "/a\\%20b\\$1");

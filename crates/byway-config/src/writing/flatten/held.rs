@@ -1,0 +1,471 @@
+//! What another server's rules know of a request when one of them is tried: the path, conditions, and texts that were kept.
+//!
+//! What must hold is a list of alternatives, each a path, a host and conditions that hold together; a look-up in a list makes one
+//! of each entry. What cannot be followed is refused by name where somebody uses it.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use byway_core::condition::{Condition, Subject, Test};
+use byway_core::dialect::LetterCase;
+use byway_core::regex::Pattern;
+use byway_core::ruleset::RuleView;
+use byway_core::source::PathPattern;
+use byway_core::target::{Landing, Part, Piece, What};
+
+use super::Why;
+use super::conditions;
+use super::paths::{PathOf, both, is_any_path, owned_path};
+
+pub(super) type Pieces = Vec<Piece<'static>>;
+
+/// The most alternatives of one rule, and the most that conditions may make of one.
+const ALTERNATIVES: usize = 50_000;
+const CASES: usize = 16;
+
+/// A path, a host and conditions that hold together.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Alternative {
+    pub(super) path: Option<PathOf>,
+    pub(super) host: Option<String>,
+    pub(super) conditions: Vec<Condition>,
+    /// Texts that are known since an entry of a list was chosen.
+    pub(super) values: BTreeMap<u16, Pieces>,
+    /// Whether the groups of a condition are those of the path.
+    pub(super) groups_of_path: bool,
+    /// Why it is not quite what it stands for.
+    pub(super) why: Option<&'static str>,
+}
+
+/// A text that was kept.
+#[derive(Clone, Debug)]
+pub(super) enum Held {
+    Text(Pieces),
+    /// The first of these whose conditions hold.
+    Cases(Vec<(Vec<Condition>, String)>),
+    /// What a list says of a text.
+    List {
+        on: Pieces,
+        entries: std::rc::Rc<Vec<Entry>>,
+    },
+    Unknown,
+}
+
+/// An entry of a list.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    pub(super) key: Key,
+    pub(super) value: Pieces,
+}
+
+/// For what an entry is.
+#[derive(Clone, Debug)]
+pub(super) enum Key {
+    Text(String),
+    Fits(Pattern<'static>),
+    Asks(Vec<Condition>),
+    Else,
+}
+
+/// What is known where a rule is tried.
+#[derive(Clone, Debug)]
+pub(super) struct Within {
+    pub(super) alternatives: Vec<Alternative>,
+    pub(super) held: BTreeMap<u16, Held>,
+}
+
+impl Default for Within {
+    fn default() -> Within {
+        Within { alternatives: vec![Alternative::default()], held: BTreeMap::new() }
+    }
+}
+
+impl Within {
+    /// What holds under a rule.
+    /// `is_whole` says that its pattern sees the whole path.
+    pub(super) fn under(&self, rule: &RuleView<'_>, is_whole: bool) -> Result<Within, Why> {
+        let source = rule.source();
+        let mut out = Vec::new();
+        for alternative in &self.alternatives {
+            let mut alternative = alternative.clone();
+            if !is_any_path(&source.path) {
+                let own = PathOf { path: owned_path(&source.path)?, case: source.case, is_whole };
+                match both(alternative.path.take(), own)? {
+                    Some(path) => alternative.path = Some(path),
+                    // No path is in both.
+                    None => continue,
+                }
+            }
+            out.push(alternative);
+        }
+        for group in rule.conditions().chunk_by(|one, _| one.or_next) {
+            out = self.with_any(out, group)?;
+        }
+        Ok(Within { alternatives: out, held: self.held.clone() })
+    }
+
+    /// Alternatives of which one of some conditions holds as well.
+    fn with_any(&self, all: Vec<Alternative>, group: &[Condition]) -> Result<Vec<Alternative>, Why> {
+        if let [_, _, ..] = group
+            && let Ok(joined) = conditions::joined(group)
+        {
+            return self.with(all, &joined);
+        }
+        let mut out = Vec::new();
+        for condition in group {
+            out.extend(self.with(all.clone(), condition)?);
+        }
+        if out.len() > ALTERNATIVES {
+            return Err("too many ways to come here".into());
+        }
+        Ok(out)
+    }
+
+    fn with(&self, all: Vec<Alternative>, condition: &Condition) -> Result<Vec<Alternative>, Why> {
+        let Subject::Text(pieces) = &condition.subject else {
+            return Ok(all.into_iter().map(|one| one.and(condition.clone())).collect());
+        };
+        let mut out = Vec::new();
+        for one in all {
+            for (one, pieces) in self.texts(one, pieces)? {
+                out.extend(one.with_text(&pieces, condition)?);
+            }
+            if out.len() > ALTERNATIVES {
+                return Err("too many ways to come here".into());
+            }
+        }
+        Ok(out)
+    }
+
+    /// A text with what was kept put in its place: once for each way in which a list answers.
+    pub(super) fn texts(&self, one: Alternative, pieces: &[Piece<'_>]) -> Result<Vec<(Alternative, Pieces)>, Why> {
+        let mut all = vec![(one, Pieces::new())];
+        for piece in pieces {
+            let What::Slot(slot) = piece.what else {
+                let piece = owned_piece(piece)?;
+                all.iter_mut().for_each(|(_, text)| text.push(piece.clone()));
+                continue;
+            };
+            let mut next = Vec::new();
+            for (one, text) in all {
+                for (one, value) in self.values(one, slot)? {
+                    let value = value.into_iter().map(|own| Piece { place: piece.place, what: own.what });
+                    next.push((one, text.iter().cloned().chain(value).collect()));
+                }
+                if next.len() > ALTERNATIVES {
+                    return Err("too many ways to come here".into());
+                }
+            }
+            all = next;
+        }
+        Ok(all)
+    }
+
+    /// What a slot may hold, each with what must be true then.
+    fn values(&self, one: Alternative, slot: u16) -> Result<Vec<(Alternative, Pieces)>, Why> {
+        if let Some(value) = one.values.get(&slot).cloned() {
+            return Ok(vec![(one, value)]);
+        }
+        match self.held.get(&slot) {
+            None => Ok(vec![(one, Pieces::new())]),
+            Some(Held::Text(text)) => Ok(vec![(one, text.clone())]),
+            Some(Held::Unknown) => Err("a variable whose value hangs on more than conditions".into()),
+            Some(Held::Cases(cases)) => {
+                let mut out = Vec::new();
+                let mut before = vec![one];
+                for (conditions, value) in cases {
+                    let mut here = before.clone();
+                    for condition in conditions {
+                        here = self.with(here, condition)?;
+                    }
+                    out.extend(here.into_iter().map(|one| (one, literal(value))));
+                    before = match conditions.as_slice() {
+                        [] => break,
+                        [condition] => self.with(before, &negated(condition))?,
+                        _ => return Err("a variable that several conditions set".into()),
+                    };
+                }
+                Ok(out.into_iter().map(|(one, value)| (one.knowing(slot, &value), value)).collect())
+            }
+            Some(Held::List { on, entries }) => self.look_up(one, slot, on, entries),
+        }
+    }
+
+    fn look_up(
+        &self,
+        one: Alternative,
+        slot: u16,
+        on: &[Piece<'static>],
+        entries: &[Entry],
+    ) -> Result<Vec<(Alternative, Pieces)>, Why> {
+        let mut out = Vec::new();
+        for (one, text) in self.texts(one, on)? {
+            let constant = constant(&text);
+            let mut missed: Vec<&Entry> = Vec::new();
+            for entry in entries {
+                let found = match (&entry.key, &constant) {
+                    (Key::Text(key), Some(text)) if !key.eq_ignore_ascii_case(text) => continue,
+                    (Key::Fits(pattern), Some(text)) if !pattern.finds(text.as_bytes()).unwrap_or(true) => continue,
+                    (Key::Text(_) | Key::Fits(_), Some(_)) => vec![one.clone()],
+                    (Key::Text(key), None) => one.clone().with_key(&text, Test::Is(key.clone()), false)?,
+                    (Key::Fits(pattern), None) => one.clone().with_key(&text, Test::Regex(pattern.clone()), false)?,
+                    (Key::Asks(asked), _) => vec![asked.iter().cloned().fold(one.clone(), Alternative::and)],
+                    (Key::Else, _) => self.missed(one.clone(), &text, &missed),
+                };
+                out.extend(found.into_iter().map(|one| (one.knowing(slot, &entry.value), entry.value.clone())));
+                if constant.is_some() && !matches!(entry.key, Key::Asks(_)) {
+                    break;
+                }
+                missed.push(entry);
+            }
+            if out.len() > ALTERNATIVES {
+                return Err("too many ways to come here".into());
+            }
+        }
+        Ok(out)
+    }
+
+    /// Where no entry fits. Of paths and hosts no rule says that; it stands behind the rules of all entries then.
+    fn missed(&self, one: Alternative, text: &[Piece<'static>], entries: &[&Entry]) -> Vec<Alternative> {
+        let is_place = matches!(text, [Piece { what: What::Part(part), .. }] if is_place(*part));
+        if is_place || entries.len() > CASES {
+            return vec![Alternative { why: Some(BEHIND), ..one }];
+        }
+        let mut all = vec![one];
+        for entry in entries {
+            let test = match &entry.key {
+                Key::Text(key) => Test::Is(key.clone()),
+                Key::Fits(pattern) => Test::Regex(pattern.clone()),
+                Key::Asks(asked) => match asked.as_slice() {
+                    [condition] => {
+                        all = all.into_iter().map(|one| one.and(negated(condition))).collect();
+                        continue;
+                    }
+                    _ => continue,
+                },
+                Key::Else => continue,
+            };
+            all = all.into_iter().flat_map(|one| one.with_key(text, test.clone(), true).unwrap_or_default()).collect();
+        }
+        all
+    }
+
+    /// Keeps a text that is set under a rule.
+    pub(super) fn hold(&mut self, rule: &RuleView<'_>, slot: u16, text: &[Piece<'_>]) {
+        self.hold_where(rule, slot, text, rule.conditions());
+    }
+
+    /// Keeps a text that is set under a rule where all of these hold.
+    pub(super) fn hold_where(
+        &mut self,
+        rule: &RuleView<'_>,
+        slot: u16,
+        text: &[Piece<'_>],
+        conditions: Vec<Condition>,
+    ) {
+        let source = rule.source();
+        let is_same = |one: &Alternative| match &one.path {
+            Some(path) => owned_path(&source.path).is_ok_and(|own| path.path == own && path.case == source.case),
+            None => false,
+        };
+        let is_everywhere = is_any_path(&source.path) || self.alternatives.iter().all(is_same);
+        let held = match (is_everywhere, conditions.is_empty()) {
+            (true, true) => match self.texts(Alternative::default(), text) {
+                Ok(texts) => match <[_; 1]>::try_from(texts) {
+                    Ok([(_, text)]) => Held::Text(text),
+                    Err(_) => self.cases(slot, Vec::new(), text),
+                },
+                Err(_) => Held::Unknown,
+            },
+            (true, false) => self.cases(slot, conditions, text),
+            (false, _) => Held::Unknown,
+        };
+        self.held.insert(slot, held);
+    }
+
+    /// A text that is set where conditions hold, and what it was before.
+    fn cases(&self, slot: u16, conditions: Vec<Condition>, text: &[Piece<'_>]) -> Held {
+        let is_simple = |one: &Condition| match &one.subject {
+            Subject::Text(pieces) => !one.or_next && !pieces.iter().any(|piece| matches!(piece.what, What::Slot(_))),
+            Subject::Of { .. } => !one.or_next,
+        };
+        if !conditions.iter().all(is_simple) {
+            return Held::Unknown;
+        }
+        let before = match self.held.get(&slot) {
+            None => vec![(Vec::new(), String::new())],
+            Some(Held::Cases(cases)) => cases.clone(),
+            Some(Held::Text(text)) => match constant(text) {
+                Some(text) => vec![(Vec::new(), text)],
+                None => return Held::Unknown,
+            },
+            Some(_) => return Held::Unknown,
+        };
+        let mut out = Vec::new();
+        for (others, value) in &before {
+            let mut own = String::new();
+            for piece in text {
+                match &piece.what {
+                    What::Literal(text) => own.push_str(text),
+                    What::Slot(other) if *other == slot => own.push_str(value),
+                    _ => return Held::Unknown,
+                }
+            }
+            out.push((conditions.iter().chain(others).cloned().collect(), own));
+        }
+        // What does not hang on what it was is said once.
+        out.dedup_by(|next, kept| next.1 == kept.1);
+        if let [only] = out.as_mut_slice() {
+            only.0 = conditions.clone();
+        }
+        if !conditions.is_empty() {
+            out.extend(before);
+        }
+        if out.len() > CASES { Held::Unknown } else { Held::Cases(out) }
+    }
+}
+
+/// Why a rule for all that no entry is for is not quite that.
+const BEHIND: &str = "what no entry of a list is for comes behind all of its entries";
+/// Why an entry of a list is not quite a path.
+const KEYS: &str = "keys of a `map` ignore case, and this path does not";
+
+fn is_place(part: Part) -> bool {
+    matches!(part, Part::WorkingPath | Part::Path | Part::PathAndQuery | Part::Host)
+}
+
+impl Alternative {
+    fn and(mut self, condition: Condition) -> Alternative {
+        self.conditions.push(Condition { or_next: false, ..condition });
+        self
+    }
+
+    fn knowing(mut self, slot: u16, value: &Pieces) -> Alternative {
+        self.values.insert(slot, value.clone());
+        self
+    }
+
+    /// With a key of a list.
+    fn with_key(self, text: &[Piece<'static>], test: Test, negate: bool) -> Result<Vec<Alternative>, Why> {
+        let subject = Subject::Text(text.to_vec());
+        let is_text = matches!(test, Test::Is(_));
+        let mut all = self.with_text(text, &Condition { subject, test, negate, or_next: false })?;
+        if is_text && matches!(text, [Piece { what: What::Part(part), .. }] if is_place(*part) && *part != Part::Host) {
+            all.iter_mut().for_each(|one| one.why = Some(KEYS));
+        }
+        Ok(all)
+    }
+
+    /// With a condition on a text in which nothing is kept any more.
+    fn with_text(mut self, pieces: &[Piece<'static>], condition: &Condition) -> Result<Vec<Alternative>, Why> {
+        if let Some(text) = constant(pieces) {
+            let holds = passes(&condition.test, &text).ok_or("a condition on a text that own rules do not ask for")?;
+            return Ok(if holds != condition.negate { vec![self] } else { Vec::new() });
+        }
+        // A text with a literal in it is neither nothing nor `0`.
+        let is_some =
+            pieces.iter().any(|piece| matches!(&piece.what, What::Literal(text) if !matches!(text.as_ref(), "" | "0")));
+        if let (true, Test::In(texts)) = (is_some, &condition.test)
+            && texts.iter().all(|text| matches!(text.as_str(), "" | "0"))
+        {
+            return Ok(if condition.negate { vec![self] } else { Vec::new() });
+        }
+        let part = match pieces {
+            [Piece { what: What::Part(part), .. }] => Some(*part),
+            _ => None,
+        };
+        match (part, &condition.test) {
+            // A path is never empty.
+            (Some(Part::WorkingPath | Part::Path | Part::PathAndQuery), Test::In(texts))
+                if texts.iter().all(|text| !text.starts_with('/')) =>
+            {
+                return Ok(if condition.negate { vec![self] } else { Vec::new() });
+            }
+            (Some(Part::WorkingPath | Part::Path | Part::PathAndQuery), test) if !condition.negate => {
+                let path = match test {
+                    Test::Is(text) if text.starts_with('/') && !text.contains('?') => {
+                        PathPattern::Exact(Cow::Owned(text.clone().into_bytes()))
+                    }
+                    Test::Regex(pattern) if !pattern.text.contains("\\?") => PathPattern::Regex(pattern.clone()),
+                    _ => return Err("a condition on path and query at once".into()),
+                };
+                let case = match &path {
+                    PathPattern::Regex(pattern) => pattern.case,
+                    _ => LetterCase::Significant,
+                };
+                let is_pattern = matches!(path, PathPattern::Regex(_));
+                let own = PathOf { path, case, is_whole: true };
+                return Ok(match both(self.path.take(), own.clone())? {
+                    Some(path) => {
+                        self.groups_of_path = is_pattern && path.path == own.path;
+                        self.path = Some(path);
+                        vec![self]
+                    }
+                    None => Vec::new(),
+                });
+            }
+            (Some(Part::Host), Test::Is(host)) if !condition.negate && self.host.is_none() => {
+                self.host = Some(host.to_ascii_lowercase());
+                return Ok(vec![self]);
+            }
+            _ => {}
+        }
+        let subject = Subject::Text(pieces.to_vec());
+        Ok(vec![self.and(Condition { subject, ..condition.clone() })])
+    }
+}
+
+fn negated(condition: &Condition) -> Condition {
+    Condition { negate: !condition.negate, ..condition.clone() }
+}
+
+/// A text that takes nothing of the request.
+pub(super) fn literal(text: &str) -> Pieces {
+    match text.is_empty() {
+        true => Pieces::new(),
+        false => vec![Piece { place: Landing::Path, what: What::Literal(Cow::Owned(text.to_owned())) }],
+    }
+}
+
+/// The text of pieces that take nothing of the request.
+pub(super) fn constant(pieces: &[Piece<'_>]) -> Option<String> {
+    let texts = pieces.iter().map(|piece| match &piece.what {
+        What::Literal(text) => Some(text.as_ref()),
+        _ => None,
+    });
+    texts.collect::<Option<Vec<&str>>>().map(|texts| texts.concat())
+}
+
+/// Whether a text passes a test, as far as that is known here.
+fn passes(test: &Test, text: &str) -> Option<bool> {
+    match test {
+        Test::Is(own) => Some(own == text),
+        Test::In(all) => Some(all.iter().any(|own| own == text)),
+        Test::Regex(pattern) => pattern.finds(text.as_bytes()).ok(),
+        Test::Glob(glob) => match glob.strip_suffix('*') {
+            Some(begin) if !begin.contains(['*', '?']) => Some(text.starts_with(begin)),
+            _ => None,
+        },
+        Test::Range(..) | Test::Present => None,
+    }
+}
+
+/// A piece that lives as long as it likes.
+pub(super) fn owned_piece(piece: &Piece<'_>) -> Result<Piece<'static>, Why> {
+    let text = |text: &str| Cow::Owned(text.to_owned());
+    let what = match &piece.what {
+        What::Literal(own) => What::Literal(text(own)),
+        What::Capture(index) => What::Capture(*index),
+        What::Tail(index) => What::Tail(*index),
+        What::TailText(index) => What::TailText(*index),
+        What::ConditionCapture(index) => What::ConditionCapture(*index),
+        What::Part(part) => What::Part(*part),
+        What::QueryValue(name) => What::QueryValue(text(name)),
+        What::Field(name) => What::Field(text(name)),
+        What::PortElse(port) => What::PortElse(*port),
+        What::Argument(name) => What::Argument(text(name)),
+        What::Cookie(name) => What::Cookie(text(name)),
+        What::Slot(slot) => What::Slot(*slot),
+    };
+    Ok(Piece { place: piece.place, what })
+}

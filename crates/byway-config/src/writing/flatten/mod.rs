@@ -1,0 +1,518 @@
+//! Rules of another server in words of our own: its tables laid flat, one rule before the next by priority.
+//!
+//! What leads to a table by host alone is a host in front of the source; a table that follows another comes after it. Everything
+//! that works on the request between rules (rewriting, keeping, calling) is refused. Own rules compare the path as it is sent,
+//! so that what comes of this is approximated at best, and says so.
+
+mod conditions;
+mod held;
+mod paths;
+mod said;
+
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
+
+use byway_core::RuleSet;
+use byway_core::condition::Condition;
+use byway_core::dialect::LetterCase;
+use byway_core::host::HostPattern;
+use byway_core::request::Scheme;
+use byway_core::rule::{Action, Then};
+use byway_core::ruleset::{After, Order, RuleView, TableId, TableView};
+use byway_core::source::PathPattern;
+
+use self::held::{Entry, Held, Key, Within, owned_piece};
+use self::paths::{is_any_path, owned_path};
+use super::own::{Does, OwnRule};
+
+type Why = Cow<'static, str>;
+
+/// Why a rule that was laid flat is not exact.
+pub(crate) const SEEN: &str = "own rules see the path as it is sent, with its escapes, double slashes and dots";
+
+/// Where a rule is tried: the host and scheme that lead there, the step, and what was taken from the front of the path.
+#[derive(Clone, Debug)]
+pub(super) struct Spot {
+    way: Way,
+    step: usize,
+    strip: String,
+    within: Rc<Within>,
+}
+
+/// What a request must be to come here.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Way {
+    host: String,
+    scheme: Option<Scheme>,
+}
+
+/// Where the rules of other servers lie once their tables are flat.
+#[derive(Debug, Default)]
+pub(super) struct Flat {
+    /// By the number of the rule.
+    spots: HashMap<u32, Vec<Spot>>,
+    /// Rules that only lead to a table whose rules have spots.
+    leads: HashSet<u32>,
+    /// Rules that lead past all others: what they take is left alone.
+    passes: HashSet<u32>,
+    /// For the last rule under a host: what no rule under that host took is left alone.
+    ends: HashMap<u32, Vec<Spot>>,
+    steps: usize,
+    /// The rule that was given a spot last.
+    last: Option<u32>,
+}
+
+/// The tables of a rule set with their rules.
+struct Tables<'s> {
+    views: HashMap<TableId, TableView<'s>>,
+    members: HashMap<TableId, Vec<RuleView<'s>>>,
+}
+
+/// How many tables one leads to another before nothing more is looked at.
+const DEPTH: usize = 64;
+/// How many steps there may be: tables that are entered from many places are said as often.
+const STEPS: usize = 200_000;
+
+impl<'s> Tables<'s> {
+    fn members(&self, table: TableId) -> &[RuleView<'s>] {
+        self.members.get(&table).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    fn after(&self, table: TableId) -> Option<TableId> {
+        match self.views.get(&table)?.after {
+            After::Table(next) => Some(next),
+            After::NextRoot => None,
+        }
+    }
+
+    /// A table and those after it.
+    fn chain(&self, first: TableId) -> Vec<TableId> {
+        let mut out = Vec::new();
+        let mut next = Some(first);
+        while let Some(table) = next.filter(|table| !out.contains(table) && out.len() < DEPTH) {
+            out.push(table);
+            next = self.after(table);
+        }
+        out
+    }
+
+    /// Whether nothing that a person wrote comes from here on.
+    fn is_barren(&self, first: TableId) -> bool {
+        let mut next = Some(first);
+        for _ in 0..DEPTH {
+            let Some(table) = next else { return true };
+            if !self.members(table).is_empty() {
+                return false;
+            }
+            next = self.after(table);
+        }
+        false
+    }
+}
+
+impl Flat {
+    pub(super) fn of(rules: &RuleSet) -> Flat {
+        let mut tables =
+            Tables { views: rules.tables().map(|table| (table.id, table)).collect(), members: HashMap::new() };
+        for rule in rules.rules() {
+            tables.members.entry(rule.table()).or_default().push(rule);
+        }
+        let mut flat = Flat::default();
+        for root in rules.roots() {
+            flat.enter(root, &[Way::default()], None, &Rc::default(), &tables, DEPTH);
+        }
+        flat
+    }
+
+    /// Goes through a table and those after it, up to `until`.
+    fn enter(
+        &mut self,
+        first: TableId,
+        ways: &[Way],
+        until: Option<TableId>,
+        within: &Rc<Within>,
+        tables: &Tables<'_>,
+        depth: usize,
+    ) {
+        let mut within = Rc::clone(within);
+        let mut next = Some(first).filter(|first| Some(*first) != until);
+        let mut left = tables.views.len();
+        while let Some(table) =
+            next.filter(|table| left > 0 && depth > 0 && self.steps < STEPS && tables.views.contains_key(table))
+        {
+            left -= 1;
+            let own = tables.members(table);
+            let is_choice = !own.is_empty() && own.iter().all(leads_by_host);
+            let ends = match (is_choice, is_choice_by_path(own)) {
+                (true, _) => self.by_host(table, ways, until, &within, tables, depth),
+                (false, true) => self.by_path(table, ways, &within, tables, depth),
+                (false, false) => self.listed(table, ways, until, &mut within, tables, depth),
+            };
+            next = tables.after(table).filter(|next| !ends && Some(*next) != until);
+        }
+    }
+
+    /// A table of doors, each for a host: what comes behind the door of any host is only for hosts without one.
+    fn by_host(
+        &mut self,
+        table: TableId,
+        ways: &[Way],
+        until: Option<TableId>,
+        within: &Rc<Within>,
+        tables: &Tables<'_>,
+        depth: usize,
+    ) -> bool {
+        let doors: Vec<(Way, TableId)> = tables
+            .members(table)
+            .iter()
+            .filter_map(|rule| {
+                self.leads.insert(rule.number());
+                let Action::Enter(next) = rule.action() else { return None };
+                let source = rule.source();
+                let scheme = match (source.scheme, source.port) {
+                    (Some(scheme), _) => Some(scheme),
+                    (None, Some(443)) => Some(Scheme::Https),
+                    (None, Some(80)) => Some(Scheme::Http),
+                    (None, Some(_)) => return None,
+                    (None, None) => None,
+                };
+                Some((Way { host: host_text(&source.host), scheme }, next))
+            })
+            .collect();
+        let default = doors.iter().find(|(way, _)| *way == Way::default()).map(|(_, next)| *next);
+        let default = default.or(doors.first().filter(|(way, _)| way.host.is_empty()).map(|(_, next)| *next));
+        let mut done: Vec<TableId> = Vec::new();
+        for (_, next) in &doors {
+            if done.contains(next) || Some(*next) == default {
+                continue;
+            }
+            done.push(*next);
+            let behind: Vec<Way> = doors
+                .iter()
+                .filter(|(_, to)| to == next)
+                .flat_map(|(way, _)| ways.iter().filter_map(|above| above.and(way)))
+                .collect();
+            let before = self.steps;
+            self.enter(*next, &behind, until, within, tables, depth - 1);
+            // What these hosts leave must not fall to the rules of any host.
+            if let Some(last) = self.last.filter(|_| self.steps > before) {
+                let at = |way: &Way| Spot {
+                    way: way.clone(),
+                    step: self.steps,
+                    strip: String::new(),
+                    within: Rc::default(),
+                };
+                let spots: Vec<Spot> = behind.iter().map(at).collect();
+                self.ends.entry(last).or_default().extend(spots);
+                self.steps += 1;
+            }
+        }
+        if let Some(next) = default {
+            self.enter(next, ways, until, within, tables, depth - 1);
+        }
+        default.is_some()
+    }
+
+    /// A table of doors, each for a folder: the deeper ones first.
+    fn by_path(
+        &mut self,
+        table: TableId,
+        ways: &[Way],
+        within: &Rc<Within>,
+        tables: &Tables<'_>,
+        depth: usize,
+    ) -> bool {
+        let mut doors: Vec<(usize, TableId)> = Vec::new();
+        for rule in tables.members(table) {
+            self.leads.insert(rule.number());
+            match (rule.action(), rule.source().path) {
+                (Action::Enter(next), PathPattern::Prefix(path)) => doors.push((path.len(), next)),
+                (Action::Enter(next), any) if is_any_path(&any) => doors.push((0, next)),
+                _ => {}
+            }
+        }
+        doors.sort_by_key(|(len, _)| std::cmp::Reverse(*len));
+        let behind = tables.after(table);
+        for (_, next) in doors {
+            self.enter(next, ways, behind, within, tables, depth - 1);
+        }
+        false
+    }
+
+    /// Rules one after the other; true where nothing behind the table is reached.
+    fn listed(
+        &mut self,
+        table: TableId,
+        ways: &[Way],
+        until: Option<TableId>,
+        within: &mut Rc<Within>,
+        tables: &Tables<'_>,
+        depth: usize,
+    ) -> bool {
+        let Some(view) = tables.views.get(&table) else { return false };
+        let strip = String::from_utf8_lossy(view.strip).into_owned();
+        for rule in in_order(tables.members(table), view.order) {
+            let source = rule.source();
+            match rule.action() {
+                Action::Enter(next)
+                    if leads_by_host(rule)
+                        && source.host == HostPattern::Any
+                        && source.port.is_none()
+                        && source.scheme.is_none() =>
+                {
+                    self.leads.insert(rule.number());
+                    self.enter(next, ways, until, within, tables, depth - 1);
+                    return true;
+                }
+                Action::Enter(next) | Action::Set { then: Then::Table(next), .. } => {
+                    let is_left = tables.is_barren(next) || self.inside(rule, next, ways, until, within, tables, depth);
+                    // What is left there is left by all.
+                    if is_left {
+                        self.passes.insert(rule.number());
+                    }
+                }
+                Action::Call { table: called, text: None }
+                    if self.inside(rule, called, ways, None, within, tables, depth) =>
+                {
+                    self.leads.insert(rule.number());
+                    hold_all(Rc::make_mut(within), rule, called, tables);
+                    continue;
+                }
+                Action::Call { table: list, text: Some(text) } => {
+                    self.leads.insert(rule.number());
+                    let pieces: Result<Vec<_>, Why> = match text.constant() {
+                        Some(text) => Ok(held::literal(text)),
+                        None => text.pieces().iter().map(owned_piece).collect(),
+                    };
+                    self.look_up(Rc::make_mut(within), list, pieces.ok(), tables);
+                    continue;
+                }
+                Action::Set { slot, text, then: Then::Next } => {
+                    self.leads.insert(rule.number());
+                    let pieces = match text.constant() {
+                        Some(text) => held::literal(text),
+                        None => text.pieces().to_vec(),
+                    };
+                    Rc::make_mut(within).hold(rule, slot, &pieces);
+                    continue;
+                }
+                Action::Set { then: Then::End, .. } => _ = self.passes.insert(rule.number()),
+                _ => {}
+            }
+            let at = |way: &Way| Spot {
+                way: way.clone(),
+                step: self.steps,
+                strip: strip.clone(),
+                within: Rc::clone(within),
+            };
+            let spots: Vec<Spot> = ways.iter().map(at).collect();
+            self.spots.entry(rule.number()).or_default().extend(spots);
+            self.last = Some(rule.number());
+            self.steps += 1;
+        }
+        false
+    }
+
+    /// Goes through the tables that a rule leads to; whether it is known what holds there.
+    #[allow(clippy::too_many_arguments, reason = "the place of the rule that leads there")]
+    fn inside(
+        &mut self,
+        rule: &RuleView<'_>,
+        next: TableId,
+        ways: &[Way],
+        until: Option<TableId>,
+        within: &Rc<Within>,
+        tables: &Tables<'_>,
+        depth: usize,
+    ) -> bool {
+        let source = rule.source();
+        let Ok(inner) = within.under(rule, is_whole(tables, rule)) else { return false };
+        if source.port.is_some() || !source.query.is_empty() {
+            return false;
+        }
+        let own = Way { host: host_text(&source.host), scheme: source.scheme };
+        let ways: Vec<Way> = ways.iter().filter_map(|way| way.and(&own)).collect();
+        // Where no request comes, nothing is to be said.
+        if !inner.alternatives.is_empty() {
+            self.enter(next, &ways, until, &Rc::new(inner), tables, depth - 1);
+        }
+        true
+    }
+
+    /// Notes what a list says, under the slot that it keeps its answer in.
+    fn look_up(&mut self, within: &mut Within, list: TableId, on: Option<held::Pieces>, tables: &Tables<'_>) {
+        let mut entries = Some(Vec::new());
+        let mut slots = HashSet::new();
+        for table in tables.chain(list) {
+            for rule in tables.members(table) {
+                self.leads.insert(rule.number());
+                let Action::Set { slot, text, then } = rule.action() else {
+                    entries = None;
+                    continue;
+                };
+                slots.insert(slot);
+                let entry = (then == Then::End).then(|| entry(rule, &text)).flatten();
+                match (entry, &mut entries) {
+                    (Some(entry), Some(entries)) => entries.push(entry),
+                    _ => entries = None,
+                }
+            }
+        }
+        let held = match (on, entries) {
+            (Some(on), Some(entries)) if slots.len() == 1 => Held::List { on, entries: Rc::new(entries) },
+            _ => Held::Unknown,
+        };
+        slots.into_iter().for_each(|slot| _ = within.held.insert(slot, held.clone()));
+    }
+
+    /// The rule in our own words, once for each host, or why it has none; and why that is not quite the rule.
+    pub(super) fn own<'s>(&self, rule: RuleView<'s>) -> Result<said::Translated<'s>, Why> {
+        // What nobody wrote is a step of the server's own, as between two rounds.
+        if self.leads.contains(&rule.number()) || rule.place().line == 0 {
+            return Ok((Vec::new(), None));
+        }
+        let spots = self.spots.get(&rule.number()).ok_or("a table that is reached by more than a host")?;
+        let (mut made, mut why, mut refused) = (Vec::new(), None, None);
+        let mut found = false;
+        for spot in spots {
+            match said::translated(rule, spot, self.steps, self.passes.contains(&rule.number())) {
+                Ok((rules, other)) => {
+                    found = true;
+                    why = why.or(other);
+                    made.extend(rules);
+                }
+                Err(other) => refused = refused.or(Some(other)),
+            }
+        }
+        match refused {
+            Some(why) if !found => return Err(why),
+            Some(other) => why = Some(format!("some of the requests that it takes are left out: {other}").into()),
+            None => {}
+        }
+        for spot in self.ends.get(&rule.number()).into_iter().flatten() {
+            let from = spot.way.text("/*");
+            made.push(OwnRule { does: Does::Pass, from, conditions: Vec::new(), ..made_at(rule, spot, self.steps) });
+        }
+        Ok((made, why))
+    }
+}
+
+/// Whether the patterns of a rule's table see the whole path.
+fn is_whole(tables: &Tables<'_>, rule: &RuleView<'_>) -> bool {
+    tables.views.get(&rule.table()).is_none_or(|view| view.strip.is_empty())
+}
+
+/// An entry of a list, where it is a key with a value.
+fn entry(rule: &RuleView<'_>, text: &byway_core::target::Target<'_>) -> Option<Entry> {
+    let value = match text.constant() {
+        Some(text) => held::literal(text),
+        None => text.pieces().iter().map(owned_piece).collect::<Result<_, _>>().ok()?,
+    };
+    let conditions = rule.conditions();
+    let key = match owned_path(&rule.source().path).ok()? {
+        any if is_any_path(&any) && conditions.is_empty() => Key::Else,
+        any if is_any_path(&any) => Key::Asks(conditions),
+        _ if !conditions.is_empty() => return None,
+        PathPattern::Exact(key) => Key::Text(String::from_utf8(key.into_owned()).ok()?),
+        PathPattern::Regex(pattern) => Key::Fits(pattern),
+        _ => return None,
+    };
+    Some(Entry { key, value })
+}
+
+/// Keeps what a table that was called has set.
+fn hold_all(within: &mut Within, rule: &RuleView<'_>, called: TableId, tables: &Tables<'_>) {
+    let outer: Vec<Condition> = rule.conditions();
+    for table in tables.chain(called) {
+        for member in tables.members(table) {
+            let Action::Set { slot, text, .. } = member.action() else { continue };
+            let pieces = match text.constant() {
+                Some(text) => held::literal(text),
+                None => text.pieces().to_vec(),
+            };
+            let conditions = outer.iter().cloned().chain(member.conditions()).collect();
+            within.hold_where(member, slot, &pieces, conditions);
+        }
+    }
+}
+
+impl Way {
+    /// What holds for both; none where they exclude each other.
+    fn and(&self, other: &Way) -> Option<Way> {
+        let host = match (self.host.as_str(), other.host.as_str()) {
+            (one, "") => one,
+            ("", other) => other,
+            (one, other) if one == other => one,
+            _ => return None,
+        };
+        let scheme = match (self.scheme, other.scheme) {
+            (Some(one), Some(other)) if one != other => return None,
+            (one, other) => one.or(other),
+        };
+        Some(Way { host: host.to_owned(), scheme })
+    }
+
+    /// A source with this path.
+    fn text(&self, path: &str) -> String {
+        match (self.scheme, self.host.as_str()) {
+            (None, "") => path.to_owned(),
+            (None, host) => format!("//{host}{path}"),
+            (Some(scheme), "") => format!("{}://*{path}", scheme.as_str()),
+            (Some(scheme), host) => format!("{}://{host}{path}", scheme.as_str()),
+        }
+    }
+}
+
+/// The rules of a table in the order in which they are tried, as far as one list can say it.
+fn in_order<'s, 'r>(rules: &'r [RuleView<'s>], order: Order) -> Vec<&'r RuleView<'s>> {
+    let mut sorted: Vec<&RuleView<'_>> = rules.iter().collect();
+    if order == Order::NginxLocation {
+        // Exact; prefixes that keep regexes out; regexes as listed; prefixes; the longest prefix first.
+        sorted.sort_by_key(|rule| match rule.source().path {
+            PathPattern::Exact(_) => (0, 0),
+            PathPattern::BytePrefix { prefix, is_final: true } => (1, usize::MAX - prefix.len()),
+            PathPattern::BytePrefix { prefix, .. } => (3, usize::MAX - prefix.len()),
+            _ => (2, 0),
+        });
+    }
+    sorted
+}
+
+fn leads_by_host(rule: &RuleView<'_>) -> bool {
+    let source = rule.source();
+    let leads = matches!(rule.action(), Action::Enter(_)) && rule.conditions().is_empty();
+    leads && is_any_path(&source.path) && source.query.is_empty()
+}
+
+/// Whether all rules lead to folders, as those of Apache do.
+fn is_choice_by_path(rules: &[RuleView<'_>]) -> bool {
+    let leads = |rule: &RuleView<'_>| {
+        let source = rule.source();
+        matches!(rule.action(), Action::Enter(_))
+            && rule.place().line == 0
+            && rule.conditions().is_empty()
+            && source.host == HostPattern::Any
+            && !matches!(source.path, PathPattern::Regex(_))
+    };
+    !rules.is_empty() && rules.iter().all(leads)
+}
+
+fn host_text(host: &HostPattern<'_>) -> String {
+    match host {
+        HostPattern::Any => String::new(),
+        host => host.to_string(),
+    }
+}
+
+fn made_at<'s>(view: RuleView<'s>, spot: &Spot, steps: usize) -> OwnRule<'s> {
+    OwnRule {
+        view,
+        from: String::new(),
+        slash: byway_core::dialect::TrailingSlash::Significant,
+        case: LetterCase::Significant,
+        does: Does::Pass,
+        conditions: Vec::new(),
+        priority: i32::try_from(steps - 1 - spot.step.min(steps - 1)).unwrap_or(i32::MAX),
+    }
+}

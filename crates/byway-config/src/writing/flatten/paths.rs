@@ -1,0 +1,186 @@
+//! Paths of another server's rules: two at once, and as our own sources write them.
+
+use std::borrow::Cow;
+
+use byway_core::dialect::LetterCase;
+use byway_core::regex::Pattern;
+use byway_core::source::PathPattern;
+
+use super::Why;
+
+/// A pattern for paths.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct PathOf {
+    pub(super) path: PathPattern<'static>,
+    pub(super) case: LetterCase,
+    /// Whether it sees the whole path, and not what is left of it in a folder.
+    pub(super) is_whole: bool,
+}
+
+pub(super) fn is_any_path(path: &PathPattern<'_>) -> bool {
+    match path {
+        PathPattern::BytePrefix { prefix, .. } | PathPattern::Prefix(prefix) => prefix.is_empty(),
+        PathPattern::Regex(pattern) => matches!(&*pattern.text, "" | "^" | ".*" | "^.*" | "^.*$"),
+        _ => false,
+    }
+}
+
+/// A pattern that lives as long as it likes.
+pub(super) fn owned_path(path: &PathPattern<'_>) -> Result<PathPattern<'static>, Why> {
+    let bytes = |path: &[u8]| Cow::Owned(path.to_vec());
+    Ok(match path {
+        PathPattern::Exact(path) => PathPattern::Exact(bytes(path)),
+        PathPattern::Prefix(path) => PathPattern::Prefix(bytes(path)),
+        // Whether it keeps patterns out is a matter of order, which is known where this is asked.
+        PathPattern::BytePrefix { prefix, .. } => PathPattern::BytePrefix { prefix: bytes(prefix), is_final: false },
+        PathPattern::Regex(pattern) => {
+            PathPattern::Regex(Pattern { text: Cow::Owned(pattern.text.to_string()), ..pattern.clone() })
+        }
+        PathPattern::Segments { .. } => return Err("a pattern that own rules cannot say".into()),
+    })
+}
+
+/// What is in both; `None` where nothing is.
+pub(super) fn both(outer: Option<PathOf>, inner: PathOf) -> Result<Option<PathOf>, Why> {
+    let Some(outer) = outer else { return Ok(Some(inner)) };
+    if outer == inner {
+        return Ok(Some(inner));
+    }
+    if outer.is_whole != inner.is_whole {
+        return Err("a pattern inside of another".into());
+    }
+    match (&outer.path, &inner.path) {
+        (PathPattern::Exact(path), _) => Ok(fits(&inner, path)?.then_some(outer)),
+        (_, PathPattern::Exact(path)) => Ok(fits(&outer, path)?.then_some(inner)),
+        _ => {
+            let ((one, one_whole), (other, other_whole)) = (begin(&outer), begin(&inner));
+            let (is_below, is_above) = (other.starts_with(&one), one.starts_with(&other));
+            match (is_below, is_above) {
+                (false, false) => Ok(None),
+                // A prefix says no more than that others begin with it.
+                (true, _) if one_whole => Ok(Some(inner)),
+                (_, true) if other_whole => Ok(Some(outer)),
+                _ => Err("a pattern inside of another".into()),
+            }
+        }
+    }
+}
+
+/// Whether a pattern fits one path.
+fn fits(one: &PathOf, path: &[u8]) -> Result<bool, Why> {
+    let same = |own: &[u8], path: &[u8]| match one.case {
+        LetterCase::Significant => own == path,
+        LetterCase::Ignored => own.eq_ignore_ascii_case(path),
+    };
+    let begins = |own: &[u8]| path.get(..own.len()).is_some_and(|begin| same(own, begin));
+    Ok(match &one.path {
+        PathPattern::Exact(own) => same(own, path),
+        PathPattern::BytePrefix { prefix, .. } => begins(prefix),
+        PathPattern::Prefix(own) => begins(own) && matches!(path.get(own.len()), None | Some(b'/')),
+        PathPattern::Regex(pattern) => pattern.finds(path).map_err(|_| "a pattern that own rules cannot say")?,
+        PathPattern::Segments { .. } => return Err("a pattern that own rules cannot say".into()),
+    })
+}
+
+/// What every path of a pattern begins with, and whether that is all that it asks.
+fn begin(one: &PathOf) -> (Vec<u8>, bool) {
+    match &one.path {
+        PathPattern::BytePrefix { prefix, .. } if one.case == LetterCase::Significant => (prefix.to_vec(), true),
+        PathPattern::Prefix(prefix) if one.case == LetterCase::Significant => (prefix.to_vec(), false),
+        PathPattern::Regex(pattern) if pattern.case == LetterCase::Significant => {
+            let Some(text) = pattern.text.strip_prefix('^') else { return (Vec::new(), false) };
+            if crate::writing::perl::has_alternatives(text) {
+                return (Vec::new(), false);
+            }
+            let bytes = text.as_bytes();
+            let len = bytes.iter().take_while(|byte| byte.is_ascii_alphanumeric() || b"/-_".contains(byte)).count();
+            // What a sign of repetition stands behind may be missing.
+            let is_optional = matches!(bytes.get(len), Some(b'?' | b'*' | b'{'));
+            (bytes[..len - usize::from(is_optional && len > 0)].to_vec(), false)
+        }
+        _ => (Vec::new(), false),
+    }
+}
+
+/// A path as our sources write it; `strip` was taken from its front.
+pub(super) fn path_text(path: &PathPattern<'_>, case: LetterCase, strip: &str, captures: bool) -> Result<String, Why> {
+    let tilde = if case == LetterCase::Ignored { "~*" } else { "~" };
+    let rest = if captures { "(.*)" } else { ".*" };
+    let whole_path = |path: &[u8]| [strip.as_bytes(), path].concat();
+    Ok(match path {
+        PathPattern::Exact(path) if case == LetterCase::Significant => escaped(&whole_path(path), false),
+        PathPattern::Exact(path) => format!("{tilde}{}", escaped(&whole_path(path), true)),
+        PathPattern::Regex(pattern) if is_literal(pattern) && !captures => {
+            let text = pattern.text.trim_start_matches('^').trim_end_matches("(?:\\n?$)").trim_end_matches('$');
+            escaped(&whole_path(text.replace('\\', "").as_bytes()), false)
+        }
+        any if is_any_path(any) && captures => format!("{tilde}{}{rest}", escaped(strip.as_bytes(), true)),
+        any if is_any_path(any) => format!("{}/*", escaped(strip.trim_end_matches('/').as_bytes(), false)),
+        PathPattern::Prefix(path) if case == LetterCase::Significant => {
+            format!("{}/*", escaped(&whole_path(path), false))
+        }
+        PathPattern::BytePrefix { prefix, .. } if &whole_path(prefix)[..] == b"/" && !captures => "/*".to_owned(),
+        PathPattern::BytePrefix { prefix, .. } => format!("{tilde}{}{rest}", escaped(&whole_path(prefix), true)),
+        PathPattern::Regex(pattern) => {
+            let tilde = if pattern.case == LetterCase::Ignored { "~*" } else { tilde };
+            format!("{tilde}{}{}", escaped(strip.as_bytes(), true), whole(pattern)?)
+        }
+        _ => return Err("a pattern that own rules cannot say".into()),
+    })
+}
+
+/// Whether a pattern is one path and nothing else.
+fn is_literal(pattern: &Pattern<'_>) -> bool {
+    let text = pattern.text.strip_prefix('^').and_then(|text| {
+        text.strip_suffix("(?:\\n?$)").or_else(|| text.strip_suffix('$').filter(|text| !text.ends_with('\\')))
+    });
+    let Some(text) = text.filter(|_| pattern.case == LetterCase::Significant) else { return false };
+    let plain = text.replace("\\.", "").replace("\\-", "").replace("\\/", "");
+    plain.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/-_~,=@!".contains(&byte))
+}
+
+/// A pattern that is found anywhere, as one over the whole path.
+fn whole(pattern: &Pattern<'_>) -> Result<String, Why> {
+    // nginx's end may have a line feed behind it, which no path of ours holds.
+    let text = match pattern.text.strip_suffix("(?:\\n?$)") {
+        Some(rest) => Cow::Owned(format!("{rest}$")),
+        None => Cow::Borrowed(&*pattern.text),
+    };
+    let text = &*text;
+    let mut depth = 0_i32;
+    let mut is_escaped = false;
+    for sign in text.chars() {
+        match sign {
+            _ if is_escaped => is_escaped = false,
+            '\\' => is_escaped = true,
+            '(' => depth += 1,
+            ')' => depth -= 1,
+            '|' if depth == 0 => return Err("alternatives at the top of a pattern".into()),
+            _ => {}
+        }
+    }
+    let (head, inner) = match text.strip_prefix('^') {
+        Some(rest) => ("", rest),
+        None => (".*", text),
+    };
+    let (inner, tail) = match inner.strip_suffix('$').filter(|rest| !rest.ends_with('\\')) {
+        Some(rest) => (rest, ""),
+        None => (inner, ".*"),
+    };
+    Ok(format!("{head}{inner}{tail}"))
+}
+
+/// A decoded path as it is sent; in a regex with what means something there escaped.
+pub(super) fn escaped(path: &[u8], is_regex: bool) -> String {
+    let mut out = String::new();
+    for &byte in path {
+        match byte {
+            b'.' | b'+' | b'*' | b'(' | b')' | b'$' if is_regex => out.push_str(&format!("\\{}", char::from(byte))),
+            b'*' => out.push_str("%2A"),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'_' | b'.' | b'~' => out.push(char::from(byte)),
+            b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'+' | b',' | b';' | b'=' | b'@' => out.push(char::from(byte)),
+            byte => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    out
+}

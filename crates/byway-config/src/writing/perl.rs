@@ -1,0 +1,186 @@
+//! Patterns as PCRE reads them, which nginx and Apache share: texts that stand for themselves, cookies, pairs of a query, and
+//! our own patterns where PCRE reads them as we do.
+
+use byway_core::condition::Test;
+use byway_core::regex::Pattern;
+
+type Why = &'static str;
+
+/// Where a cookie is found among the others of its field.
+pub(crate) fn cookie(name: &str, test: &Test) -> Result<String, Why> {
+    let name = fitting(name.as_bytes());
+    let value = match test {
+        Test::Present => return Ok(format!("(?:^|;)\\s*{name}(?:=|\\s*(?:;|$))")),
+        Test::Is(value) if value.is_empty() => return Ok(format!("(?:^|;)\\s*{name}=?\\s*(?:;|$)")),
+        Test::Is(value) => fitting(value.as_bytes()),
+        Test::In(values) => alternatives(&values.iter().map(|value| fitting(value.as_bytes())).collect::<Vec<_>>()),
+        Test::Glob(glob) => globbed(glob, "[^;]"),
+        Test::Regex(_) | Test::Range(..) => return Err("a pattern or a number asked of one cookie"),
+    };
+    Ok(format!("(?:^|;)\\s*{name}={value}\\s*(?:;|$)"))
+}
+
+/// Where a pair is found in a query.
+pub(crate) fn pair(name: &str, test: &Test) -> Result<String, Why> {
+    let name = sent(name);
+    let value = match test {
+        Test::Present => return Ok(format!("(?:^|&){name}(?:=|&|$)")),
+        Test::Is(value) if value.is_empty() => return Ok(format!("(?:^|&){name}=?(?:&|$)")),
+        Test::Is(value) => sent(value),
+        Test::In(values) => alternatives(&values.iter().map(|value| sent(value)).collect::<Vec<_>>()),
+        Test::Glob(glob) => globbed(glob, "[^&]"),
+        Test::Regex(_) | Test::Range(..) => return Err("a pattern or a number asked of one pair of the query"),
+    };
+    Ok(format!("(?:^|&){name}={value}(?:&|$)"))
+}
+
+/// Text, decoded, as the part of a pattern that fits it and nothing else.
+pub(crate) fn fitting(text: &[u8]) -> String {
+    let is_text = std::str::from_utf8(text).is_ok();
+    let mut out = Vec::with_capacity(text.len() + 8);
+    for &byte in text {
+        match byte {
+            b if b.is_ascii_alphanumeric() || b"/_-~,=@&:!;%'<> ".contains(&b) || !b.is_ascii() && is_text => {
+                out.push(b)
+            }
+            b if b.is_ascii_graphic() && b != b'"' => out.extend([b'\\', b]),
+            b => out.extend(format!("\\x{b:02x}").bytes()),
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+/// A name or value as it may be sent: with and without the escapes that people write.
+pub(crate) fn sent(text: &str) -> String {
+    let mut out = String::new();
+    for byte in text.bytes() {
+        match byte {
+            b if b.is_ascii_alphanumeric() || b == b'_' || b == b'-' => out.push(char::from(b)),
+            b'.' => out.push_str("\\."),
+            b' ' => out.push_str("(?:\\+|%20)"),
+            b'&' | b'+' | b'#' | b'%' => out.push_str(&format!("%{}", either_case(byte))),
+            b if b.is_ascii_graphic() => {
+                out.push_str(&format!("(?:{}|%{})", fitting(&[b]), either_case(byte)));
+            }
+            b => out.push_str(&format!("%{}", either_case(b))),
+        }
+    }
+    out
+}
+
+/// One of several patterns.
+pub(crate) fn alternatives(texts: &[String]) -> String {
+    match texts {
+        [one] => one.clone(),
+        several => format!("(?:{})", several.join("|")),
+    }
+}
+
+/// The hex of a byte in letters of either case.
+pub(crate) fn either_case(byte: u8) -> String {
+    let digit = |digit: char| match digit.is_ascii_digit() {
+        true => digit.to_string(),
+        false => format!("[{digit}{}]", digit.to_ascii_lowercase()),
+    };
+    format!("{byte:02X}").chars().map(digit).collect()
+}
+
+/// A glob as a pattern; `any` is what one of its signs stands for.
+pub(crate) fn globbed(glob: &str, any: &str) -> String {
+    let mut out = String::new();
+    for piece in glob.split_inclusive(['*', '?']) {
+        let (text, sign) = match piece.strip_suffix(['*', '?']) {
+            Some(text) => (text, &piece[text.len()..]),
+            None => (piece, ""),
+        };
+        out.push_str(&fitting(text.as_bytes()));
+        match sign {
+            "*" => out.push_str(&format!("{any}*")),
+            "?" => out.push_str(any),
+            _ => {}
+        }
+    }
+    out
+}
+
+/// Whether alternatives stand outside of all groups, so that an anchor would be that of one of them.
+pub(crate) fn has_alternatives(pattern: &str) -> bool {
+    let (mut depth, mut in_class, mut is_escaped) = (0_i32, false, false);
+    for sign in pattern.chars() {
+        match sign {
+            _ if is_escaped => is_escaped = false,
+            '\\' => is_escaped = true,
+            '[' => in_class = true,
+            ']' => in_class = false,
+            '(' if !in_class => depth += 1,
+            ')' if !in_class => depth -= 1,
+            '|' if !in_class && depth == 0 => return true,
+            _ => {}
+        }
+    }
+    false
+}
+
+/// A pattern of ours, where PCRE reads it as we do.
+pub(crate) fn perl<'p>(pattern: &'p Pattern<'_>) -> Result<&'p str, Why> {
+    const OTHER: &str = "a pattern that PCRE would read otherwise: look at it by hand";
+    let text = &*pattern.text;
+    let mut in_class = false;
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        let after = &rest[c.len_utf8()..];
+        rest = after;
+        match c {
+            '\\' => {
+                let Some(next) = after.chars().next() else { return Err(OTHER) };
+                // `\p` asks for Unicode, `\z` and `\<` are written otherwise, `\x{…}` is a character there.
+                if next.is_ascii_alphanumeric() && !"dDwWsSbBntrfvaxA".contains(next) || "<>".contains(next) {
+                    return Err(OTHER);
+                }
+                rest = &after[next.len_utf8()..];
+                if next == 'x' && rest.starts_with('{') {
+                    return Err(OTHER);
+                }
+            }
+            '[' if !in_class => in_class = true,
+            '[' if !after.starts_with(':') => return Err(OTHER),
+            ']' => in_class = false,
+            '&' | '~' | '-' if in_class && after.starts_with(c) => return Err(OTHER),
+            '(' if !in_class && after.starts_with('?') => {
+                let is_plain = after.starts_with("?:") || after.starts_with("?i)") || after.starts_with("?i:");
+                if !is_plain && !after.starts_with("?<") && !after.starts_with("?P<") {
+                    return Err(OTHER);
+                }
+            }
+            '"' | '\n' | '\r' => return Err("a quote or a line break in a pattern: write it as `\\x22` or `\\n`"),
+            c if !c.is_ascii() && in_class => return Err(OTHER),
+            _ => {}
+        }
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_stand_for_themselves() {
+        assert_eq!(fitting(b"/a.b c\"\x01"), "/a\\.b c\\x22\\x01");
+        assert_eq!(fitting("/straße".as_bytes()), "/straße");
+        assert_eq!(fitting(b"/\xff"), "/\\xff");
+        assert_eq!(sent("a b/é"), "a(?:\\+|%20)b(?:/|%2[Ff])%[Cc]3%[Aa]9");
+        assert_eq!(globbed("a*.?", "."), "a.*\\..");
+    }
+
+    #[test]
+    fn patterns_of_ours_alone_are_refused() {
+        assert!(has_alternatives("a|b") && !has_alternatives(r"(a|b)\|[|]"));
+        for text in ["/a(?x) b", "[a&&b]", r"\pL", "[a[b]]", r"\x{41}"] {
+            assert!(perl(&Pattern::own(text)).is_err(), "{text}");
+        }
+        for text in [r"/(\d+)/(?<name>[^/]+)", "[[:alpha:]]", "(?i)a|b"] {
+            assert_eq!(perl(&Pattern::own(text)), Ok(text));
+        }
+    }
+}
