@@ -72,12 +72,7 @@ impl Automata {
     }
 
     /// The shortest text of these bytes, behind what stands before it, that is as wanted; none where there is no such text.
-    pub(crate) fn text(
-        &mut self,
-        wanted: &[Wanted],
-        before: &[u8],
-        bytes: &[u8],
-    ) -> Result<Option<Vec<u8>>, Unknown> {
+    pub(crate) fn text(&mut self, wanted: &[Wanted], before: &[u8], bytes: &[u8]) -> Result<Option<Vec<u8>>, Unknown> {
         let bytes = self.representatives(wanted, bytes);
         let start: Vec<Standing> = wanted.iter().map(|one| self.start(one, before)).collect::<Result<_, _>>()?;
         if !is_open(wanted, &start) {

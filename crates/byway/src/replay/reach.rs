@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use byway_core::RuleSet;
 use byway_core::condition::{Condition, SUBJECTS, Subject, Test};
 use byway_core::dialect::LetterCase;
 use byway_core::regex::{Anchoring, Flavour, Pattern};
@@ -13,7 +14,6 @@ use byway_core::rule::{Action, Place, Then};
 use byway_core::ruleset::{After, RuleRef, RuleView, Scratch, TableId, Watch};
 use byway_core::source::PathPattern;
 use byway_core::target::{Part, Piece, What};
-use byway_core::RuleSet;
 
 use super::ask::Ask;
 use super::automata::{Automata, Unknown, Wanted};
@@ -21,7 +21,8 @@ use super::automata::{Automata, Unknown, Wanted};
 /// How many requests are tried for one rule.
 const TRIES: usize = 200;
 /// Bytes of texts, in the order in which they are liked.
-const LIKED: &[u8] = b"abcdefghijklmnopqrstuvwxyz0123456789-_/.ABCDEFGHIJKLMNOPQRSTUVWXYZ ~+=&,;:@!$'()*?%#\"<>[]{}|\\^`";
+const LIKED: &[u8] =
+    b"abcdefghijklmnopqrstuvwxyz0123456789-_/.ABCDEFGHIJKLMNOPQRSTUVWXYZ ~+=&,;:@!$'()*?%#\"<>[]{}|\\^`";
 /// What no path holds that patterns see: two slashes, segments of dots.
 const NOWHERE: &[&str] = &["//", "(^|/)\\.{1,2}(/|$)", "\\x00"];
 
@@ -171,7 +172,8 @@ impl<'r> Reacher<'r> {
 
     /// A request for what stands at a place.
     pub(crate) fn reach(&mut self, place: Place) -> Reach {
-        let own: Vec<RuleView<'r>> = self.at.get(&(place.file.0, place.line)).into_iter().flatten().map(|at| self.views[*at]).collect();
+        let own: Vec<RuleView<'r>> =
+            self.at.get(&(place.file.0, place.line)).into_iter().flatten().map(|at| self.views[*at]).collect();
         // The first of its tables is the one that sees the path as it came.
         let Some(table) = own.iter().map(RuleView::table).min() else { return Reach::Nothing };
         let mut goal = Goal {
@@ -269,7 +271,9 @@ impl<'r> Reacher<'r> {
                 _ => String::new(),
             },
             Subject::Text(pieces) => match pieces.as_slice() {
-                [Piece { what: What::Slot(slot), .. }] => return self.with_kept(*slot, &pattern, is_found, wish, table, depth),
+                [Piece { what: What::Slot(slot), .. }] => {
+                    return self.with_kept(*slot, &pattern, is_found, wish, table, depth);
+                }
                 [Piece { what: What::Part(part @ (Part::Https | Part::Scheme)), .. }] => {
                     let text: &[u8] = if *part == Part::Https { b"off" } else { b"http" };
                     let holds = pattern.finds(text).unwrap_or_default() == is_found;
@@ -313,7 +317,8 @@ impl<'r> Reacher<'r> {
             out.push(Wish { is_vague: true, ..wish.clone() });
         }
         let strip = self.strips[usize::from(table.0)];
-        let keepers: Vec<RuleView<'r>> = self.keepers.get(&slot).into_iter().flatten().map(|at| self.views[*at]).collect();
+        let keepers: Vec<RuleView<'r>> =
+            self.keepers.get(&slot).into_iter().flatten().map(|at| self.views[*at]).collect();
         let fits = |rule: &&RuleView<'r>| {
             let own = self.strips[usize::from(rule.table().0)];
             rule.table() <= table && (own == strip || own.is_empty())
@@ -342,7 +347,8 @@ impl<'r> Reacher<'r> {
 
     /// Whether some rule keeps a text in a slot whatever is asked, before a table is reached.
     fn always_keeps(&mut self, slot: u16, strip: &[u8], table: TableId) -> bool {
-        let keepers: Vec<RuleView<'r>> = self.keepers.get(&slot).into_iter().flatten().map(|at| self.views[*at]).collect();
+        let keepers: Vec<RuleView<'r>> =
+            self.keepers.get(&slot).into_iter().flatten().map(|at| self.views[*at]).collect();
         keepers.into_iter().take(100).any(|rule| {
             let is_here = self.strips[usize::from(rule.table().0)] == strip && rule.table() <= table;
             let source = rule.source();
@@ -428,7 +434,9 @@ impl<'r> Reacher<'r> {
                 Action::Set { then: Then::Next, .. } => true,
                 Action::Redirect { .. } | Action::Reply { .. } => false,
                 _ => match steps.peek() {
-                    Some(Step::Table(next)) => goal.leads[usize::from(next.0)] && *next > self.rules.rule(*rule).table(),
+                    Some(Step::Table(next)) => {
+                        goal.leads[usize::from(next.0)] && *next > self.rules.rule(*rule).table()
+                    }
                     Some(Step::Rule(_)) => true,
                     None => false,
                 },
@@ -459,7 +467,9 @@ impl<'r> Reacher<'r> {
             wanted.push(Wanted { automaton: edges, is_found: false, sees_before: false });
             let visible: Vec<u8> = match key.as_str() {
                 "query" => LIKED.iter().copied().filter(|byte| !b" #\"<>%^`{}|\\[]".contains(byte)).collect(),
-                "host" => LIKED.iter().copied().filter(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(byte)).collect(),
+                "host" => {
+                    LIKED.iter().copied().filter(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(byte)).collect()
+                }
                 _ => LIKED.to_vec(),
             };
             let Some(text) = self.automata.text(&wanted, b"", &visible)? else {
@@ -516,9 +526,10 @@ fn weakest<'r>(own: impl Iterator<Item = RuleView<'r>>) -> Vec<RuleView<'r>> {
     let mut out: Vec<RuleView<'r>> = Vec::new();
     for rule in own {
         let (source, conditions) = said(&rule);
-        let asks_more = out.iter().map(said).any(|(other, less)| {
-            other == source && less.iter().all(|condition| conditions.contains(condition))
-        });
+        let asks_more = out
+            .iter()
+            .map(said)
+            .any(|(other, less)| other == source && less.iter().all(|condition| conditions.contains(condition)));
         if !asks_more {
             out.push(rule);
         }

@@ -35,7 +35,8 @@ struct Draft {
     fields: Vec<(String, String)>,
 }
 
-pub(super) const METHODS: &[&str] = &["GET", "GET", "GET", "GET", "GET", "GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"];
+pub(super) const METHODS: &[&str] =
+    &["GET", "GET", "GET", "GET", "GET", "GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"];
 const ACCEPTS: &[&str] = &[
     "*/*",
     "text/html",

@@ -11,7 +11,8 @@ use std::rc::Rc;
 
 use byway_core::condition::{Condition, Subject, Test};
 use byway_core::dialect::{
-    APACHE, APACHE_MAP, APACHE_MATCH, APACHE_NE, APACHE_REWRITE, Dialect, EncodedSlash, LetterCase, QueryPolicy, apache_slashes,
+    APACHE, APACHE_MAP, APACHE_MATCH, APACHE_NE, APACHE_REWRITE, Dialect, EncodedSlash, LetterCase, QueryPolicy,
+    apache_slashes,
 };
 use byway_core::host::HostPattern;
 use byway_core::request::Scheme;
@@ -25,9 +26,9 @@ use super::alias::{Alias, AliasSource};
 use super::cond::Disk;
 use super::expand::{self, Escaping, Known, Token, Unplaced, alias_tokens, tokens};
 use super::maps::{self, Map};
+use super::missing::Said;
 use super::pattern::{pattern, shape};
 use super::rule::RewriteRule;
-use super::missing::Said;
 use super::sections::{Rows, strays};
 use super::site::{Effective, ErrorUrl, Inherits, Place, Scope, Section, Server, SetEnv, Site};
 use super::steps::{self, Around, DISK, FILE, INFO, NAME, Names, URI, WROTE_QUERY};
@@ -54,7 +55,8 @@ enum State {
 /// Makes tables of a configuration.
 pub(super) fn lower(site: &Site, reading: &mut Reading<'_>) {
     strays(site, reading);
-    let mut lowering = Lowering { reading, said: BTreeSet::new(), errors: BTreeMap::new(), errors_at: BTreeMap::new(), looked_up: 0 };
+    let mut lowering =
+        Lowering { reading, said: BTreeSet::new(), errors: BTreeMap::new(), errors_at: BTreeMap::new(), looked_up: 0 };
     let Some((main, hosts)) = site.servers.split_first() else { return };
     if hosts.is_empty() {
         let start = lowering.server(main, None);
@@ -294,7 +296,17 @@ impl Lowering<'_, '_> {
         let sends = self.errors.get(&(None, 404)).is_some_and(Option::is_some) && slash == EncodedSlash::NotFound;
         let odd = sends.then(|| self.table(&APACHE_MAP, Order::Listed, ""));
         let own_sets: Vec<&SetEnv> = main.iter().flat_map(|main| &main.own.sets).chain(&server.own.sets).collect();
-        let mut plan = self.plan(own, None, own_sets.clone(), row);
+        // Sections that are known before the path becomes a file switch the server's own rules on and off.
+        let is_on = own.is_on;
+        let switches: Vec<(&Section, bool)> = sections
+            .iter()
+            .filter(|section| section.is_early())
+            .filter_map(|section| Some((*section, section.scope.rewriting.engine?)))
+            .collect();
+        let runs = is_on || switches.iter().any(|(_, is_on)| *is_on);
+        let is_switched = !own.rules.is_empty() && switches.iter().any(|(_, switched)| *switched != is_on);
+        let switch = is_switched.then(|| self.table(row(&APACHE), Order::Listed, ""));
+        let mut plan = self.plan(Effective { is_on: runs, ..own }, None, own_sets.clone(), row);
         // A target alone goes before all that is for a path; in a location, before what the server says of paths too.
         let wholes: Vec<(Option<&'s Section>, &'s Alias)> = sections
             .iter()
@@ -350,8 +362,9 @@ impl Lowering<'_, '_> {
         let has_index = (has_aliases || alias.is_some()) && !server.known.is_empty();
         let slashes = (!server.known.is_empty()).then(|| self.table(row(&APACHE), Order::Specific, ""));
         let index_name = (has_index && has_disk).then(|| self.table(row(&APACHE), Order::Listed, ""));
-        let index_aliases =
-            has_index.then(|| self.alias_tables(own_aliases.iter().map(|alias| (None, *alias)), row)).unwrap_or_default();
+        let index_aliases = has_index
+            .then(|| self.alias_tables(own_aliases.iter().map(|alias| (None, *alias)), row))
+            .unwrap_or_default();
         let of_index = has_index.then(|| self.alias_stage(&locations, &aliased, row));
         let unindex = has_index.then(|| self.table(row(&APACHE), Order::Listed, ""));
         let said = Said::new(server, main, &folders);
@@ -375,7 +388,8 @@ impl Lowering<'_, '_> {
         let to_lists = first_of(&[located.first(), dispatch, Some(after_folder)]);
         let to_folders = first_of(&[broken_table, Some(to_lists)]);
         let to_alias = alias.unwrap_or(to_folders);
-        let start = plan.first().unwrap_or(to_alias);
+        let first = plan.first().unwrap_or(to_alias);
+        let start = switch.unwrap_or(first);
         self.chain(&aliases, to_folders);
         if let Some(odd) = odd {
             self.odd(odd, start);
@@ -416,6 +430,16 @@ impl Lowering<'_, '_> {
             maps: &maps,
             folder: None,
         };
+        if let Some(switch) = switch {
+            let facts = Facts { keeps_uri: false, ..facts };
+            for (section, is_on) in &switches {
+                if let Ok((Some(conditions), _)) = super::sections::inside(section, false, &facts) {
+                    let to = if *is_on { first } else { to_alias };
+                    self.push(switch, any(), &conditions, Action::Enter(to), &no_span());
+                }
+            }
+            self.push(switch, any(), &[], Action::Enter(if is_on { first } else { to_alias }), &no_span());
+        }
         plan.changed = Some(to_folders);
         plan.passed = passed.or(Some(to_alias));
         if let Some(passed) = passed {
@@ -434,7 +458,8 @@ impl Lowering<'_, '_> {
                 }
             }
         }
-        let ways = Rows { to_lists: first_of(&[dispatch, Some(after_folder)]), after_folder, changed: swap.or(restart) };
+        let ways =
+            Rows { to_lists: first_of(&[dispatch, Some(after_folder)]), after_folder, changed: swap.or(restart) };
         self.fill_located(&mut located, &facts, &ways, &folders);
         for (path, plan) in &mut plans {
             plan.changed = swap.or(restart);
@@ -479,8 +504,7 @@ impl Lowering<'_, '_> {
                 self.index_name(index_name.unwrap_or(first), first);
                 self.indexes(table, server, index_name.unwrap_or(first));
                 self.unindex(end, to_files);
-                fallback =
-                    of_fallback.map(|stage| self.fill_asked(&fallback_aliases, &stage, &aliased, last, &facts));
+                fallback = of_fallback.map(|stage| self.fill_asked(&fallback_aliases, &stage, &aliased, last, &facts));
             }
         }
         if let Some(missing) = &missing {
@@ -488,15 +512,15 @@ impl Lowering<'_, '_> {
         }
         self.fill_answers(&answers, &said, &sections, &facts);
         self.say_errors(&said, &sections);
-        self.idle(server, &folders);
+        self.idle(server, &folders, runs);
         self.never(&never);
         odd.unwrap_or(start)
     }
 
     /// Rules that never run, since their engine is off.
-    fn idle<'s>(&mut self, server: &'s Server, folders: &BTreeMap<&'s str, Folder<'s>>) {
+    fn idle<'s>(&mut self, server: &'s Server, folders: &BTreeMap<&'s str, Folder<'s>>, runs: bool) {
         let off = |scope: &'s Scope, is_on: bool| scope.rewriting.rules.iter().filter(move |_| !is_on);
-        let own = off(&server.own, server.own.rewriting.engine == Some(true));
+        let own = off(&server.own, runs);
         let in_folders = folders.values().flat_map(|folder| folder.layers.iter().map(move |scope| (folder, *scope)));
         let in_folders = in_folders.flat_map(|(folder, scope)| {
             // Of several sections of one folder the last one's rules hold.
@@ -511,11 +535,14 @@ impl Lowering<'_, '_> {
     /// A path with `%2F` or `%00` is not found before anything else is asked.
     fn odd(&mut self, table: TableId, then: TableId) {
         self.reading.set_after(table, After::Table(then));
-        let path = Subject::Text(vec![path_piece(What::Part(Part::Path))]);
-        let test = Test::Regex(pattern("%(?:2[Ff]|00)", LetterCase::Significant));
+        let path = || Subject::Text(vec![path_piece(What::Part(Part::Path))]);
+        let test = |text: &str| Test::Regex(pattern(text, LetterCase::Significant));
+        // What dots take away is not looked at.
+        let dots = Condition::new(path(), test("/(?:\\.|%2[Ee]){1,2}(?:/|$)"), true);
         let span = self.errors.get(&(None, 404)).and_then(Option::as_ref).map_or_else(no_span, |url| url.span.clone());
-        if let (Ok(condition), Ok(action)) = (Condition::new(path, test, false), self.error(false, 404)) {
-            self.push(table, any(), &[condition], action, &span);
+        let found = Condition::new(path(), test("%(?:2[Ff]|00)"), false);
+        if let (Ok(dots), Ok(found), Ok(action)) = (dots, found, self.error(false, 404)) {
+            self.push(table, any(), &[dots, found], action, &span);
         }
     }
 
@@ -646,7 +673,13 @@ impl Lowering<'_, '_> {
     }
 
     /// A folder that is asked for without its slash is sent there: 301.
-    fn slashes<'s>(&mut self, table: TableId, server: &Server, folders: &BTreeMap<&'s str, Folder<'s>>, facts: &Facts<'_>) {
+    fn slashes<'s>(
+        &mut self,
+        table: TableId,
+        server: &Server,
+        folders: &BTreeMap<&'s str, Folder<'s>>,
+        facts: &Facts<'_>,
+    ) {
         for path in &server.known {
             let is_off = folders
                 .iter()
@@ -708,13 +741,7 @@ impl Lowering<'_, '_> {
     }
 
     /// A new round: variables are handed on under other names, and everything begins again.
-    fn restart<'n>(
-        &mut self,
-        table: TableId,
-        start: TableId,
-        is_swapped: bool,
-        all: impl Iterator<Item = &'n Names>,
-    ) {
+    fn restart<'n>(&mut self, table: TableId, start: TableId, is_swapped: bool, all: impl Iterator<Item = &'n Names>) {
         let mut slots: BTreeMap<u16, Vec<Piece<'static>>> = BTreeMap::new();
         for names in all {
             for (name, slot) in names.all() {
@@ -813,9 +840,10 @@ impl Lowering<'_, '_> {
         }
         let folder = plan.folder;
         let reached = reached(&plan);
-        plan.keeps_uri = !plan.is_section && reached.iter().any(|(segment, state)| {
-            *state != State::Same && plan.rules_of(*segment).any(|at| uses_uri(&plan.rules[at]))
-        });
+        plan.keeps_uri = !plan.is_section
+            && reached.iter().any(|(segment, state)| {
+                *state != State::Same && plan.rules_of(*segment).any(|at| uses_uri(&plan.rules[at]))
+            });
         for (segment, state) in reached {
             let first = plan.rules_of(segment).map(|at| &plan.rules[at]).find(|rule| steps::substitutes(rule));
             let dialect = row(first.map_or(&APACHE_REWRITE, |rule| steps::dialect(rule)));
@@ -1152,6 +1180,12 @@ impl Lowering<'_, '_> {
                 self.push(table, ready.source.clone(), &conditions, action, &rule.span);
                 continue;
             }
+            // httpd hands a URL on as it would a path, and finds that it is none.
+            if written.is_redirect && flags.passes_on {
+                let action = Action::Reply { status: ReplyStatus::BadRequest, retry_after: None };
+                self.push(table, ready.source.clone(), &conditions, action, &rule.span);
+                continue;
+            }
             let target = Target::of_pieces(written.placed.pieces.clone());
             if written.is_redirect {
                 let number = flags.redirect.unwrap_or(302);
@@ -1451,10 +1485,7 @@ pub(super) struct Folder<'s> {
 }
 
 /// The folders of a server, each with what it inherits.
-fn merged_folders<'s>(
-    layers: &'s BTreeMap<String, Vec<&'s Scope>>,
-    base: &Effective,
-) -> BTreeMap<&'s str, Folder<'s>> {
+fn merged_folders<'s>(layers: &'s BTreeMap<String, Vec<&'s Scope>>, base: &Effective) -> BTreeMap<&'s str, Folder<'s>> {
     let mut out: BTreeMap<&'s str, Folder<'s>> = BTreeMap::new();
     let mut all: Vec<(&'s str, Vec<&'s Scope>)> =
         layers.iter().map(|(path, layers)| (path.as_str(), layers.clone())).collect();

@@ -25,9 +25,28 @@ const OF_FILES: [u16; 4] = [403, 404, 405, 501];
 const TAKEN: &[&str] = &["GET", "HEAD", "POST"];
 const ANSWERED: &[&str] = &["OPTIONS", "TRACE"];
 const KNOWN: &[&str] = &[
-    "PUT", "DELETE", "CONNECT", "PATCH", "PROPFIND", "PROPPATCH", "MKCOL", "COPY", "MOVE", "LOCK", "UNLOCK",
-    "VERSION-CONTROL", "CHECKOUT", "UNCHECKOUT", "CHECKIN", "UPDATE", "LABEL", "REPORT", "MKWORKSPACE", "MKACTIVITY",
-    "BASELINE-CONTROL", "MERGE",
+    "PUT",
+    "DELETE",
+    "CONNECT",
+    "PATCH",
+    "PROPFIND",
+    "PROPPATCH",
+    "MKCOL",
+    "COPY",
+    "MOVE",
+    "LOCK",
+    "UNLOCK",
+    "VERSION-CONTROL",
+    "CHECKOUT",
+    "UNCHECKOUT",
+    "CHECKIN",
+    "UPDATE",
+    "LABEL",
+    "REPORT",
+    "MKWORKSPACE",
+    "MKACTIVITY",
+    "BASELINE-CONTROL",
+    "MERGE",
 ];
 
 /// The tables that ask for files.

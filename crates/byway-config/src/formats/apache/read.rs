@@ -127,8 +127,18 @@ impl<'a, 'r> Reader<'a, 'r> {
         let defines = reading.defines().iter().cloned().collect();
         let site = Site { servers: vec![Server::default()] };
         let asked = None;
-        let mut reader =
-            Reader { reading, site, open: Vec::new(), deeper: 0, asked, defines, folder, in_tree: false, depth: 0, base };
+        let mut reader = Reader {
+            reading,
+            site,
+            open: Vec::new(),
+            deeper: 0,
+            asked,
+            defines,
+            folder,
+            in_tree: false,
+            depth: 0,
+            base,
+        };
         reader.begin_folder();
         reader
     }
@@ -173,7 +183,8 @@ impl<'a, 'r> Reader<'a, 'r> {
             let folder = below.parent().unwrap_or(Path::new("")).to_owned();
             let url = url_of(&folder);
             // The nearest section that says anything of it says whether the file is read; where none does, it is not.
-            let nearest = reads.iter().filter(|(path, _)| url.starts_with(path.as_str())).max_by_key(|(path, _)| path.len());
+            let nearest =
+                reads.iter().filter(|(path, _)| url.starts_with(path.as_str())).max_by_key(|(path, _)| path.len());
             if !nearest.is_some_and(|(_, is_read)| *is_read) {
                 continue;
             }
@@ -193,11 +204,8 @@ impl<'a, 'r> Reader<'a, 'r> {
         let main = (at > 0).then_some(main);
         let root = server.root.as_deref().or(main.and_then(|main| main.root.as_deref()));
         let said = |layers: &[&Scope]| layers.iter().rev().find_map(|scope| scope.allows_files);
-        let mut out: Vec<(String, bool)> = server
-            .layers(main)
-            .into_iter()
-            .filter_map(|(path, layers)| Some((path, said(&layers)?)))
-            .collect();
+        let mut out: Vec<(String, bool)> =
+            server.layers(main).into_iter().filter_map(|(path, layers)| Some((path, said(&layers)?))).collect();
         let sections = main.iter().flat_map(|main| &main.sections).chain(&server.sections);
         for section in sections {
             let Some(allows) = section.scope.allows_files else { continue };

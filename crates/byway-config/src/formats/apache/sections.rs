@@ -265,7 +265,8 @@ pub(super) fn strays(site: &Site, reading: &mut Reading<'_>) {
             true => "a folder, and no DocumentRoot says where it is",
             false => "a folder that is not below the document root",
         };
-        let folders = server.directories.iter().filter(|(path, _)| roots.iter().all(|root| url_of(*root, path).is_none()));
+        let folders =
+            server.directories.iter().filter(|(path, _)| roots.iter().all(|root| url_of(*root, path).is_none()));
         let sections = server.sections.iter().filter(|section| !roots.iter().any(|root| section.is_below(*root)));
         for scope in folders.map(|(_, scope)| scope).chain(sections.map(|section| &section.scope)) {
             let rules = scope.rewriting.rules.iter().map(|rule| (&rule.span, &rule.text));

@@ -509,10 +509,7 @@ fn one(
     }
     let is_absolute = is_url
         || matches!(parts.first(), Some(Known::Text(text)) if text.starts_with('/'))
-        || matches!(
-            parts.first(),
-            Some(Known::Insert(What::Part(Part::WorkingPath) | What::Slot(URI | DISK | HERE)))
-        );
+        || matches!(parts.first(), Some(Known::Insert(What::Part(Part::WorkingPath) | What::Slot(URI | DISK | HERE))));
     if around.is_section && !is_absolute && matches!(parts.first(), Some(Known::Insert(_))) {
         return Err("its target begins with a text of the request, or with a path of the disk".into());
     }

@@ -166,7 +166,8 @@ fn adapted(text: &str, port: u16) -> String {
     out
 }
 
-pub(super) const SEGMENTS: &[&str] = &["a", "b", "old", "new", "docs", "api/v1", "x-y", "index.html", "img", "A", "p q"];
+pub(super) const SEGMENTS: &[&str] =
+    &["a", "b", "old", "new", "docs", "api/v1", "x-y", "index.html", "img", "A", "p q"];
 pub(super) const REGEXES: &[&str] = &[
     "a/(.*)$",
     "(old|docs)/(.+)\\.html$",

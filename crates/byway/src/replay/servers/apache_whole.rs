@@ -6,8 +6,24 @@ use crate::replay::draw::Draw;
 
 const STATUSES: &[&str] = &["301", "302", "303", "307", "308", "307"];
 const FLAGS: &[&str] = &[
-    "R=307,L", "R=308,L", "R,L", "R=301,L,QSA", "R=302,NE,L", "R=303,NC,L", "R=307,L,QSD", "L", "PT", "R=307,B,L", "G",
-    "F", "END", "R=404", "S=1", "R=308", "L,E=seen:$1", "C",
+    "R=307,L",
+    "R=308,L",
+    "R,L",
+    "R=301,L,QSA",
+    "R=302,NE,L",
+    "R=303,NC,L",
+    "R=307,L,QSD",
+    "L",
+    "PT",
+    "R=307,B,L",
+    "G",
+    "F",
+    "END",
+    "R=404",
+    "S=1",
+    "R=308",
+    "L,E=seen:$1",
+    "C",
 ];
 const EXPRESSIONS: &[&str] = &[
     "%{QUERY_STRING} == 'q'",
@@ -52,7 +68,9 @@ pub(super) fn configuration(draw: &mut Draw) -> String {
     for file in FILES {
         out.push_str(&format!("\n{FILE_MARK}{file}\n"));
     }
-    out.push_str(&format!("\n{FILE_MARK}../conf/names.txt\na https://m.example/a\nb https://n.example/b?x=1\nold/c /c\n"));
+    out.push_str(&format!(
+        "\n{FILE_MARK}../conf/names.txt\na https://m.example/a\nb https://n.example/b?x=1\nold/c /c\n"
+    ));
     for folder in FOLDERS.iter().filter(|folder| **folder != "nowhere") {
         if draw.one_in(5) {
             out.push_str(&format!("\n{FILE_MARK}{folder}/.htaccess\n{}", folder_text(draw)));
@@ -93,7 +111,9 @@ fn place(draw: &mut Draw, may_nest: bool) -> String {
         inside.push_str(&expression(draw, "Redirect 307 / https://nested.example/\n"));
     }
     match draw.below(8) {
-        0 | 1 => format!("<Location \"/{}\">\n{inside}</Location>\n", draw.word(&["old", "docs/", "a", "a/b", "img", "x-y"])),
+        0 | 1 => {
+            format!("<Location \"/{}\">\n{inside}</Location>\n", draw.word(&["old", "docs/", "a", "a/b", "img", "x-y"]))
+        }
         2 => format!("<Location \"/{}\">\n{inside}</Location>\n", draw.word(&["o*", "?ocs", "a/[bc]", "*"])),
         3 => {
             let pattern = draw.word(&["^/(?<first>old|docs)", "^/a(?<second>/.*)?$", "html$", "^/[^/]+/$"]);
@@ -102,7 +122,10 @@ fn place(draw: &mut Draw, may_nest: bool) -> String {
         4 => {
             format!("<Directory \"{ROOT_MARK}/{}\">\nAllowOverride All\n{inside}</Directory>\n", draw.word(FOLDERS))
         }
-        5 => format!("<DirectoryMatch \"/{}\">\n{inside}</DirectoryMatch>\n", draw.word(&["docs", "a/b", "(old|new)/", "img$"])),
+        5 => format!(
+            "<DirectoryMatch \"/{}\">\n{inside}</DirectoryMatch>\n",
+            draw.word(&["docs", "a/b", "(old|new)/", "img$"])
+        ),
         6 => format!("<Files \"{}\">\n{}</Files>\n", draw.word(&["a.html", "*.html", "none", "docs"]), inside),
         _ => expression(draw, &inside),
     }
