@@ -143,7 +143,7 @@ impl Plan<'_> {
 }
 
 impl Lowering<'_, '_> {
-    pub(super) fn table<'s>(&mut self, dialect: &'static Dialect, order: Order, strip: &str) -> TableId {
+    pub(super) fn table(&mut self, dialect: &'static Dialect, order: Order, strip: &str) -> TableId {
         self.reading.table(&TableSpec { dialect, order, after: After::NextRoot, strip: strip.as_bytes() })
     }
 
@@ -159,7 +159,7 @@ impl Lowering<'_, '_> {
         self.reading.push(table, &rule, span);
     }
 
-    pub(super) fn say<'s>(&mut self, span: &Span, text: &str, verdict: Result<Option<&'static str>, Unplaced>) {
+    pub(super) fn say(&mut self, span: &Span, text: &str, verdict: Result<Option<&'static str>, Unplaced>) {
         if !self.said.insert((span.file.0, span.start)) {
             return;
         }
@@ -359,12 +359,14 @@ impl Lowering<'_, '_> {
         let back = (keeps_uri && has_aliases).then(|| self.table(row(&APACHE), Order::Listed, ""));
         let stage = self.alias_stage(&locations, &aliased, row);
         let (location, alias_dispatch) = (stage.first_location(), stage.dispatch);
+        let forth = back.map(|_| self.table(row(&APACHE), Order::Listed, ""));
         let has_index = (has_aliases || alias.is_some()) && !server.known.is_empty();
         let slashes = (!server.known.is_empty()).then(|| self.table(row(&APACHE), Order::Specific, ""));
         let index_name = (has_index && has_disk).then(|| self.table(row(&APACHE), Order::Listed, ""));
-        let index_aliases = has_index
-            .then(|| self.alias_tables(own_aliases.iter().map(|alias| (None, *alias)), row))
-            .unwrap_or_default();
+        let index_aliases = match has_index {
+            true => self.alias_tables(own_aliases.iter().map(|alias| (None, *alias)), row),
+            false => Vec::new(),
+        };
         let of_index = has_index.then(|| self.alias_stage(&locations, &aliased, row));
         let unindex = has_index.then(|| self.table(row(&APACHE), Order::Listed, ""));
         let said = Said::new(server, main, &folders);
@@ -384,7 +386,7 @@ impl Lowering<'_, '_> {
         // What comes after what.
         let first_of = |tables: &[Option<TableId>]| tables.iter().copied().flatten().next().unwrap_or(to_files);
         let after_folder = first_of(&[back, location, alias_dispatch, slashes]);
-        let after_alias = first_of(&[slashes]);
+        let after_alias = first_of(&[forth, slashes]);
         let to_lists = first_of(&[located.first(), dispatch, Some(after_folder)]);
         let to_folders = first_of(&[broken_table, Some(to_lists)]);
         let to_alias = alias.unwrap_or(to_folders);
@@ -431,6 +433,10 @@ impl Lowering<'_, '_> {
             folder: None,
         };
         if let Some(switch) = switch {
+            if keeps_uri {
+                let text = Target::of_pieces(vec![path_piece(What::Part(Part::WorkingPath))]);
+                self.push(switch, any(), &[], Action::Set { slot: URI, text, then: Then::Next }, &no_span());
+            }
             let facts = Facts { keeps_uri: false, ..facts };
             for (section, is_on) in &switches {
                 if let Ok((Some(conditions), _)) = super::sections::inside(section, false, &facts) {
@@ -490,7 +496,11 @@ impl Lowering<'_, '_> {
             let names = plans.iter().map(|(_, plan)| &plan.names).chain(located.names());
             self.restart(restart, start, swap.is_some(), names);
         }
-        if let Some(back) = back {
+        if let (Some(back), Some(forth)) = (back, forth) {
+            let text = Target::of_pieces(vec![path_piece(What::Part(Part::WorkingPath))]);
+            self.push(back, any(), &[], Action::Set { slot: FILE, text, then: Then::Next }, &no_span());
+            // Whether there is such a file is asked of what was written.
+            self.write_slot(forth, FILE, first_of(&[slashes]));
             self.write_slot(back, URI, first_of(&[location, alias_dispatch, slashes]));
         }
         self.fill_stage(&stage, &aliased, after_alias, &facts);
@@ -562,15 +572,13 @@ impl Lowering<'_, '_> {
 
     /// Says that a rule is there for nothing.
     pub(super) fn never_runs(&mut self, rule: &RewriteRule) {
-        {
-            self.say(&rule.span, &rule.text, Ok(None));
-            self.reading.say_often(&rule.span, crate::diagnostic::Severity::Note, "rewrite-engine-off", || {
-                (
-                    "this rule never runs: RewriteEngine is not On here, or rules elsewhere take its place".to_owned(),
-                    Some("write `RewriteEngine On` above it".to_owned()),
-                )
-            });
-        }
+        self.say(&rule.span, &rule.text, Ok(None));
+        self.reading.say_often(&rule.span, crate::diagnostic::Severity::Note, "rewrite-engine-off", || {
+            (
+                "this rule never runs: RewriteEngine is not On here, or rules elsewhere take its place".to_owned(),
+                Some("write `RewriteEngine On` above it".to_owned()),
+            )
+        });
     }
 
     /// Tables for what mod_alias says in locations and folders.
@@ -775,7 +783,7 @@ impl Lowering<'_, '_> {
     }
 
     /// Requests of which a text fits a pattern get a status.
-    pub(super) fn refuse<'s>(&mut self, table: TableId, what: What<'static>, text: &str, status: ReplyStatus) {
+    pub(super) fn refuse(&mut self, table: TableId, what: What<'static>, text: &str, status: ReplyStatus) {
         let subject = Subject::Text(vec![path_piece(what)]);
         if let Ok(condition) = Condition::new(subject, Test::Regex(pattern(text, LetterCase::Significant)), false) {
             self.push(table, any(), &[condition], Action::Reply { status, retry_after: None }, &no_span());
@@ -986,7 +994,7 @@ impl Lowering<'_, '_> {
     }
 
     /// Says that a variable which rules ask for is not set.
-    fn unset<'s>(&mut self, set: &SetEnv, why: &'static str) {
+    fn unset(&mut self, set: &SetEnv, why: &'static str) {
         if set.pairs.iter().any(|(name, _)| !name.is_empty()) && self.said.insert((set.span.file.0, set.span.start)) {
             self.reading.refused(&set.span, &format!("SetEnvIf {} {}", set.attribute, set.pattern), why);
         }
@@ -1307,7 +1315,7 @@ impl Lowering<'_, '_> {
         self.say(&alias.span, &alias.text, verdict);
     }
 
-    fn alias_rule<'s>(
+    fn alias_rule(
         &mut self,
         table: TableId,
         alias: &Alias,
