@@ -162,7 +162,7 @@ impl Plan<'_> {
 }
 
 impl Lowering<'_, '_> {
-    pub(super) fn table<'s>(&mut self, dialect: &'static Dialect, order: Order, strip: &str) -> TableId {
+    pub(super) fn table(&mut self, dialect: &'static Dialect, order: Order, strip: &str) -> TableId {
         self.tables += 1;
         if self.tables == TABLE_LIMIT {
             let message = format!("the configuration has more than {TABLE_LIMIT} places that decide something");
@@ -189,7 +189,7 @@ impl Lowering<'_, '_> {
         }
     }
 
-    pub(super) fn say<'s>(&mut self, span: &Span, text: &str, verdict: Result<Option<&'static str>, Unplaced>) {
+    pub(super) fn say(&mut self, span: &Span, text: &str, verdict: Result<Option<&'static str>, Unplaced>) {
         if !self.said.insert((span.file.0, span.start)) {
             return;
         }
@@ -326,7 +326,17 @@ impl Lowering<'_, '_> {
         let sends = self.errors.get(&(None, 404)).is_some_and(Option::is_some) && slash == EncodedSlash::NotFound;
         let odd = sends.then(|| self.table(&APACHE_MAP, Order::Listed, ""));
         let own_sets: Vec<&SetEnv> = main.iter().flat_map(|main| &main.own.sets).chain(&server.own.sets).collect();
-        let mut plan = self.plan(own, None, own_sets.clone(), row);
+        // Sections that are known before the path becomes a file switch the server's own rules on and off.
+        let is_on = own.is_on;
+        let switches: Vec<(&Section, bool)> = sections
+            .iter()
+            .filter(|section| section.is_early())
+            .filter_map(|section| Some((*section, section.scope.rewriting.engine?)))
+            .collect();
+        let runs = is_on || switches.iter().any(|(_, is_on)| *is_on);
+        let is_switched = !own.rules.is_empty() && switches.iter().any(|(_, switched)| *switched != is_on);
+        let switch = is_switched.then(|| self.table(row(&APACHE), Order::Listed, ""));
+        let mut plan = self.plan(Effective { is_on: runs, ..own }, None, own_sets.clone(), row);
         // A target alone goes before all that is for a path; in a location, before what the server says of paths too.
         let wholes: Vec<(Option<&'s Section>, &'s Alias)> = sections
             .iter()
@@ -379,12 +389,14 @@ impl Lowering<'_, '_> {
         let back = (keeps_uri && has_aliases).then(|| self.table(row(&APACHE), Order::Listed, ""));
         let stage = self.alias_stage(&locations, &aliased, row);
         let (location, alias_dispatch) = (stage.first_location(), stage.dispatch);
+        let forth = back.map(|_| self.table(row(&APACHE), Order::Listed, ""));
         let has_index = (has_aliases || alias.is_some()) && !server.known.is_empty();
         let slashes = (!server.known.is_empty()).then(|| self.table(row(&APACHE), Order::Specific, ""));
         let index_name = (has_index && has_disk).then(|| self.table(row(&APACHE), Order::Listed, ""));
-        let index_aliases = has_index
-            .then(|| self.alias_tables(own_aliases.iter().map(|alias| (None, *alias)), row))
-            .unwrap_or_default();
+        let index_aliases = match has_index {
+            true => self.alias_tables(own_aliases.iter().map(|alias| (None, *alias)), row),
+            false => Vec::new(),
+        };
         let of_index = has_index.then(|| self.alias_stage(&locations, &aliased, row));
         let unindex = has_index.then(|| self.table(row(&APACHE), Order::Listed, ""));
         let said = Said::new(server, main, &folders);
@@ -404,11 +416,12 @@ impl Lowering<'_, '_> {
         // What comes after what.
         let first_of = |tables: &[Option<TableId>]| tables.iter().copied().flatten().next().unwrap_or(to_files);
         let after_folder = first_of(&[back, location, alias_dispatch, slashes]);
-        let after_alias = first_of(&[slashes]);
+        let after_alias = first_of(&[forth, slashes]);
         let to_lists = first_of(&[located.first(), dispatch, Some(after_folder)]);
         let to_folders = first_of(&[broken_table, Some(to_lists)]);
         let to_alias = alias.unwrap_or(to_folders);
-        let start = plan.first().unwrap_or(to_alias);
+        let first = plan.first().unwrap_or(to_alias);
+        let start = switch.unwrap_or(first);
         self.chain(&aliases, to_folders);
         if let Some(odd) = odd {
             self.odd(odd, start);
@@ -449,6 +462,20 @@ impl Lowering<'_, '_> {
             maps: &maps,
             folder: None,
         };
+        if let Some(switch) = switch {
+            if keeps_uri {
+                let text = Target::of_pieces(vec![path_piece(What::Part(Part::WorkingPath))]);
+                self.push(switch, any(), &[], Action::Set { slot: URI, text, then: Then::Next }, &no_span());
+            }
+            let facts = Facts { keeps_uri: false, ..facts };
+            for (section, is_on) in &switches {
+                if let Ok((Some(conditions), _)) = super::sections::inside(section, false, &facts) {
+                    let to = if *is_on { first } else { to_alias };
+                    self.push(switch, any(), &conditions, Action::Enter(to), &no_span());
+                }
+            }
+            self.push(switch, any(), &[], Action::Enter(if is_on { first } else { to_alias }), &no_span());
+        }
         plan.changed = Some(to_folders);
         plan.passed = passed.or(Some(to_alias));
         if let Some(passed) = passed {
@@ -499,7 +526,11 @@ impl Lowering<'_, '_> {
             let names = plans.iter().map(|(_, plan)| &plan.names).chain(located.names());
             self.restart(restart, start, swap.is_some(), names);
         }
-        if let Some(back) = back {
+        if let (Some(back), Some(forth)) = (back, forth) {
+            let text = Target::of_pieces(vec![path_piece(What::Part(Part::WorkingPath))]);
+            self.push(back, any(), &[], Action::Set { slot: FILE, text, then: Then::Next }, &no_span());
+            // Whether there is such a file is asked of what was written.
+            self.write_slot(forth, FILE, first_of(&[slashes]));
             self.write_slot(back, URI, first_of(&[location, alias_dispatch, slashes]));
         }
         self.fill_stage(&stage, &aliased, after_alias, &facts);
@@ -521,15 +552,15 @@ impl Lowering<'_, '_> {
         }
         self.fill_answers(&answers, &said, &sections, &facts);
         self.say_errors(&said, &sections);
-        self.idle(server, &folders);
+        self.idle(server, &folders, runs);
         self.never(&never);
         odd.unwrap_or(start)
     }
 
     /// Rules that never run, since their engine is off.
-    fn idle<'s>(&mut self, server: &'s Server, folders: &BTreeMap<&'s str, Folder<'s>>) {
+    fn idle<'s>(&mut self, server: &'s Server, folders: &BTreeMap<&'s str, Folder<'s>>, runs: bool) {
         let off = |scope: &'s Scope, is_on: bool| scope.rewriting.rules.iter().filter(move |_| !is_on);
-        let own = off(&server.own, server.own.rewriting.engine == Some(true));
+        let own = off(&server.own, runs);
         let in_folders = folders.values().flat_map(|folder| folder.layers.iter().map(move |scope| (folder, *scope)));
         let in_folders = in_folders.flat_map(|(folder, scope)| {
             // Of several sections of one folder the last one's rules hold.
@@ -544,11 +575,14 @@ impl Lowering<'_, '_> {
     /// A path with `%2F` or `%00` is not found before anything else is asked.
     fn odd(&mut self, table: TableId, then: TableId) {
         self.reading.set_after(table, After::Table(then));
-        let path = Subject::Text(vec![path_piece(What::Part(Part::Path))]);
-        let test = Test::Regex(pattern("%(?:2[Ff]|00)", LetterCase::Significant));
+        let path = || Subject::Text(vec![path_piece(What::Part(Part::Path))]);
+        let test = |text: &str| Test::Regex(pattern(text, LetterCase::Significant));
+        // What dots take away is not looked at.
+        let dots = Condition::new(path(), test("/(?:\\.|%2[Ee]){1,2}(?:/|$)"), true);
         let span = self.errors.get(&(None, 404)).and_then(Option::as_ref).map_or_else(no_span, |url| url.span.clone());
-        if let (Ok(condition), Ok(action)) = (Condition::new(path, test, false), self.error(false, 404)) {
-            self.push(table, any(), &[condition], action, &span);
+        let found = Condition::new(path(), test("%(?:2[Ff]|00)"), false);
+        if let (Ok(dots), Ok(found), Ok(action)) = (dots, found, self.error(false, 404)) {
+            self.push(table, any(), &[dots, found], action, &span);
         }
     }
 
@@ -568,15 +602,13 @@ impl Lowering<'_, '_> {
 
     /// Says that a rule is there for nothing.
     pub(super) fn never_runs(&mut self, rule: &RewriteRule) {
-        {
-            self.say(&rule.span, &rule.text, Ok(None));
-            self.reading.say_often(&rule.span, crate::diagnostic::Severity::Note, "rewrite-engine-off", || {
-                (
-                    "this rule never runs: RewriteEngine is not On here, or rules elsewhere take its place".to_owned(),
-                    Some("write `RewriteEngine On` above it".to_owned()),
-                )
-            });
-        }
+        self.say(&rule.span, &rule.text, Ok(None));
+        self.reading.say_often(&rule.span, crate::diagnostic::Severity::Note, "rewrite-engine-off", || {
+            (
+                "this rule never runs: RewriteEngine is not On here, or rules elsewhere take its place".to_owned(),
+                Some("write `RewriteEngine On` above it".to_owned()),
+            )
+        });
     }
 
     /// Tables for what mod_alias says in locations and folders.
@@ -781,7 +813,7 @@ impl Lowering<'_, '_> {
     }
 
     /// Requests of which a text fits a pattern get a status.
-    pub(super) fn refuse<'s>(&mut self, table: TableId, what: What<'static>, text: &str, status: ReplyStatus) {
+    pub(super) fn refuse(&mut self, table: TableId, what: What<'static>, text: &str, status: ReplyStatus) {
         let subject = Subject::Text(vec![path_piece(what)]);
         if let Ok(condition) = Condition::new(subject, Test::Regex(pattern(text, LetterCase::Significant)), false) {
             self.push(table, any(), &[condition], Action::Reply { status, retry_after: None }, &no_span());
@@ -990,7 +1022,7 @@ impl Lowering<'_, '_> {
     }
 
     /// Says that a variable which rules ask for is not set.
-    fn unset<'s>(&mut self, set: &SetEnv, why: &'static str) {
+    fn unset(&mut self, set: &SetEnv, why: &'static str) {
         if set.pairs.iter().any(|(name, _)| !name.is_empty()) && self.said.insert((set.span.file.0, set.span.start)) {
             self.reading.refused(&set.span, &format!("SetEnvIf {} {}", set.attribute, set.pattern), why);
         }
@@ -1184,6 +1216,12 @@ impl Lowering<'_, '_> {
                 self.push(table, ready.source.clone(), &conditions, action, &rule.span);
                 continue;
             }
+            // httpd hands a URL on as it would a path, and finds that it is none.
+            if written.is_redirect && flags.passes_on {
+                let action = Action::Reply { status: ReplyStatus::BadRequest, retry_after: None };
+                self.push(table, ready.source.clone(), &conditions, action, &rule.span);
+                continue;
+            }
             let target = Target::of_pieces(written.placed.pieces.clone());
             if written.is_redirect {
                 let number = flags.redirect.unwrap_or(302);
@@ -1302,7 +1340,7 @@ impl Lowering<'_, '_> {
         self.say(&alias.span, &alias.text, verdict);
     }
 
-    fn alias_rule<'s>(
+    fn alias_rule(
         &mut self,
         table: TableId,
         alias: &Alias,
