@@ -15,7 +15,6 @@ use super::draw::Draw;
 
 mod apache;
 mod nginx;
-mod nginx_made;
 
 /// Every server.
 pub(crate) const SERVERS: &[Server] = &[nginx::ROW, apache::ROW];
