@@ -16,7 +16,6 @@ use super::draw::Draw;
 mod apache;
 mod apache_whole;
 mod nginx;
-mod nginx_made;
 
 /// The line that begins a file of the document root in a generated configuration, and what stands for that root.
 const FILE_MARK: &str = "#@ ";

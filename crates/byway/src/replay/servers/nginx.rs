@@ -1,5 +1,7 @@
 //! nginx: a configuration with its ports on loopback, without what concerns the machine, inside of a frame of ours.
 
+mod made;
+
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
@@ -14,7 +16,7 @@ pub(super) const ROW: Server = Server {
     arguments,
     check: &["-t", "-q"],
     run: &["-g", "daemon off;"],
-    generate: super::nginx_made::generate,
+    generate: made::generate,
 };
 
 fn arguments(folder: &Folder) -> Vec<OsString> {
