@@ -7,6 +7,7 @@
 
 use std::sync::LazyLock;
 
+use byway_config::check::{CheckOptions, check, fixed};
 use byway_config::files::MemoryFiles;
 use byway_config::formats::Format;
 use byway_config::load::{LoadOptions, load};
@@ -48,15 +49,21 @@ static SELECTED: LazyLock<fn(&[u8])> = LazyLock::new(|| {
 
 fuzz_target!(|bytes: &[u8]| SELECTED(bytes));
 
-/// Another server's configuration: it ends, it is refused with an error or makes rules that open again and decide the same.
+/// Another server's configuration: it ends, what fixes make of it can be read, it is refused with an error or makes rules that open again and decide the same.
 fn read_foreign(name: &str, format: &str, bytes: &[u8]) {
     let files = MemoryFiles::new([(name, bytes.to_vec())]);
     let options = LoadOptions { format: Format::named(format), ..LoadOptions::default() };
     let loaded = load(&files, &[name.as_ref()], &options);
+    let report = check(&loaded, &files, &CheckOptions::at(0));
+    let texts = fixed(&report, &loaded.files, &files).expect("memory can be read");
     let Some(rules) = loaded.rules else {
         assert!(loaded.errors > 0, "no rules and no error");
         return;
     };
+    for (_, text) in texts {
+        let again = load(&MemoryFiles::new([(name, text)]), &[name.as_ref()], &options);
+        assert_eq!(again.errors, 0, "a fix made a mistake: {:?}", again.diagnostics);
+    }
     let opened = RuleSet::open(rules.as_bytes().to_vec()).expect("what was built opens");
     let paths =
         bytes.split(|b| b.is_ascii_whitespace() || b"^$\"';{}=".contains(b)).filter(|word| word.starts_with(b"/"));

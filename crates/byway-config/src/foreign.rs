@@ -263,11 +263,11 @@ impl<'r> Reading<'r> {
     }
 
     /// The files that an include names, sorted: one, or all that fit a pattern. Files that lie outside are named here, and said
-    /// when they are opened.
-    pub fn expand(&mut self, folder: &Path, pattern: &str, from: &Span) -> Vec<PathBuf> {
+    /// when they are opened. `None` where what hinders it was said.
+    pub fn expand(&mut self, folder: &Path, pattern: &str, from: &Span) -> Option<Vec<PathBuf>> {
         let path = tidy_path(&folder.join(pattern));
         if !is_pattern(pattern) {
-            return vec![path];
+            return Some(vec![path]);
         }
         // A pattern that leads outside would list folders that are not ours to list.
         let fixed: PathBuf =
@@ -276,17 +276,17 @@ impl<'r> Reading<'r> {
             let message = format!("{} is outside of the first file's folder", path.display());
             let help = "move it below that folder, or allow its folder with `--allow-include DIR`";
             self.say(Diagnostic::error("include-outside", message).at(from.clone()).help(help));
-            return Vec::new();
+            return None;
         }
         match expand(self.with.files, folder, pattern) {
-            Ok(paths) => paths,
+            Ok(paths) => Some(paths),
             Err(BadPattern::Syntax(error)) => {
                 self.hindered("bad-include", format!("`{pattern}` is no pattern: {error}"), Some(from));
-                Vec::new()
+                None
             }
             Err(BadPattern::Folder(folder, error)) => {
                 self.hindered("bad-include", format!("{} cannot be listed: {error}", folder.display()), Some(from));
-                Vec::new()
+                None
             }
         }
     }

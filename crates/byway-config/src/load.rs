@@ -3,6 +3,7 @@
 //! All text of our own that is reached from one root file is one table; every other file is a table of its own after it, in the
 //! order of the includes. Includes stay below the folder of the root file, links resolved. Everything that is wrong anywhere is
 //! gathered; rules come out only where there is no error.
+// Long because what one load gathers is carried through from its first file to its last in one struct.
 
 mod bytes;
 mod visitors;

@@ -1,10 +1,12 @@
-//! Text that nobody would write: pieces of the pages of this folder, cut, doubled and mixed with bytes. Nothing may panic, and
-//! every diagnostic can be drawn.
+//! Text that nobody would write: pieces of the pages of this folder and of the lints, cut, doubled and mixed with bytes. Nothing may
+//! panic, every diagnostic can be drawn, and what a fix makes of another server's text is read without an error, if that was.
 
 use std::path::Path;
 
 use byway_config::check::{CheckOptions, check, fixed};
 use byway_config::files::MemoryFiles;
+use byway_config::formats::Format;
+use byway_config::lints::LINTS;
 use byway_config::load::{LoadOptions, load};
 use byway_config::render::{Colour, render};
 use byway_config::report::sarif;
@@ -37,6 +39,14 @@ fn texts() -> Vec<(String, Vec<u8>)> {
             if let Some(name) = block.info.split_whitespace().nth(1) {
                 texts.push((name.to_owned(), block.text.clone().into_bytes()));
             }
+        }
+    }
+    for lint in LINTS {
+        for (opening, name) in
+            [("```nginx\n", "nginx.conf"), ("```apache\n", "httpd.conf"), ("```htaccess\n", ".htaccess")]
+        {
+            let blocks = lint.page.split(opening).skip(1).filter_map(|rest| rest.split("```").next());
+            texts.extend(blocks.map(|block| (name.to_owned(), block.as_bytes().to_vec())));
         }
     }
     texts
@@ -82,6 +92,13 @@ fn nothing_panics() {
         }
         let log = sarif(&report, &loaded.files, "0").to_string();
         assert!(log.contains("2.1.0"));
-        fixed(&report, &loaded.files, &files).expect("memory can be read");
+        for (file, text) in fixed(&report, &loaded.files, &files).expect("memory can be read") {
+            let source = loaded.files.get(file).expect("a file that was read");
+            if loaded.rules.is_some() && source.format.is_some_and(Format::is_foreign) {
+                let again = MemoryFiles::new([(name.as_str(), &text)]);
+                let again = load(&again, &[name.as_ref()], &LoadOptions::default());
+                assert_eq!(again.errors, 0, "{}\n{:?}", String::from_utf8_lossy(&text), again.diagnostics);
+            }
+        }
     }
 }

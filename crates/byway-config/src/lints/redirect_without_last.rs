@@ -12,7 +12,8 @@ pub(super) static LINT: Lint = Lint {
     page: r#"# redirect-without-last
 
 `R` says that the answer will be a redirect, not that this rule was the last: without `L` those behind it run on, on the URL that this
-one made. One that takes everything, as at the end of most content systems' files, then sends people to its own page.
+one made. One that takes everything, as at the end of most content systems' files, puts its own page in the place of that URL: what
+httpd then answers is a 301 without a Location, which leads nowhere.
 
 ## Example
 

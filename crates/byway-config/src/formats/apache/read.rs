@@ -639,6 +639,10 @@ impl<'a, 'r> Reader<'a, 'r> {
             }
             "servername" => {
                 let words = taken();
+                if words.len() != 1 {
+                    let what = "ServerName takes one argument, The hostname and port of the server";
+                    return wrong(end..resolved.len(), what, Some("write one name, as `ServerName www.example.com`"));
+                }
                 let text = words.first().map(|word| word.text.clone()).unwrap_or_default();
                 let text = text.split_once("://").map_or(text.clone(), |(_, rest)| rest.to_owned());
                 let (host, port) = match text.rsplit_once(':') {
@@ -653,10 +657,23 @@ impl<'a, 'r> Reader<'a, 'r> {
                 self.server().aliases.extend(aliases);
                 Ok(())
             }
+            "documentroot" if taken().len() != 1 => {
+                let what = "DocumentRoot takes one argument, Root directory of the document tree";
+                let help = "write one folder, in quotes where its name has blanks";
+                wrong(end..resolved.len(), what, Some(help))
+            }
             "documentroot" => {
                 let root = taken().first().map(|word| word.text.clone());
                 self.server().root = root;
                 Ok(())
+            }
+            "usecanonicalname"
+                if !taken()
+                    .first()
+                    .is_some_and(|word| ["on", "off", "dns"].contains(&word.text.to_ascii_lowercase().as_str())) =>
+            {
+                let help = "write `UseCanonicalName On` where `ServerName` goes into Locations";
+                wrong(end..resolved.len(), "parameter must be 'on', 'off', or 'dns'", Some(help))
             }
             "usecanonicalname" => {
                 let is_on = taken().first().is_some_and(|word| word.text.eq_ignore_ascii_case("on"));
@@ -736,6 +753,10 @@ impl<'a, 'r> Reader<'a, 'r> {
             }
             "define" => {
                 let words = taken();
+                if !(1..=2).contains(&words.len()) {
+                    let what = "Define takes 1-2 arguments, Define a variable, optionally to a value.  Same as passing -D to the command line.";
+                    return wrong(end..resolved.len(), what, Some("write a name, and its value behind it"));
+                }
                 if let Some(key) = words.first() {
                     let value = words.get(1).map(|word| word.text.clone()).unwrap_or_default();
                     self.defines.insert(key.text.clone(), value);
@@ -1032,7 +1053,11 @@ impl<'a, 'r> Reader<'a, 'r> {
     fn include(&mut self, words: &[Word], must_be_there: bool, text: &Text, line: &Line<'_>, span: &Span) {
         let Some(word) = words.first() else {
             let name = if must_be_there { "Include" } else { "IncludeOptional" };
-            let what = format!("{name} takes one argument, Name(s) of the config file(s) to be included");
+            let fails = match must_be_there {
+                true => "; fails if the wildcard does not match at least one file",
+                false => "",
+            };
+            let what = format!("{name} takes one argument, Name(s) of the config file(s) to be included{fails}");
             return self.mistake(span, what, Some(format!("write a file behind it, as `{name} sites/*.conf`")));
         };
         let place = text.span(line.place(word.at.clone()));
@@ -1041,7 +1066,7 @@ impl<'a, 'r> Reader<'a, 'r> {
             return self.mistake(span, what, Some("take one of these includes out".to_owned()));
         }
         let base = self.base.clone();
-        let paths = self.reading.expand(&base, &word.text, &place);
+        let Some(paths) = self.reading.expand(&base, &word.text, &place) else { return };
         if paths.is_empty() && must_be_there && crate::files::is_pattern(&word.text) {
             let what = format!(
                 "Include/IncludeOptional: No matches for the wildcard '{}' in '{}', failing",

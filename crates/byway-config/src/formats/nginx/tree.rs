@@ -260,7 +260,7 @@ impl Reader<'_, '_> {
         let line_start = memchr::memrchr(b'\n', before).map_or(0, |at| at + 1);
         let span = Span { column: column(&before[line_start..]), ..self.tree.line(word) };
         let last = pattern.rsplit('/').next().unwrap_or_default();
-        let paths = self.reading.expand(&self.folder, &pattern, &span);
+        let paths = self.reading.expand(&self.folder, &pattern, &span).unwrap_or_default();
         // Lists of types and of parameters for other programs hold no redirects; a configuration is often read without them.
         let harmless = names::HARMLESS_INCLUDES.contains(&last);
         paths
