@@ -183,7 +183,7 @@ impl Lowering<'_, '_> {
         }
         let Some(first) = list.plan.first() else { return };
         self.enter_list(list, first, facts);
-        self.write_slot(list.back, URI, ways.after_folder);
+        self.write_slot(list.back, HERE, ways.after_folder);
         let changed = ways.changed.unwrap_or(ways.after_folder);
         self.reading.set_after(list.sane, After::Table(changed));
         if !section.name.starts_with('/') {
