@@ -1,15 +1,16 @@
 //! `open-redirect`: whoever writes the link chooses the host that people are sent to.
 //!
-//! A capture in the host is seen in the rule. In another server's configuration a target may begin with a text of the client's
+//! A capture in the host is seen in the rule; one that was taken from the host that was asked is none of these, since a link names
+//! that host anyway (`host-echo`). In another server's configuration a target may begin with a text of the client's
 //! (`return 302 $arg_next`), and what stands before it may hold the wrong ones back: there a foreign address is put wherever the
 //! client may put one, and only what then leads there is reported.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use byway_core::condition::Test;
+use byway_core::condition::{Condition, Subject, Test};
 use byway_core::rule::Action;
-use byway_core::ruleset::{RuleSet, Scratch};
-use byway_core::target::{Part, Piece, Target, TargetHost, What};
+use byway_core::ruleset::{RuleRef, RuleSet, Scratch};
+use byway_core::target::{Landing, Part, Piece, Target, TargetHost, What};
 
 use super::{Lint, Scene, Seen, Targets, Watcher};
 use crate::diagnostic::{Diagnostic, Severity};
@@ -64,6 +65,10 @@ pub(super) struct OpenRedirect {
     cookies: BTreeSet<String>,
     /// The parameters that must have a value for some rule to answer.
     asked: BTreeMap<String, String>,
+    /// Texts that rules of other servers keep, and whether all that is kept there was taken from the host that was asked.
+    of_host: BTreeMap<u16, bool>,
+    /// The rules of other servers with a capture in the host, and the texts that stand there.
+    captured: Vec<(RuleRef, Vec<u16>)>,
     reported: BTreeSet<u32>,
 }
 
@@ -78,22 +83,35 @@ impl Watcher for OpenRedirect {
         }
         // What the reader made up itself leads where some written rule does, and that one is reported.
         let is_written = seen.is_own() || seen.rule.place().line > 0;
-        if target.host() == TargetHost::FromCapture && is_written {
-            self.reported.insert(seen.rule.number());
-            scene.report(&LINT, &seen.rule, |locator| {
-                let parts = locator.parts(&seen.rule);
-                let help = match seen.is_own() {
-                    true => "name the hosts, one rule each, or bound them: `[policy] target_hosts = [\"*.example.com\"]`",
-                    false => "name the hosts, one rule each, or bound them in a byway.toml that includes this file: `[policy] target_hosts = [\"*.example.com\"]`",
-                };
-                let mut diagnostic = Diagnostic::error(LINT.name, "whoever writes the link chooses the host").help(help);
-                diagnostic.primary = parts.target.or(parts.source);
-                diagnostic
-            });
+        if target.host() != TargetHost::FromCapture || !is_written {
+            return;
+        }
+        if seen.is_own() {
+            return self.of_capture(seen, scene);
+        }
+        // What a text that was kept holds is known once all rules were seen.
+        let conditions = seen.rule.conditions();
+        let in_host = target.pieces().iter().filter(|piece| piece.place == Landing::Host);
+        let mut slots = Vec::new();
+        let is_of_host = in_host.fold(true, |all, piece| match piece.what {
+            What::Slot(slot) => {
+                slots.push(slot);
+                all
+            }
+            _ => all && is_of_host(&piece.what, &conditions),
+        });
+        match is_of_host {
+            true => self.captured.push((seen.rule.reference(), slots)),
+            false => self.of_capture(seen, scene),
         }
     }
 
     fn end(&mut self, scene: &mut Scene<'_, '_>) {
+        for (rule, slots) in std::mem::take(&mut self.captured) {
+            if !slots.iter().all(|slot| self.of_host.get(slot) == Some(&true)) {
+                self.of_capture(&Seen::of(scene.rules.rule(rule)), scene);
+            }
+        }
         if !self.is_suspect && scene.taken_for_paths.is_empty() {
             return;
         }
@@ -129,6 +147,21 @@ impl Watcher for OpenRedirect {
 }
 
 impl OpenRedirect {
+    /// Reports a capture in the host.
+    fn of_capture(&mut self, seen: &Seen<'_>, scene: &mut Scene<'_, '_>) {
+        self.reported.insert(seen.rule.number());
+        scene.report(&LINT, &seen.rule, |locator| {
+            let parts = locator.parts(&seen.rule);
+            let help = match seen.is_own() {
+                true => "name the hosts, one rule each, or bound them: `[policy] target_hosts = [\"*.example.com\"]`",
+                false => "name the hosts, one rule each, or bound them in a byway.toml that includes this file: `[policy] target_hosts = [\"*.example.com\"]`",
+            };
+            let mut diagnostic = Diagnostic::error(LINT.name, "whoever writes the link chooses the host").help(help);
+            diagnostic.primary = parts.target.or(parts.source);
+            diagnostic
+        });
+    }
+
     /// Keeps what a rule of another server reads of a request.
     fn learn(&mut self, seen: &Seen<'_>) {
         let texts: &[&Target<'_>] = match &seen.action {
@@ -137,12 +170,18 @@ impl OpenRedirect {
                 &[target]
             }
             Action::Rewrite { target, .. } => &[target],
-            Action::Set { text, .. } | Action::Call { text: Some(text), .. } => &[text],
+            Action::Set { slot, text, .. } => {
+                let conditions = seen.rule.conditions();
+                let is_one = text.pieces().iter().all(|piece| is_of_host(&piece.what, &conditions));
+                *self.of_host.entry(*slot).or_insert(true) &= is_one;
+                &[text]
+            }
+            Action::Call { text: Some(text), .. } => &[text],
             _ => &[],
         };
         texts.iter().flat_map(|text| text.pieces()).for_each(|piece| self.name(&piece.what));
         for condition in seen.rule.conditions() {
-            if let byway_core::condition::Subject::Text(pieces) = &condition.subject {
+            if let Subject::Text(pieces) = &condition.subject {
                 pieces.iter().for_each(|Piece { what, .. }| self.name(what));
             }
             match (asked(&condition), &condition.test) {
@@ -187,6 +226,28 @@ impl OpenRedirect {
         let fields = self.fields.iter().filter(|name| *name != "host");
         let cookies = self.cookies.iter().map(|name| ("cookie".to_owned(), format!("{name}={ELSEWHERE}")));
         fields.map(|name| (name.clone(), ELSEWHERE.to_owned())).chain(cookies).collect()
+    }
+}
+
+/// Whether a text is written by the person or was taken from the host that was asked.
+fn is_of_host(what: &What<'_>, conditions: &[Condition]) -> bool {
+    match what {
+        What::Literal(_) | What::Part(Part::Host) => true,
+        What::Field(name) => name.eq_ignore_ascii_case("host"),
+        // The groups are those of the last pattern that held.
+        What::ConditionCapture(_) => {
+            let patterns = || conditions.iter().filter(|condition| matches!(condition.test, Test::Regex(_)));
+            let is_host = |condition: &Condition| match &condition.subject {
+                Subject::Text(pieces) => pieces.iter().all(|piece| match &piece.what {
+                    What::Part(Part::Host) => true,
+                    What::Field(name) => name.eq_ignore_ascii_case("host"),
+                    _ => false,
+                }),
+                Subject::Of { .. } => false,
+            };
+            patterns().next().is_some() && patterns().filter(|condition| !condition.negate).all(is_host)
+        }
+        _ => false,
     }
 }
 
