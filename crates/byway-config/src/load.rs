@@ -3,6 +3,8 @@
 //! All text of our own that is reached from one root file is one table; every other file is a table of its own after it, in the
 //! order of the includes. Includes stay below the folder of the root file, links resolved. Everything that is wrong anywhere is
 //! gathered; rules come out only where there is no error.
+//!
+//! Long because all that a file may say is gathered in one value, and the loader that fills it is one thought.
 
 mod bytes;
 mod visitors;
