@@ -586,6 +586,10 @@ fn one(
 /// In a section the name and `RewriteBase` are both paths of URLs: what begins with the one begins with the other then.
 fn rebase(parts: &mut [Known], around: &Around<'_>, is_url: bool) -> Result<(), Unplaced> {
     let (Some(name), Some(base)) = (around.folder, around.base) else { return Ok(()) };
+    // The name of an expression or of a file is no path of a URL, unless somebody writes it out.
+    if !name.starts_with('/') && !parts.iter().any(|part| matches!(part, Known::Text(text) if text.contains(name))) {
+        return Ok(());
+    }
     let name = if name.starts_with('/') { name.to_owned() } else { format!("/{name}") };
     let more = parts.len() > 1;
     let Some(Known::Text(text)) = parts.first_mut() else {
