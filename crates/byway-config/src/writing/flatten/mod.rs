@@ -56,6 +56,8 @@ pub(super) struct Flat {
     leads: HashSet<u32>,
     /// Rules that lead past all others: what they take is left alone.
     passes: HashSet<u32>,
+    /// Prefixes that stand before the regexes that their server asks first.
+    early: HashSet<u32>,
     /// For the last rule under a host: what no rule under that host took is left alone.
     ends: HashMap<u32, Vec<Spot>>,
     steps: usize,
@@ -252,6 +254,9 @@ impl Flat {
     ) -> bool {
         let Some(view) = tables.views.get(&table) else { return false };
         let strip = String::from_utf8_lossy(view.strip).into_owned();
+        if view.order == Order::NginxLocation && tables.members(table).iter().any(|rule| has_regex(rule)) {
+            self.early.extend(before_regexes(tables.members(table)));
+        }
         for rule in in_order(tables.members(table), view.order) {
             let source = rule.source();
             match rule.action() {
@@ -385,6 +390,10 @@ impl Flat {
                 Err(other) => refused = refused.or(Some(other)),
             }
         }
+        if self.early.contains(&rule.number()) {
+            why = why
+                .or(Some("its server asks its regexes before this prefix, and here they are asked behind it".into()));
+        }
         match refused {
             Some(why) if !found => return Err(why),
             Some(other) => why = Some(format!("some of the requests that it takes are left out: {other}").into()),
@@ -468,15 +477,36 @@ impl Way {
 fn in_order<'s, 'r>(rules: &'r [RuleView<'s>], order: Order) -> Vec<&'r RuleView<'s>> {
     let mut sorted: Vec<&RuleView<'_>> = rules.iter().collect();
     if order == Order::NginxLocation {
+        let early = before_regexes(rules);
         // Exact; prefixes that keep regexes out; regexes as listed; prefixes; the longest prefix first.
         sorted.sort_by_key(|rule| match rule.source().path {
             PathPattern::Exact(_) => (0, 0),
-            PathPattern::BytePrefix { prefix, is_final: true } => (1, usize::MAX - prefix.len()),
+            PathPattern::BytePrefix { prefix, is_final } if is_final || early.contains(&rule.number()) => {
+                (1, usize::MAX - prefix.len())
+            }
             PathPattern::BytePrefix { prefix, .. } => (3, usize::MAX - prefix.len()),
             _ => (2, 0),
         });
     }
     sorted
+}
+
+/// The prefixes below one that keeps regexes out: as they are longer they go before it, and in one list before all regexes too.
+fn before_regexes(rules: &[RuleView<'_>]) -> HashSet<u32> {
+    let prefixes = || {
+        rules.iter().filter_map(|rule| match rule.source().path {
+            PathPattern::BytePrefix { prefix, is_final } => Some((rule.number(), prefix, is_final)),
+            _ => None,
+        })
+    };
+    let keepers: HashSet<Vec<u8>> =
+        prefixes().filter(|(.., is_final)| *is_final).map(|(_, prefix, _)| prefix.into_owned()).collect();
+    let is_below = |prefix: &[u8]| !keepers.is_empty() && (0..prefix.len()).any(|len| keepers.contains(&prefix[..len]));
+    prefixes().filter(|(_, prefix, is_final)| !is_final && is_below(prefix)).map(|(rule, ..)| rule).collect()
+}
+
+fn has_regex(rule: &RuleView<'_>) -> bool {
+    matches!(rule.source().path, PathPattern::Regex(_))
 }
 
 fn leads_by_host(rule: &RuleView<'_>) -> bool {
