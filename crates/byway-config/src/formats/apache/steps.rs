@@ -1,4 +1,5 @@
 //! One rule of mod_rewrite as rules of the core: its pattern, its conditions, and what it does in the state it is reached in.
+// Long because what a rule sees and what it writes depend on the same place.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
