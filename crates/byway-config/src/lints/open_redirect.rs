@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use byway_core::condition::{Condition, Subject, Test};
+use byway_core::condition::{Condition, SUBJECTS, Subject, Test};
 use byway_core::rule::Action;
 use byway_core::ruleset::{RuleRef, RuleSet, Scratch};
 use byway_core::target::{Landing, Part, Piece, Target, TargetHost, What};
@@ -243,7 +243,11 @@ fn is_of_host(what: &What<'_>, conditions: &[Condition]) -> bool {
                     What::Field(name) => name.eq_ignore_ascii_case("host"),
                     _ => false,
                 }),
-                Subject::Of { .. } => false,
+                Subject::Of { row, name } => match SUBJECTS.get(usize::from(*row)).map(|row| row.key) {
+                    Some("host") => true,
+                    Some("header") => name == "host",
+                    _ => false,
+                },
             };
             patterns().next().is_some() && patterns().filter(|condition| !condition.negate).all(is_host)
         }

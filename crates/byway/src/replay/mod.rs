@@ -10,6 +10,7 @@ mod automata;
 mod draw;
 mod mutations;
 mod reach;
+mod said;
 mod sampler;
 mod servers;
 mod spelling;
@@ -25,8 +26,8 @@ use std::time::{Duration, Instant};
 use byway_config::foreign::ForeignOptions;
 use byway_config::formats::Format;
 use byway_config::load::{LoadOptions, Loaded, load};
-use byway_config::remarks::{Remark, Verdict as SaidVerdict};
-use byway_config::writing::{self, Writing};
+use byway_config::remarks::Verdict as SaidVerdict;
+use byway_config::writing;
 use byway_core::RuleSet;
 use byway_core::rule::{FileId, Place};
 use byway_core::ruleset::Scratch;
@@ -36,9 +37,10 @@ use answer::{Answer, Ours, Verdict, compare};
 use ask::Ask;
 use draw::Draw;
 use reach::{Reach, Reacher, Trail};
+use said::Said;
 use sampler::Sampler;
 use servers::{Folder, Server, Source};
-use spelling::{as_seen, is_odd, is_odd_path, plain};
+use spelling::{as_seen, is_odd_path, plain};
 use wire::Wire;
 
 /// How to replay.
@@ -452,65 +454,6 @@ impl Asking<'_> {
             }
         }
         Ok(())
-    }
-}
-
-/// What was said of each source rule before anything was asked: the worst, where several were said of one line.
-struct Said(BTreeMap<(u16, u32), (String, SaidVerdict)>);
-
-impl Said {
-    fn of_reading(loaded: &Loaded) -> Said {
-        Said::of(loaded.remarks.kept.iter().filter_map(|remark| {
-            let span = remark.span.as_ref()?;
-            Some(((span.file.0, span.line), remark))
-        }))
-    }
-
-    fn of_writing(writing: &Writing<'_>) -> Said {
-        let places = writing.places.iter().map(|place| (place.file.0, place.line));
-        Said::of(places.zip(&writing.remarks.kept))
-    }
-
-    fn of<'r>(remarks: impl Iterator<Item = ((u16, u32), &'r Remark)>) -> Said {
-        let mut said: BTreeMap<(u16, u32), (String, SaidVerdict)> = BTreeMap::new();
-        for (place, remark) in remarks {
-            let slot = said.entry(place).or_insert_with(|| (remark.rule.clone(), remark.verdict.clone()));
-            let is_worse = matches!(
-                (&slot.1, &remark.verdict),
-                (SaidVerdict::Exact, _) | (SaidVerdict::Approximated(_), SaidVerdict::Refused(_))
-            );
-            if is_worse {
-                slot.1 = remark.verdict.clone();
-            }
-        }
-        Said(said)
-    }
-
-    /// Whether a difference was said to come: by what was said of the rule that decided. Of rules that were written in another
-    /// format, those that are approximated answer alike where a path is spelt plainly.
-    fn excuses(&self, place: Option<(u16, u32)>, ask: &Ask, plan: &Plan) -> bool {
-        let is_written = plan.written_as.is_some();
-        match place.and_then(|place| self.0.get(&place)) {
-            Some((_, SaidVerdict::Exact)) => false,
-            Some((_, SaidVerdict::Approximated(_))) => !is_written || is_odd(ask),
-            Some((_, SaidVerdict::Refused(_))) => true,
-            None => is_written && is_odd(ask) && self.0.values().any(|(_, verdict)| *verdict != SaidVerdict::Exact),
-        }
-    }
-
-    /// Where the source rules stand.
-    fn places(&self) -> impl Iterator<Item = (u16, u32)> {
-        self.0.keys().copied()
-    }
-
-    fn asked(&self, parts: &Parts, why: &BTreeMap<(u16, u32), Why>, loaded: &Loaded) -> Vec<Asked> {
-        let rows = self.0.iter().map(|(at, (rule, verdict))| {
-            let [requests, differed] = parts.get(at).copied().unwrap_or_default();
-            let place = words_of_place(loaded, Place { file: FileId(at.0), line: at.1 });
-            let why = why.get(at).cloned().filter(|_| requests == 0);
-            Asked { place, rule: rule.clone(), verdict: verdict.clone(), requests, differed, why }
-        });
-        rows.collect()
     }
 }
 

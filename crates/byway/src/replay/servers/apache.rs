@@ -1,5 +1,7 @@
 //! Apache httpd: a virtual host around a folder of `.htaccess` files, one such file, or a configuration of its own.
 
+mod whole;
+
 use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
@@ -208,7 +210,7 @@ pub(super) const CONDITIONS: &[&str] = &[
 /// A `.htaccess` of mod_alias and mod_rewrite.
 fn generate(format: &str, draw: &mut Draw) -> (&'static str, String) {
     match format {
-        "apache" => ("httpd.conf", super::apache_whole::configuration(draw)),
+        "apache" => ("httpd.conf", whole::configuration(draw)),
         _ => (".htaccess", folder_text(draw)),
     }
 }
@@ -259,7 +261,7 @@ pub(super) fn folder_text(draw: &mut Draw) -> String {
     }
     if draw.one_in(4) {
         // Names that a server defines are not known in a folder by itself.
-        out.push_str(&super::apache_whole::section_of_folder(draw).replace("${NEW}", "new.example"));
+        out.push_str(&whole::section_of_folder(draw).replace("${NEW}", "new.example"));
     }
     if draw.one_in(6) {
         let status = draw.word(&["404", "403", "410", "405"]);

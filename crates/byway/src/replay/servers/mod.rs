@@ -14,7 +14,6 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::draw::Draw;
 
 mod apache;
-mod apache_whole;
 mod nginx;
 
 /// The line that begins a file of the document root in a generated configuration, and what stands for that root.

@@ -1,7 +1,7 @@
 //! Whole configurations of Apache, made by a grammar: virtual hosts, folders, locations, files, expressions, errors, maps, names.
 
-use super::apache::{CONDITIONS, REGEXES, SEGMENTS, TARGETS, folder_text};
-use super::{FILE_MARK, ROOT_MARK};
+use super::super::{FILE_MARK, ROOT_MARK};
+use super::{CONDITIONS, REGEXES, SEGMENTS, TARGETS, folder_text};
 use crate::replay::draw::Draw;
 
 const STATUSES: &[&str] = &["301", "302", "303", "307", "308", "307"];
