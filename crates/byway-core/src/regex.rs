@@ -13,6 +13,7 @@ use std::ops::Range;
 use regex_automata::meta;
 use regex_automata::util::primitives::NonMaxUsize;
 use regex_automata::util::syntax;
+use regex_syntax::ast::{self, Ast};
 use regex_syntax::hir::{Hir, HirKind};
 
 use program::Ran;
@@ -165,7 +166,7 @@ impl<'a> Pattern<'a> {
 
     pub(crate) fn build(&self) -> Result<Matcher, InvalidRegex> {
         // Parsed alone first, so that `)(` does not slip through the wrapping and places are those of the text.
-        let parsed = regex_syntax::ast::parse::ParserBuilder::new().nest_limit(100).build().parse(&self.text);
+        let parsed = ast::parse::ParserBuilder::new().nest_limit(100).build().parse(&self.text);
         let built = match parsed {
             Ok(_) => meta::Regex::builder()
                 .syntax(self.syntax())
@@ -219,8 +220,31 @@ impl<'a> Pattern<'a> {
     /// Writes it as a program behind `out`, nothing where it has none.
     pub(crate) fn write_program(&self, out: &mut Vec<u8>) {
         if let Ok(hir) = syntax::parse_with(&self.wrapped(), &self.syntax()) {
-            program::write(&hir, hir.properties().explicit_captures_len() + 1, out);
+            program::write(&hir, 1 + self.highest_group(), out);
         }
+    }
+
+    /// The number of its last group, those that can never match (`(a){0}`) among them.
+    fn highest_group(&self) -> usize {
+        struct Highest(u32);
+        impl ast::Visitor for Highest {
+            type Output = u32;
+            type Err = ();
+
+            fn finish(self) -> Result<u32, ()> {
+                Ok(self.0)
+            }
+
+            fn visit_pre(&mut self, ast: &Ast) -> Result<(), ()> {
+                if let Ast::Group(group) = ast {
+                    self.0 = self.0.max(group.capture_index().unwrap_or_default());
+                }
+                Ok(())
+            }
+        }
+        let parsed = ast::parse::ParserBuilder::new().nest_limit(100).build().parse(&self.text);
+        let highest = parsed.ok().and_then(|ast| ast::visit(&ast, Highest(0)).ok());
+        highest.map_or(GROUP_LIMIT, |highest| highest as usize)
     }
 
     /// The longest text that everything it matches must hold. Texts may be folded to small letters before it sees them; where
@@ -245,8 +269,8 @@ fn by_bytes(text: &[u8]) -> Cow<'_, str> {
     }
 }
 
-fn linear_help(error: &regex_syntax::ast::Error) -> Option<&'static str> {
-    use regex_syntax::ast::ErrorKind;
+fn linear_help(error: &ast::Error) -> Option<&'static str> {
+    use ast::ErrorKind;
     match error.kind() {
         ErrorKind::UnsupportedLookAround => {
             Some("patterns here run in linear time, without look-around: use a condition")

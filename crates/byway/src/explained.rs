@@ -32,6 +32,16 @@ pub(crate) struct Watched {
     preflight: bool,
     pooled: Option<(PoolId, Option<String>)>,
     way: Way,
+    /// Path and query as they were asked.
+    asked: String,
+}
+
+impl Watched {
+    /// Nothing yet, of this request.
+    pub(crate) fn of(request: &Request<'_>) -> Watched {
+        let query = request.query.map(|query| format!("?{}", shown(query))).unwrap_or_default();
+        Watched { asked: format!("{}{query}", shown(request.path)), ..Watched::default() }
+    }
 }
 
 impl Watch for Watched {
@@ -59,7 +69,10 @@ impl Watch for Watched {
     fn rewritten(&mut self, rule: RuleRef, path: &[u8], query: Option<&[u8]>) {
         let query = query.map(|query| format!("?{}", shown(query))).unwrap_or_default();
         let to = format!("{}{query}", shown(path));
-        self.way.push(rule, Did::Rewrote(to.clone()));
+        // Where a round begins anew on the path that there is, nothing was written.
+        if self.rewritten.last().map_or(self.asked.as_str(), |(_, before)| before.as_str()) != to {
+            self.way.push(rule, Did::Rewrote(to.clone()));
+        }
         self.rewritten.push((rule, to));
     }
 
@@ -85,6 +98,8 @@ pub(crate) struct Explained<'e> {
 
 /// How many rules that stood aside are named; a list of thousands helps nobody.
 const NAMED: usize = 20;
+/// How many lines of the way a program is told.
+const LISTED: usize = 100;
 
 impl Explained<'_> {
     /// For people.
@@ -161,7 +176,7 @@ impl Explained<'_> {
             "rewritten": self.watched.rewritten.iter().map(|(rule, to)| {
                 json!({ "rule": place(self.rules.rule(*rule)), "to": to })
             }).collect::<Value>(),
-            "way": self.watched.way.lines(self.rules, self.files, self.decision.rule).iter().map(Passed::json).collect::<Value>(),
+            "way": self.watched.way.lines(self.rules, self.files, self.decision.rule, LISTED).0.iter().map(Passed::json).collect::<Value>(),
             "preflight": self.watched.preflight,
             "place": self.place_json(),
             "variants": self.variants_json(),
@@ -332,7 +347,7 @@ impl Explained<'_> {
 
     /// The lines of another server's file that the request came by.
     fn way(&self, text: &mut String) {
-        let lines = self.watched.way.lines(self.rules, self.files, self.decision.rule);
+        let (lines, more) = self.watched.way.lines(self.rules, self.files, self.decision.rule, NAMED);
         if lines.is_empty() {
             return;
         }
@@ -340,11 +355,11 @@ impl Explained<'_> {
             Some(_) => "\nthe way there\n",
             None => "\nthe way\n",
         });
-        for passed in lines.iter().take(NAMED) {
+        for passed in &lines {
             let did = passed.did.as_ref().map(|did| format!("  ({did})")).unwrap_or_default();
             _ = writeln!(text, "  {}  {}{did}", passed.place, passed.line);
         }
-        if let Some(more) = lines.len().checked_sub(NAMED).filter(|more| *more > 0) {
+        if more > 0 {
             _ = writeln!(text, "  and {} more", grouped(more as u64));
         }
     }

@@ -56,8 +56,14 @@ impl Way {
         self.0.push((rule, did));
     }
 
-    /// The lines that the walk came by before the rule that decided.
-    pub(crate) fn lines(&self, rules: &RuleSet, files: &FileTable, decided: Option<RuleRef>) -> Vec<Passed> {
+    /// The lines that the walk came by before the rule that decided, the first `most` of them, and how many more there are.
+    pub(crate) fn lines(
+        &self,
+        rules: &RuleSet,
+        files: &FileTable,
+        decided: Option<RuleRef>,
+        most: usize,
+    ) -> (Vec<Passed>, usize) {
         let place = |rule: RuleRef| rules.rule(rule).place();
         let mut steps: Vec<(RuleRef, &Did)> = Vec::new();
         for (rule, did) in &self.0 {
@@ -74,7 +80,9 @@ impl Way {
         // The rule that decided is told in full.
         let is_that = |rule: RuleRef| decided.is_some_and(|decided| place(decided) == place(rule));
         steps.retain(|(rule, did)| !is_that(*rule) || matches!(did, Did::Rewrote(_)));
-        steps.into_iter().filter_map(|(rule, did)| Passed::of(rules.rule(rule), files, did)).collect()
+        let more = steps.len().saturating_sub(most);
+        let told = steps.into_iter().take(most).filter_map(|(rule, did)| Passed::of(rules.rule(rule), files, did));
+        (told.collect(), more)
     }
 }
 
@@ -97,6 +105,7 @@ impl Passed {
             Did::Aside(Aside::Pass) => Some("leaves it alone".to_owned()),
             Did::Aside(why) => Some(reason(view, why)),
             Did::Acted => None,
+            Did::Gave(value) if value.is_empty() => Some("gave nothing".to_owned()),
             Did::Gave(value) => Some(format!("gave `{value}`")),
             Did::Rewrote(path) => Some(format!("rewrote the path to {path}")),
         };

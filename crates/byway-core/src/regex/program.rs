@@ -415,7 +415,9 @@ struct Full;
 fn run_length(ranges: &[u8], text: &[u8]) -> usize {
     match *ranges {
         [0, u8::MAX] => text.len(),
-        [0, before, after, u8::MAX] if before + 2 == after => memchr::memchr(before + 1, text).unwrap_or(text.len()),
+        [0, before, after, u8::MAX] if before.checked_add(2) == Some(after) => {
+            memchr::memchr(before + 1, text).unwrap_or(text.len())
+        }
         [first, last] => text.iter().position(|byte| !(first..=last).contains(byte)).unwrap_or(text.len()),
         _ => {
             let is_in = |byte: &u8| ranges.chunks_exact(2).any(|range| (range[0]..=range[1]).contains(byte));
@@ -479,7 +481,8 @@ mod tests {
             Just("$".to_owned()),
         ];
         atom.prop_recursive(4, 24, 4, |inner| {
-            let repeat = prop_oneof![Just("?"), Just("*"), Just("+"), Just("{1,2}"), Just("{2}"), Just("*?")];
+            let repeat =
+                prop_oneof![Just("?"), Just("*"), Just("+"), Just("{1,2}"), Just("{2}"), Just("{0}"), Just("*?")];
             prop_oneof![
                 prop::collection::vec(inner.clone(), 1..4).prop_map(|parts| parts.concat()),
                 prop::collection::vec(inner.clone(), 2..4).prop_map(|parts| format!("(?:{})", parts.join("|"))),
@@ -513,7 +516,11 @@ mod tests {
             for value in &values {
                 let (mut by_engine, mut by_program) = (Vec::new(), Vec::new());
                 let said = engine.run(value.as_bytes(), &mut by_engine);
-                match run(&program, value.as_bytes(), &mut by_program) {
+                let ran = run(&program, value.as_bytes(), &mut by_program);
+                // An engine does not list groups at the end that can never match.
+                by_program.truncate(by_program.iter().rposition(Option::is_some).map_or(0, |last| last + 1));
+                by_engine.truncate(by_engine.iter().rposition(Option::is_some).map_or(0, |last| last + 1));
+                match ran {
                     Ran::Matches => prop_assert_eq!((Match::Yes, &by_engine), (said, &by_program), "{} on {:?}", text, value),
                     Ran::Fails => prop_assert_eq!(said, Match::No, "{} on {:?}", text, value),
                     Ran::GaveUp => {}
@@ -522,7 +529,7 @@ mod tests {
         }
 
         #[test]
-        fn a_forged_program_ends(program in prop::collection::vec(0u8..12, 0..64), text in "[ab]{0,40}") {
+        fn a_forged_program_ends(program in prop::collection::vec(prop_oneof![0u8..12, any::<u8>()], 0..64), text in "[ab]{0,40}") {
             let _ = run(&program, text.as_bytes(), &mut Vec::new());
         }
     }

@@ -176,7 +176,7 @@ impl Wanted<'_> {
         let places = self.place.as_ref().map(|place| place as &dyn Places).or(self.places);
         let around = Surroundings::at(self.at.unwrap_or_else(rules::now)).with(outlook);
         let around = around.with_places(places).with_visitor(self.visitor);
-        let (mut scratch, mut watched, vary) = (Scratch::new(), Watched::default(), OnceCell::new());
+        let (mut scratch, mut watched, vary) = (Scratch::new(), Watched::of(&request), OnceCell::new());
         let mut decision = rules.decide_watched(&request, &around, &mut scratch, &mut watched);
         let place = places.filter(|_| rules.needs_places()).map(|places| places.place(request.address).completed());
         let databases = if self.place.is_some() { None } else { self.databases };
