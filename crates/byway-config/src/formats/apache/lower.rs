@@ -1211,6 +1211,7 @@ impl Lowering<'_, '_> {
                     Err(error) => return Err(error.what.into()),
                 }
             }
+            conditions.extend(written.condition.clone());
             if written.is_forbidden {
                 let action = Action::Reply { status: ReplyStatus::Forbidden, retry_after: None };
                 self.push(table, ready.source.clone(), &conditions, action, &rule.span);
@@ -1307,7 +1308,8 @@ impl Lowering<'_, '_> {
     ) -> Result<(), Unplaced> {
         for (name, value) in &rule.flags.env {
             let Some(slot) = around.names.known(name) else { continue };
-            let uses_it = |text: &str| text.contains(&format!("ENV:{name}}}"));
+            let asked = format!("ENV:{name}}}").to_ascii_uppercase();
+            let uses_it = |text: &str| text.to_ascii_uppercase().contains(&asked);
             let others = rule.flags.env.len() > 1 || steps::substitutes(rule);
             if others && (rule.conds.iter().any(|cond| uses_it(&cond.test)) || uses_it(&rule.substitution)) {
                 return Err("it sets a variable that it also asks for".into());
@@ -1710,6 +1712,9 @@ fn reached(plan: &Plan<'_>) -> Vec<(usize, State)> {
             if rule.substitution.starts_with('%') && plan.folder.is_some() && !plan.is_section {
                 reach(State::Relative, from);
             }
+            if rule.substitution.starts_with('$') && plan.folder.is_some() && !plan.is_section {
+                reach(State::Absolute, from);
+            }
         }
     }
     let mut out: Vec<(usize, State)> =
@@ -1731,20 +1736,23 @@ fn names(rules: &[Rc<RewriteRule>], sets: &[&SetEnv]) -> Names {
                 if let Token::Variable(name) = token
                     && name.get(..4).is_some_and(|head| head.eq_ignore_ascii_case("ENV:"))
                 {
-                    asked.insert(name[4..].to_owned());
+                    asked.insert(name[4..].to_ascii_uppercase());
                 }
             }
         }
     }
-    let wanted = |name: &str| asked.contains(name) || asked.contains(&format!("REDIRECT_{name}"));
+    let wanted = |name: &str| {
+        let name = name.to_ascii_uppercase();
+        asked.contains(&name) || asked.contains(&format!("REDIRECT_{name}"))
+    };
     for set in sets {
         for (name, value) in set.pairs.iter().filter(|(name, _)| wanted(name)) {
             names.note(name, &alias_tokens(value.as_deref().unwrap_or_default()));
         }
         // A variable may be looked at by the next.
-        if sets.iter().any(|other| other.pairs.iter().any(|(name, _)| *name == set.attribute)) {
+        if sets.iter().any(|other| other.pairs.iter().any(|(name, _)| name.eq_ignore_ascii_case(&set.attribute))) {
             names.note(&set.attribute, &[]);
-            for other in sets.iter().filter(|other| other.pairs.iter().any(|(name, _)| *name == set.attribute)) {
+            for other in sets.iter().filter(|other| other.pairs.iter().any(|(name, _)| name.eq_ignore_ascii_case(&set.attribute))) {
                 for (name, value) in &other.pairs {
                     names.note(name, &alias_tokens(value.as_deref().unwrap_or_default()));
                 }
