@@ -32,13 +32,8 @@ pub(super) struct Standing {
 
 /// What a target may turn out to be, in the order in which it is asked; one thing where the configuration says it.
 pub(super) fn beginnings(rule: &RewriteRule, parts: Vec<Known>, standing: Standing) -> Vec<Beginning> {
-    let plain = |parts, condition, is_absolute| Beginning {
-        condition,
-        parts,
-        is_absolute,
-        may_be_url: false,
-        is_odd: false,
-    };
+    let plain =
+        |parts, condition, is_absolute| Beginning { condition, parts, is_absolute, may_be_url: false, is_odd: false };
     if let Some(schemes) = schemes(&parts) {
         let mut out: Vec<Beginning> =
             schemes.into_iter().map(|(condition, parts)| plain(parts, Some(condition), true)).collect();
@@ -118,8 +113,8 @@ fn schemes(parts: &[Known]) -> Option<Vec<(Condition, Vec<Known>)>> {
     endings.into_iter().map(of_ending).collect()
 }
 
-/// Denied, since a pattern that fits leaves its own groups behind.
-fn begins_with_slash(parts: &[Known]) -> Option<Condition> {
+/// Whether a target that is put together begins with a slash: denied, since a pattern that fits leaves its own groups behind.
+pub(super) fn begins_with_slash(parts: &[Known]) -> Option<Condition> {
     let text = Subject::Text(cond::pieces(parts));
     Condition::new(text, Test::Regex(pattern("^(?!/)", LetterCase::Significant)), true).ok()
 }

@@ -14,6 +14,7 @@ mod lower;
 mod maps;
 mod missing;
 mod names;
+mod pages;
 mod pattern;
 mod read;
 mod rule;
