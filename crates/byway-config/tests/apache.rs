@@ -107,6 +107,11 @@ fn maps_are_looked_up() {
     check(include_str!("httpd/maps.md"), 5);
 }
 
+#[test]
+fn what_people_write_is_read() {
+    check(include_str!("httpd/real-world.md"), 7);
+}
+
 fn check(page: &str, least: usize) {
     let page = Document::parse(page);
     let (mut wrong, mut asked, mut cases) = (Vec::new(), 0, 0);

@@ -322,6 +322,8 @@ impl Placing {
                         }
                         let what = what.clone();
                         parts.remove(0);
+                        // What follows a port begins the path.
+                        in_port |= matches!(what, What::PortElse(_));
                         self.push(if is_port { Landing::Port } else { Landing::Host }, what);
                         has_host = true;
                         continue;

@@ -42,6 +42,9 @@ const BARE: &str = "[\\x00-\\x20\\x7f]";
 /// The most tables: they have 16 bits, and other files need some.
 const TABLE_LIMIT: usize = 60_000;
 
+/// Why a redirect without `L` above a rule that takes everything is not quite said.
+const TAKEN_BACK: &str = "without L a rule below takes back the URL: httpd answers its status without a Location, and here the request passes";
+
 /// What a rule before has done to the path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum State {
@@ -383,8 +386,11 @@ impl Lowering<'_, '_> {
             .collect();
         // mod_alias looks at the path as it came before a round that mod_rewrite has changed begins again.
         let may_change = plans.iter().any(|(_, plan)| !plan.rules.is_empty()) || located.has_rules();
-        let swap = (may_change && has_aliases).then(|| self.table(row(&APACHE), Order::Listed, ""));
+        let has_folders = server.known.len() > 1;
+        let swap = (may_change && (has_aliases || has_folders)).then(|| self.table(row(&APACHE), Order::Listed, ""));
         let before_restart = swap.map(|_| self.alias_stage(&locations, &aliased, row));
+        // The slash of a folder too.
+        let slashes_before = swap.filter(|_| has_folders).map(|_| self.table(row(&APACHE), Order::Specific, ""));
         let restart = may_change.then(|| self.table(row(&APACHE), Order::Listed, ""));
         let back = (keeps_uri && has_aliases).then(|| self.table(row(&APACHE), Order::Listed, ""));
         let stage = self.alias_stage(&locations, &aliased, row);
@@ -392,14 +398,20 @@ impl Lowering<'_, '_> {
         let forth = back.map(|_| self.table(row(&APACHE), Order::Listed, ""));
         let has_index = (has_aliases || alias.is_some()) && !server.known.is_empty();
         let slashes = (!server.known.is_empty()).then(|| self.table(row(&APACHE), Order::Specific, ""));
-        let index_name = (has_index && has_disk).then(|| self.table(row(&APACHE), Order::Listed, ""));
-        let index_aliases = match has_index {
-            true => self.alias_tables(own_aliases.iter().map(|alias| (None, *alias)), row),
-            false => Vec::new(),
-        };
-        let of_index = has_index.then(|| self.alias_stage(&locations, &aliased, row));
-        let unindex = has_index.then(|| self.table(row(&APACHE), Order::Listed, ""));
         let said = Said::new(server, main, &folders);
+        let index_names = if has_index { said.indexes() } else { Vec::new() };
+        let indexes: Vec<Index<'_>> = index_names
+            .into_iter()
+            .enumerate()
+            .map(|(at, names)| Index {
+                names,
+                ask: slashes.filter(|_| at == 0).unwrap_or_else(|| self.table(row(&APACHE), Order::Specific, "")),
+                name: has_disk.then(|| self.table(row(&APACHE), Order::Listed, "")),
+                aliases: self.alias_tables(own_aliases.iter().map(|alias| (None, *alias)), row),
+                stage: self.alias_stage(&locations, &aliased, row),
+                end: self.table(row(&APACHE), Order::Listed, ""),
+            })
+            .collect();
         let missing = self.missing(&said, &sections, row);
         // What takes the place of a file that is not there is asked as an index is.
         let falls_back = missing.is_some() && has_index && said.falls_back();
@@ -515,12 +527,17 @@ impl Lowering<'_, '_> {
             self.fill(plan, &facts, after_folder, first_of(&[alias, Some(after_folder)]));
         }
         if let (Some(swap), Some(before), Some(restart)) = (swap, &before_restart, restart) {
-            let first = before.first_location().or(before.dispatch).unwrap_or(restart);
+            let to_restart = slashes_before.unwrap_or(restart);
+            let first = before.first_location().or(before.dispatch).unwrap_or(to_restart);
             self.refuse(swap, What::Part(Part::WorkingQuery), BARE, ReplyStatus::Forbidden);
             let text = Target::of_pieces(vec![path_piece(What::Part(Part::WorkingPath))]);
             self.push(swap, any(), &[], Action::Set { slot: FILE, text, then: Then::Next }, &no_span());
             self.write_slot(swap, URI, first);
-            self.fill_stage(before, &aliased, restart, &facts);
+            self.fill_stage(before, &aliased, to_restart, &facts);
+            if let Some(table) = slashes_before {
+                self.reading.set_after(table, After::Table(restart));
+                self.slashes(table, server, &folders, &facts);
+            }
         }
         if let Some(restart) = restart {
             let names = plans.iter().map(|(_, plan)| &plan.names).chain(located.names());
@@ -537,13 +554,18 @@ impl Lowering<'_, '_> {
         let mut fallback = None;
         if let Some(table) = slashes {
             self.slashes(table, server, &folders, &facts);
-            if let Some(stage) = of_index {
+            if has_index {
                 let facts = Facts { forgets_port: true, ..facts };
-                let end = unindex.unwrap_or(last);
-                let first = self.fill_asked(&index_aliases, &stage, &aliased, end, &facts);
-                self.index_name(index_name.unwrap_or(first), first);
-                self.indexes(table, server, index_name.unwrap_or(first));
-                self.unindex(end, to_files);
+                for (at, index) in indexes.iter().enumerate() {
+                    let first = self.fill_asked(&index.aliases, &index.stage, &aliased, index.end, &facts);
+                    self.index_name(index.name.unwrap_or(first), first);
+                    self.indexes(index, index.name.unwrap_or(first));
+                    let next = indexes.get(at + 1).map(|next| next.ask);
+                    if let Some(next) = next {
+                        self.reading.set_after(next, After::Table(to_files));
+                    }
+                    self.unindex(index.end, next.unwrap_or(to_files));
+                }
                 fallback = of_fallback.map(|stage| self.fill_asked(&fallback_aliases, &stage, &aliased, last, &facts));
             }
         }
@@ -552,6 +574,7 @@ impl Lowering<'_, '_> {
         }
         self.fill_answers(&answers, &said, &sections, &facts);
         self.say_errors(&said, &sections);
+        self.say_pages(server, &folders);
         self.idle(server, &folders, runs);
         self.never(&never);
         odd.unwrap_or(start)
@@ -739,11 +762,12 @@ impl Lowering<'_, '_> {
     }
 
     /// A folder is asked for its index, and what mod_alias says of that is said of the folder (mod_dir).
-    fn indexes(&mut self, table: TableId, server: &Server, then: TableId) {
-        for path in &server.known {
-            let target = Target::of_pieces(vec![path_piece(What::Literal(format!("{path}index.html").into()))]);
+    fn indexes(&mut self, index: &Index<'_>, then: TableId) {
+        for (path, name) in &index.names {
+            let target = Target::of_pieces(vec![path_piece(What::Literal(format!("{path}{name}").into()))]);
             let action = Action::Rewrite { target, query: QueryPolicy::Replace, then: Then::Table(then) };
-            self.push(table, Source::of_path(PathPattern::Exact(path.as_bytes().into())), &[], action, &no_span());
+            let source = Source::of_path(PathPattern::Exact(path.as_bytes().into()));
+            self.push(index.ask, source, &[], action, &no_span());
         }
     }
 
@@ -752,10 +776,13 @@ impl Lowering<'_, '_> {
         if table == then {
             return;
         }
-        let name = vec![path_piece(What::Literal("index.html".into()))];
-        for (slot, text) in [(NAME, name), (DISK, vec![path_piece(What::Part(Part::WorkingPath))])] {
+        let here = || vec![path_piece(What::Part(Part::WorkingPath))];
+        let last = Test::Regex(pattern("([^/]*)$", LetterCase::Significant));
+        let name = Condition::new(Subject::Text(here()), last, false).ok();
+        let of_name = name.map(|name| (NAME, vec![path_piece(What::ConditionCapture(1))], vec![name]));
+        for (slot, text, conditions) in of_name.into_iter().chain([(DISK, here(), Vec::new())]) {
             let action = Action::Set { slot, text: Target::of_pieces(text), then: Then::Next };
-            self.push(table, any(), &[], action, &no_span());
+            self.push(table, any(), &conditions, action, &no_span());
         }
         self.push(table, any(), &[], Action::Enter(then), &no_span());
     }
@@ -1211,6 +1238,7 @@ impl Lowering<'_, '_> {
                     Err(error) => return Err(error.what.into()),
                 }
             }
+            conditions.extend(written.condition.clone());
             if written.is_forbidden {
                 let action = Action::Reply { status: ReplyStatus::Forbidden, retry_after: None };
                 self.push(table, ready.source.clone(), &conditions, action, &rule.span);
@@ -1229,6 +1257,10 @@ impl Lowering<'_, '_> {
                     && plan.rules.len() > after_skip
                     && may_go_on(plan.behind(after_skip), &written.placed, plan.folder.is_some());
                 let next = table_at(after_skip, State::Url(number, flags.noescape)).filter(|_| goes_on);
+                let inside = plan.behind(after_skip).filter(|rule| writes_inside(rule));
+                if goes_on && may_go_on(inside, &written.placed, plan.folder.is_some()) {
+                    approximates = approximates.or(Some(TAKEN_BACK));
+                }
                 if let (Some(next), Some(inside)) = (next, &written.inside) {
                     let place = (table, ready.source.clone(), conditions.as_slice());
                     self.write_on(plan, rule, place, (&inside.pieces, written.query), next);
@@ -1242,6 +1274,12 @@ impl Lowering<'_, '_> {
                     approximates = approximates
                         .or(Some("without L a later pattern may fit the URL that this rule made; here it is sent"));
                 }
+                continue;
+            }
+            // The status stays, and whatever comes of the path, nobody is sent anywhere.
+            if matches!(state, State::Url(..)) && stops {
+                let action = Action::Rewrite { target, query: written.query, then: Then::End };
+                self.push(table, ready.source.clone(), &conditions, action, &rule.span);
                 continue;
             }
             let new = if written.is_relative { State::Relative } else { State::Absolute };
@@ -1266,7 +1304,7 @@ impl Lowering<'_, '_> {
             if new == State::Relative
                 && then == to.changed
                 && to.changed != to.for_good
-                && let Some(text) = constant(&written.placed.pieces)
+                && let Some(text) = constant(written.placed.pieces.iter().filter(|piece| piece.place < Landing::Query))
                 && state == State::Same
             {
                 let here = Subject::Text(vec![path_piece(What::Part(Part::WorkingPath))]);
@@ -1307,7 +1345,8 @@ impl Lowering<'_, '_> {
     ) -> Result<(), Unplaced> {
         for (name, value) in &rule.flags.env {
             let Some(slot) = around.names.known(name) else { continue };
-            let uses_it = |text: &str| text.contains(&format!("ENV:{name}}}"));
+            let asked = format!("ENV:{name}}}").to_ascii_uppercase();
+            let uses_it = |text: &str| text.to_ascii_uppercase().contains(&asked);
             let others = rule.flags.env.len() > 1 || steps::substitutes(rule);
             if others && (rule.conds.iter().any(|cond| uses_it(&cond.test)) || uses_it(&rule.substitution)) {
                 return Err("it sets a variable that it also asks for".into());
@@ -1412,7 +1451,9 @@ impl Lowering<'_, '_> {
             (AliasSource::Prefix(_), false) => vec![Known::Text(target.clone()), Known::Insert(What::Tail(0))],
             _ => vec![Known::Text(target.clone())],
         };
-        if matches!(parts.first(), Some(Known::Text(text)) if text.starts_with('/')) {
+        let begins_open = matches!(parts.first(), Some(Known::Insert(What::Capture(_))));
+        let is_path = begins_open.then(|| super::beginnings::begins_with_slash(&parts)).flatten();
+        if is_path.is_some() || matches!(parts.first(), Some(Known::Text(text)) if text.starts_with('/')) {
             steps::prepend_server(&mut parts, facts.name, facts.is_canonical);
             if facts.forgets_port {
                 parts.retain(|part| !matches!(part, Known::Insert(What::PortElse(_))));
@@ -1428,7 +1469,15 @@ impl Lowering<'_, '_> {
             target: Target::of_pieces(placed.pieces),
             query: QueryPolicy::Replace,
         };
-        self.push(table, Source::of_path(source), &conditions, action, &alias.span);
+        let Some(is_path) = is_path else {
+            self.push(table, Source::of_path(source), &conditions, action, &alias.span);
+            return Ok(approximates.take());
+        };
+        // What is no path once it is put together is an error of the server's.
+        let source = Source::of_path(source);
+        self.push(table, source.clone(), &[conditions.as_slice(), &[is_path]].concat(), action, &alias.span);
+        let error = self.error(place.is_some() || facts.folder.is_some(), 500)?;
+        self.push(table, source, &conditions, error, &alias.span);
         Ok(approximates.take())
     }
 }
@@ -1462,6 +1511,17 @@ impl Stage<'_> {
     fn first_location(&self) -> Option<TableId> {
         self.locations.first().map(|(table, _)| *table)
     }
+}
+
+/// One of the names under which folders are asked for their index, and what mod_alias says of it.
+struct Index<'s> {
+    /// Folders, each with the name that is asked for in it.
+    names: Vec<(&'s str, &'s str)>,
+    ask: TableId,
+    name: Option<TableId>,
+    aliases: AliasTables<'s>,
+    stage: Stage<'s>,
+    end: TableId,
 }
 
 /// What is known of a server while its rules are made.
@@ -1710,6 +1770,9 @@ fn reached(plan: &Plan<'_>) -> Vec<(usize, State)> {
             if rule.substitution.starts_with('%') && plan.folder.is_some() && !plan.is_section {
                 reach(State::Relative, from);
             }
+            if rule.substitution.starts_with('$') && plan.folder.is_some() && !plan.is_section {
+                reach(State::Absolute, from);
+            }
         }
     }
     let mut out: Vec<(usize, State)> =
@@ -1731,20 +1794,26 @@ fn names(rules: &[Rc<RewriteRule>], sets: &[&SetEnv]) -> Names {
                 if let Token::Variable(name) = token
                     && name.get(..4).is_some_and(|head| head.eq_ignore_ascii_case("ENV:"))
                 {
-                    asked.insert(name[4..].to_owned());
+                    asked.insert(name[4..].to_ascii_uppercase());
                 }
             }
         }
     }
-    let wanted = |name: &str| asked.contains(name) || asked.contains(&format!("REDIRECT_{name}"));
+    let wanted = |name: &str| {
+        let name = name.to_ascii_uppercase();
+        asked.contains(&name) || asked.contains(&format!("REDIRECT_{name}"))
+    };
     for set in sets {
         for (name, value) in set.pairs.iter().filter(|(name, _)| wanted(name)) {
             names.note(name, &alias_tokens(value.as_deref().unwrap_or_default()));
         }
         // A variable may be looked at by the next.
-        if sets.iter().any(|other| other.pairs.iter().any(|(name, _)| *name == set.attribute)) {
+        if sets.iter().any(|other| other.pairs.iter().any(|(name, _)| name.eq_ignore_ascii_case(&set.attribute))) {
             names.note(&set.attribute, &[]);
-            for other in sets.iter().filter(|other| other.pairs.iter().any(|(name, _)| *name == set.attribute)) {
+            for other in sets
+                .iter()
+                .filter(|other| other.pairs.iter().any(|(name, _)| name.eq_ignore_ascii_case(&set.attribute)))
+            {
                 for (name, value) in &other.pairs {
                     names.note(name, &alias_tokens(value.as_deref().unwrap_or_default()));
                 }
@@ -1817,6 +1886,12 @@ fn takers(rules: &[Rc<RewriteRule>]) -> Vec<usize> {
     rules.iter().enumerate().filter(|(_, rule)| may(rule)).map(|(at, _)| at).collect()
 }
 
+/// Whether a rule writes a path inside, whatever there was before.
+fn writes_inside(rule: &RewriteRule) -> bool {
+    let is_url = SCHEMES.iter().any(|scheme| rule.substitution.to_ascii_lowercase().starts_with(scheme));
+    steps::substitutes(rule) && rule.flags.redirect.is_none() && !is_url
+}
+
 /// Whether a rule further down may fit the URL that a redirect without `L` left behind.
 /// In a folder, what stood behind the file follows it.
 fn may_go_on<'r>(
@@ -1845,9 +1920,9 @@ fn may_go_on<'r>(
 }
 
 /// The text of pieces that hold nothing of the request.
-fn constant(pieces: &[Piece<'_>]) -> Option<String> {
+fn constant<'p>(pieces: impl IntoIterator<Item = &'p Piece<'static>>) -> Option<String> {
     pieces
-        .iter()
+        .into_iter()
         .map(|piece| match &piece.what {
             What::Literal(text) => Some(text.as_ref()),
             _ => None,

@@ -49,6 +49,9 @@ const KNOWN: &[&str] = &[
     "MERGE",
 ];
 
+/// The most names of an index that are asked for.
+const MOST_INDEXES: usize = 16;
+
 /// The tables that ask for files.
 pub(super) struct Missing {
     methods: TableId,
@@ -87,6 +90,25 @@ impl<'s> Said<'s> {
     /// Whether something takes the place of files that are not there.
     pub(super) fn falls_back(&self) -> bool {
         self.scopes().any(|scope| scope.fallback.as_ref().is_some_and(|(_, name)| !name.is_empty()))
+    }
+
+    /// The names under which folders are asked for their index: for each in turn, the folders that are asked for it.
+    pub(super) fn indexes(&self) -> Vec<Vec<(&'s str, &'s str)>> {
+        let files: BTreeSet<&str> = self.server.files.iter().flatten().map(String::as_str).collect();
+        let mut out: Vec<Vec<(&str, &str)>> = Vec::new();
+        for folder in &self.server.known {
+            let said = self.of(folder, |scope| scope.indexes.as_deref());
+            let names = said.map_or(vec!["index.html"], |names| names.iter().map(String::as_str).collect());
+            for (at, name) in names.into_iter().filter(|name| !name.starts_with('/')).take(MOST_INDEXES).enumerate() {
+                out.resize(out.len().max(at + 1), Vec::new());
+                out[at].push((folder, name));
+                // A file that is there is the index.
+                if files.contains(&*format!("{folder}{name}")) {
+                    break;
+                }
+            }
+        }
+        out
     }
 
     fn scopes(&self) -> impl Iterator<Item = &'s Scope> {

@@ -5,6 +5,7 @@
 //! server, mod_alias of the server, mod_rewrite of the deepest folder, mod_alias of the folders, the slash of a folder.
 
 mod alias;
+mod beginnings;
 mod cond;
 mod expand;
 mod expr;
@@ -13,6 +14,7 @@ mod lower;
 mod maps;
 mod missing;
 mod names;
+mod pages;
 mod pattern;
 mod read;
 mod rule;

@@ -990,6 +990,9 @@ impl<'a, 'r> Reader<'a, 'r> {
         match self.refusal() {
             _ if is_page => {
                 self.reading.beyond(span, line);
+                if target.text.starts_with('/') {
+                    self.scope().pages.push((span.clone(), line.to_owned(), target.text.clone()));
+                }
                 self.scope().errors.insert(number, None);
             }
             Some(why) => self.reading.refused(span, line, why),

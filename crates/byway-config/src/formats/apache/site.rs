@@ -161,6 +161,8 @@ pub(super) struct Scope {
     pub(super) directory_slash: Option<bool>,
     /// `ErrorDocument` by status; none where it is a page or a text of the server's own.
     pub(super) errors: BTreeMap<u16, Option<ErrorUrl>>,
+    /// Pages of the server's own for errors: where that is said, the line, and the path.
+    pub(super) pages: Vec<(Span, String, String)>,
     /// Whether folders without an index are listed (`Options Indexes`), and whether names are completed (`MultiViews`).
     pub(super) lists: Option<bool>,
     pub(super) completes: Option<bool>,

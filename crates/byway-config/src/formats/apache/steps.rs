@@ -9,6 +9,7 @@ use byway_core::dialect::{APACHE_B, APACHE_B_NE, APACHE_NE, APACHE_REWRITE, Dial
 use byway_core::source::{PathPattern, Source};
 use byway_core::target::{Landing, Part, Piece, What};
 
+use super::beginnings::{Beginning, Standing, beginnings};
 use super::cond::{self, Disk};
 use super::expand::{self, Escaping, Known, Placed, Token, Unplaced, tokens};
 use super::maps::Map;
@@ -60,22 +61,27 @@ pub(super) struct Around<'l> {
     pub(super) maps: &'l BTreeMap<String, Rc<Map>>,
 }
 
-/// Variables of the environment that the rules set.
+/// Variables of the environment that the rules set; httpd does not tell large letters in their names from small ones.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Names {
     slots: BTreeMap<String, u16>,
     /// The values that a variable is given, where all are plain texts.
-    pub(super) values: BTreeMap<String, Option<Vec<String>>>,
+    values: BTreeMap<String, Option<Vec<String>>>,
 }
 
 impl Names {
     pub(super) fn slot(&mut self, name: &str) -> u16 {
         let next = self.slots.len() as u16 + FOLDER + 1;
-        *self.slots.entry(name.to_owned()).or_insert(next)
+        *self.slots.entry(name.to_ascii_uppercase()).or_insert(next)
     }
 
     pub(super) fn known(&self, name: &str) -> Option<u16> {
-        self.slots.get(name).copied()
+        self.slots.get(&name.to_ascii_uppercase()).copied()
+    }
+
+    /// The values of a variable that has a slot; none within where the request chooses them.
+    pub(super) fn values(&self, name: &str) -> Option<&Option<Vec<String>>> {
+        self.values.get(&name.to_ascii_uppercase())
     }
 
     /// All, in the order of their names.
@@ -85,7 +91,7 @@ impl Names {
 
     pub(super) fn note(&mut self, name: &str, value: &[Token]) {
         self.slot(name);
-        let values = self.values.entry(name.to_owned()).or_insert_with(|| Some(Vec::new()));
+        let values = self.values.entry(name.to_ascii_uppercase()).or_insert_with(|| Some(Vec::new()));
         match (value, values) {
             (_, None) => {}
             ([], Some(values)) => values.push(String::new()),
@@ -444,6 +450,8 @@ pub(super) struct Written {
     pub(super) is_relative: bool,
     /// The text of a variable on which it is written so, and that variable's slot.
     pub(super) when: Option<(u16, String)>,
+    /// What its beginning must be for it to be written so.
+    pub(super) condition: Option<Condition>,
     /// The same as a text that further rules look at, where it sends the client away and they may.
     pub(super) inside: Option<Placed>,
     /// Whether httpd answers 403 instead.
@@ -460,12 +468,12 @@ pub(super) fn written(
 ) -> Result<Vec<Written>, Unplaced> {
     let tokens = tokens(&rule.substitution);
     let Some(Token::Variable(name)) = tokens.first() else {
-        return Ok(vec![one(rule, &tokens, ready, around, is_changed)?]);
+        return each(rule, &tokens, ready, around, is_changed);
     };
     let env = name.get(..4).filter(|head| head.eq_ignore_ascii_case("ENV:")).map(|_| &name[4..]);
-    let Some((slot, values)) = env.and_then(|name| Some((around.names.known(name)?, around.names.values.get(name)?)))
+    let Some((slot, values)) = env.and_then(|name| Some((around.names.known(name)?, around.names.values(name)?)))
     else {
-        return Ok(vec![one(rule, &tokens, ready, around, is_changed)?]);
+        return each(rule, &tokens, ready, around, is_changed);
     };
     let Some(values) = values else { return Err("its target begins with a text that the request chooses".into()) };
     let mut values = values.clone();
@@ -479,27 +487,55 @@ pub(super) fn written(
     for value in values {
         let mut tokens = tokens.clone();
         tokens[0] = Token::Text(value.clone());
-        let written = one(rule, &tokens, ready, around, is_changed)?;
         // A `?` of a variable is none of the rule's own (`UnsafeAllow3F`).
         let is_forbidden = value.contains('?') && !rule.flags.unsafe_question;
-        out.push(Written { when: Some((slot, value)), is_forbidden, ..written });
+        let written = each(rule, &tokens, ready, around, is_changed)?;
+        out.extend(written.into_iter().map(|written| Written {
+            when: Some((slot, value.clone())),
+            is_forbidden,
+            ..written
+        }));
+    }
+    Ok(out)
+}
+
+/// One for each thing that the target may turn out to be.
+fn each(
+    rule: &RewriteRule,
+    tokens: &[Token],
+    ready: &Ready,
+    around: &Around<'_>,
+    is_changed: bool,
+) -> Result<Vec<Written>, Unplaced> {
+    let mut parts = Vec::new();
+    let mut approximates = None;
+    known(tokens, around, &ready.groups, is_changed, &mut parts, &mut approximates)?;
+    merge_texts(&mut parts);
+    server_port(&mut parts, around);
+    let standing = Standing { in_folder: around.folder.is_some(), is_changed };
+    let mut out: Vec<Written> = Vec::new();
+    for beginning in beginnings(rule, parts, standing) {
+        let is_odd = beginning.is_odd;
+        match one(rule, beginning, around, approximates) {
+            Ok(written) => out.push(written),
+            Err(_) if is_odd => {
+                let last = out.last_mut().map(|written| &mut written.approximates);
+                last.into_iter().for_each(|why| *why = why.or(Some("a path with a line break is left alone")));
+            }
+            Err(why) => return Err(why),
+        }
     }
     Ok(out)
 }
 
 fn one(
     rule: &RewriteRule,
-    tokens: &[Token],
-    ready: &Ready,
+    beginning: Beginning,
     around: &Around<'_>,
-    is_changed: bool,
+    mut approximates: Option<&'static str>,
 ) -> Result<Written, Unplaced> {
     let flags = &rule.flags;
-    let mut parts = Vec::new();
-    let mut approximates = None;
-    known(tokens, around, &ready.groups, is_changed, &mut parts, &mut approximates)?;
-    merge_texts(&mut parts);
-    server_port(&mut parts, around);
+    let Beginning { condition, mut parts, is_absolute, may_be_url, .. } = beginning;
     let is_url = match expand::scheme_of(&parts) {
         Some(Err(why)) => return Err(why),
         found => found.is_some(),
@@ -508,7 +544,8 @@ fn one(
     if !is_redirect {
         strip_disk(&mut parts, around);
     }
-    let is_absolute = is_url
+    let is_absolute = is_absolute
+        || is_url
         || matches!(parts.first(), Some(Known::Text(text)) if text.starts_with('/'))
         || matches!(parts.first(), Some(Known::Insert(What::Part(Part::WorkingPath) | What::Slot(URI | DISK | HERE))));
     if around.is_section && !is_absolute && matches!(parts.first(), Some(Known::Insert(_))) {
@@ -518,7 +555,7 @@ fn one(
         rebase(&mut parts, around, is_url)?;
     }
     if !is_absolute {
-        if matches!(parts.first(), Some(Known::Insert(_))) && is_redirect {
+        if may_be_url && is_redirect {
             approximates = Some(crate::foreign::TAKEN_FOR_PATH);
         }
         let prefix = match (around.folder, around.base, is_redirect) {
@@ -578,6 +615,7 @@ fn one(
         is_redirect,
         is_relative: !is_absolute,
         when: None,
+        condition,
         inside,
         is_forbidden: false,
         approximates,
