@@ -160,9 +160,14 @@ pub(crate) fn comment(view: &RuleView<'_>) -> Option<String> {
         (Some(words), Some(span)) => format!("{words} ({span})"),
         (words, span) => words.or(span)?,
     };
+    Some(one_line(&text))
+}
+
+/// A text as a comment: what ends a line in it would make directives of the rest.
+pub(crate) fn one_line(text: &str) -> String {
     let text = text.replace(char::is_control, " ");
     // A backslash at the end of a comment would make the next line part of it.
-    Some(text.trim_end_matches(['\\', ' ']).to_owned())
+    text.trim_end_matches(['\\', ' ']).to_owned()
 }
 
 /// Writes what was loaded in another format; `None` where the format is not written, or where there are no rules.

@@ -105,20 +105,36 @@ pub(crate) fn globbed(glob: &str, any: &str) -> String {
 
 /// Whether alternatives stand outside of all groups, so that an anchor would be that of one of them.
 pub(crate) fn has_alternatives(pattern: &str) -> bool {
-    let (mut depth, mut in_class, mut is_escaped) = (0_i32, false, false);
-    for sign in pattern.chars() {
+    let mut depth = 0_i32;
+    let mut rest = pattern;
+    while let Some(sign) = rest.chars().next() {
+        rest = &rest[sign.len_utf8()..];
         match sign {
-            _ if is_escaped => is_escaped = false,
-            '\\' => is_escaped = true,
-            '[' => in_class = true,
-            ']' => in_class = false,
-            '(' if !in_class => depth += 1,
-            ')' if !in_class => depth -= 1,
-            '|' if !in_class && depth == 0 => return true,
+            '\\' => rest = rest.get(rest.chars().next().map_or(0, char::len_utf8)..).unwrap_or_default(),
+            '[' => rest = behind_class(rest),
+            '(' => depth += 1,
+            ')' => depth -= 1,
+            '|' if depth == 0 => return true,
             _ => {}
         }
     }
     false
+}
+
+/// What stands behind a class of which the opening bracket was read: a closing one that comes first belongs to it.
+fn behind_class(inner: &str) -> &str {
+    let inner = inner.strip_prefix('^').unwrap_or(inner);
+    let mut rest = inner.strip_prefix(']').unwrap_or(inner);
+    while let Some(sign) = rest.chars().next() {
+        rest = &rest[sign.len_utf8()..];
+        match sign {
+            ']' => return rest,
+            '\\' => rest = rest.get(rest.chars().next().map_or(0, char::len_utf8)..).unwrap_or_default(),
+            '[' if rest.starts_with(':') => rest = rest.split_once(":]").map_or(rest, |(_, behind)| behind),
+            _ => {}
+        }
+    }
+    rest
 }
 
 /// A pattern of ours, where PCRE reads it as we do.
@@ -176,6 +192,9 @@ mod tests {
     #[test]
     fn patterns_of_ours_alone_are_refused() {
         assert!(has_alternatives("a|b") && !has_alternatives(r"(a|b)\|[|]"));
+        for text in ["/a[(]|/b", "[](]|b", "[^](]|b", "[[:alpha:](]|b", r"\[(a)|b"] {
+            assert!(has_alternatives(text), "{text}");
+        }
         for text in ["/a(?x) b", "[a&&b]", r"\pL", "[a[b]]", r"\x{41}"] {
             assert!(perl(&Pattern::own(text)).is_err(), "{text}");
         }

@@ -1,10 +1,12 @@
 //! Rules of another server in words of our own: its tables laid flat, one rule before the next by priority.
 //!
-//! What leads to a table by host alone is a host in front of the source; a table that follows another comes after it. Everything
-//! that works on the request between rules (rewriting, keeping, calling) is refused. Own rules compare the path as it is sent,
+//! What leads to a table by host alone is a host in front of the source; a table that follows another comes after it. Texts that
+//! are kept and tables that are called are followed as far as conditions and sources can say them; a path that is written anew
+//! between rules is refused. Own rules compare the path as it is sent,
 //! so that what comes of this is approximated at best, and says so.
 
 mod conditions;
+mod doors;
 mod held;
 mod paths;
 mod said;
@@ -22,6 +24,7 @@ use byway_core::rule::{Action, Then};
 use byway_core::ruleset::{After, Order, RuleView, TableId, TableView};
 use byway_core::source::PathPattern;
 
+use self::doors::{Door, door, is_choice_by_path, is_choice_by_scheme, leads_by_host};
 use self::held::{Entry, Held, Key, Within, owned_piece};
 use self::paths::{is_any_path, owned_path};
 use super::own::{Does, OwnRule};
@@ -147,6 +150,7 @@ impl Flat {
             let own = tables.members(table);
             let is_choice = !own.is_empty() && own.iter().all(leads_by_host);
             let ends = match (is_choice, is_choice_by_path(own)) {
+                _ if is_choice_by_scheme(own) => self.by_scheme(table, ways, until, &within, tables, depth),
                 (true, _) => self.by_host(table, ways, until, &within, tables, depth),
                 (false, true) => self.by_path(table, ways, &within, tables, depth),
                 (false, false) => self.listed(table, ways, until, &mut within, tables, depth),
@@ -214,6 +218,37 @@ impl Flat {
             self.enter(next, ways, until, within, tables, depth - 1);
         }
         default.is_some()
+    }
+
+    /// A table of doors, each for a port or a scheme: for us a port is a scheme, and what the first door of one leaves no other takes.
+    fn by_scheme(
+        &mut self,
+        table: TableId,
+        ways: &[Way],
+        until: Option<TableId>,
+        within: &Rc<Within>,
+        tables: &Tables<'_>,
+        depth: usize,
+    ) -> bool {
+        let mut open = vec![Scheme::Http, Scheme::Https];
+        for rule in tables.members(table) {
+            self.leads.insert(rule.number());
+            let Action::Enter(next) = rule.action() else { continue };
+            let through = match door(rule) {
+                Some(Door::Of(scheme)) => open.extract_if(.., |one| *one == scheme).collect(),
+                Some(Door::Rest) => std::mem::take(&mut open),
+                _ => {
+                    self.inside(rule, next, ways, until, within, tables, depth);
+                    continue;
+                }
+            };
+            let own = through.into_iter().map(|scheme| Way { host: String::new(), scheme: Some(scheme) });
+            let behind: Vec<Way> = own.flat_map(|own| ways.iter().filter_map(move |above| above.and(&own))).collect();
+            if !behind.is_empty() {
+                self.enter(next, &behind, until, within, tables, depth - 1);
+            }
+        }
+        open.is_empty()
     }
 
     /// A table of doors, each for a folder: the deeper ones first.
@@ -348,7 +383,7 @@ impl Flat {
     /// Notes what a list says, under the slot that it keeps its answer in.
     fn look_up(&mut self, within: &mut Within, list: TableId, on: Option<held::Pieces>, tables: &Tables<'_>) {
         let mut entries = Some(Vec::new());
-        let mut slots = HashSet::new();
+        let (mut slots, mut beside) = (HashSet::new(), HashSet::new());
         for table in tables.chain(list) {
             for rule in tables.members(table) {
                 self.leads.insert(rule.number());
@@ -356,6 +391,11 @@ impl Flat {
                     entries = None;
                     continue;
                 };
+                // Groups of an entry's pattern, for whoever reads one behind the list.
+                if then == Then::Next {
+                    beside.insert(slot);
+                    continue;
+                }
                 slots.insert(slot);
                 let entry = (then == Then::End).then(|| entry(rule, &text)).flatten();
                 match (entry, &mut entries) {
@@ -369,6 +409,7 @@ impl Flat {
             _ => Held::Unknown,
         };
         slots.into_iter().for_each(|slot| _ = within.held.insert(slot, held.clone()));
+        beside.into_iter().for_each(|slot| _ = within.held.insert(slot, Held::Unknown));
     }
 
     /// The rule in our own words, once for each host, or why it has none; and why that is not quite the rule.
@@ -377,15 +418,16 @@ impl Flat {
         if self.leads.contains(&rule.number()) || rule.place().line == 0 {
             return Ok((Vec::new(), None));
         }
-        let spots = self.spots.get(&rule.number()).ok_or("a table that is reached by more than a host")?;
+        let spots = self.spots.get(&rule.number()).ok_or("it is reached by a step that own rules do not take")?;
         let (mut made, mut why, mut refused) = (Vec::new(), None, None);
         let mut found = false;
+        let mut seen = Seen::default();
         for spot in spots {
             match said::translated(rule, spot, self.steps, self.passes.contains(&rule.number())) {
                 Ok((rules, other)) => {
                     found = true;
                     why = why.or(other);
-                    made.extend(rules);
+                    made.extend(rules.into_iter().filter(|rule| !seen.is_hidden(rule)));
                 }
                 Err(other) => refused = refused.or(Some(other)),
             }
@@ -404,6 +446,22 @@ impl Flat {
             made.push(OwnRule { does: Does::Pass, from, conditions: Vec::new(), ..made_at(rule, spot, self.steps) });
         }
         Ok((made, why))
+    }
+}
+
+/// What a rule was written for so far: of one rule the earlier goes before the later, which then takes nothing.
+#[derive(Default)]
+struct Seen(HashSet<(String, String)>);
+
+impl Seen {
+    /// Whether a rule is hidden behind one that was there before.
+    fn is_hidden(&mut self, rule: &OwnRule<'_>) -> bool {
+        let how = format!("{:?} {:?} {:?}", rule.slash, rule.case, rule.conditions);
+        let is_there = |from: &str| self.0.contains(&(from.to_owned(), how.clone()));
+        // One for both schemes hides one for either.
+        let without = rule.from.strip_prefix("https:").or_else(|| rule.from.strip_prefix("http:"));
+        let without = without.map(|from| from.strip_prefix("//*").unwrap_or(from).to_owned());
+        is_there(&rule.from) || without.is_some_and(|from| is_there(&from)) || !self.0.insert((rule.from.clone(), how))
     }
 }
 
@@ -507,25 +565,6 @@ fn before_regexes(rules: &[RuleView<'_>]) -> HashSet<u32> {
 
 fn has_regex(rule: &RuleView<'_>) -> bool {
     matches!(rule.source().path, PathPattern::Regex(_))
-}
-
-fn leads_by_host(rule: &RuleView<'_>) -> bool {
-    let source = rule.source();
-    let leads = matches!(rule.action(), Action::Enter(_)) && rule.conditions().is_empty();
-    leads && is_any_path(&source.path) && source.query.is_empty()
-}
-
-/// Whether all rules lead to folders, as those of Apache do.
-fn is_choice_by_path(rules: &[RuleView<'_>]) -> bool {
-    let leads = |rule: &RuleView<'_>| {
-        let source = rule.source();
-        matches!(rule.action(), Action::Enter(_))
-            && rule.place().line == 0
-            && rule.conditions().is_empty()
-            && source.host == HostPattern::Any
-            && !matches!(source.path, PathPattern::Regex(_))
-    };
-    !rules.is_empty() && rules.iter().all(leads)
 }
 
 fn host_text(host: &HostPattern<'_>) -> String {

@@ -7,6 +7,7 @@ use byway_core::regex::Pattern;
 use byway_core::source::PathPattern;
 
 use super::Why;
+use crate::writing::perl;
 
 /// A pattern for paths.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,7 +90,7 @@ fn begin(one: &PathOf) -> (Vec<u8>, bool) {
         PathPattern::Prefix(prefix) if one.case == LetterCase::Significant => (prefix.to_vec(), false),
         PathPattern::Regex(pattern) if pattern.case == LetterCase::Significant => {
             let Some(text) = pattern.text.strip_prefix('^') else { return (Vec::new(), false) };
-            if crate::writing::perl::has_alternatives(text) {
+            if perl::has_alternatives(text) {
                 return (Vec::new(), false);
             }
             let bytes = text.as_bytes();
@@ -147,17 +148,8 @@ fn whole(pattern: &Pattern<'_>) -> Result<String, Why> {
         None => Cow::Borrowed(&*pattern.text),
     };
     let text = &*text;
-    let mut depth = 0_i32;
-    let mut is_escaped = false;
-    for sign in text.chars() {
-        match sign {
-            _ if is_escaped => is_escaped = false,
-            '\\' => is_escaped = true,
-            '(' => depth += 1,
-            ')' => depth -= 1,
-            '|' if depth == 0 => return Err("alternatives at the top of a pattern".into()),
-            _ => {}
-        }
+    if perl::has_alternatives(text) {
+        return Err("alternatives at the top of a pattern".into());
     }
     let (head, inner) = match text.strip_prefix('^') {
         Some(rest) => ("", rest),

@@ -108,7 +108,10 @@ fn values(text: &str, test: &Test, not: bool) -> Result<(Vec<String>, Option<Why
     let one = |pattern: &str, flags: &str, why| Ok((vec![line(text, pattern, not, flags)?], why));
     match test {
         Test::Is(value) if value.is_empty() => one("=\"\"", "", Some(EMPTY)),
-        Test::Is(value) if !value.contains('"') => one(&format!("={value}"), "", None),
+        // A pattern has escapes for what a line cannot hold.
+        Test::Is(value) if !value.contains(['"', '\\']) && !value.contains(char::is_control) => {
+            one(&format!("={value}"), "", None)
+        }
         Test::Is(value) => one(&format!("^{}$", fitting(value.as_bytes())), "", None),
         Test::In(values) => {
             let all: Vec<String> = values.iter().map(|value| fitting(value.as_bytes())).collect();

@@ -261,9 +261,9 @@ impl Saying {
             PathPattern::Prefix(prefix) if source.case == LetterCase::Significant => {
                 let prefix = seen(prefix).ok().and_then(|path| String::from_utf8(path).ok())?;
                 let prefix = if prefix.is_empty() { "/" } else { &prefix };
-                Some(format!("Redirect {status} {}", alias_word(prefix)))
+                Some(format!("Redirect {status} {}", alias_word(prefix)?))
             }
-            _ => Some(format!("RedirectMatch {status} {}", alias_word(&path.whole))),
+            _ => alias_word(&path.whole).map(|path| format!("RedirectMatch {status} {path}")),
         });
         let flags = if status == 410 { "G".to_owned() } else { format!("R={status},L") };
         self.stops(source, path, alias.flatten(), &flags)
@@ -405,7 +405,7 @@ fn alias(source: &Source<'_>, path: &Path, status: u16, target: &Target<'_>, que
         if !fits || to.contains('#') || !is_left_alone(to) {
             return None;
         }
-        return Some(format!("RedirectMatch {status} {} {}", alias_word(&path.whole), to.replace('$', "\\$")));
+        return Some(format!("RedirectMatch {status} {} {}", alias_word(&path.whole)?, to.replace('$', "\\$")));
     }
     let PathPattern::Prefix(prefix) = &source.path else { return None };
     let (last, first) = target.pieces().split_last()?;
@@ -428,7 +428,7 @@ fn alias(source: &Source<'_>, path: &Path, status: u16, target: &Target<'_>, que
     let prefix = String::from_utf8(seen(prefix).ok()?).ok()?;
     match prefix.is_empty() {
         true => Some(format!("Redirect {status} / {base}/")),
-        false => Some(format!("Redirect {status} {} {base}", alias_word(&prefix))),
+        false => Some(format!("Redirect {status} {} {base}", alias_word(&prefix)?)),
     }
 }
 

@@ -19,8 +19,18 @@ pub(super) fn seen(path: &[u8]) -> Result<Vec<u8>, &'static str> {
     }
 }
 
+/// Whether a word can be no part of a line: what ends a line ends a directive, and a backslash at its end takes the next one in.
+fn breaks_line(text: &str) -> bool {
+    text.contains(['\n', '\r', '\0']) || text.ends_with('\\')
+}
+
+const BREAKS: &str = "a text with a line break, a NUL or a backslash at its end: no line of Apache holds it";
+
 /// A word of mod_rewrite: it undoes no backslash, and a quote inside of quotes would end them.
 pub(super) fn word(text: &str) -> Result<String, &'static str> {
+    if breaks_line(text) {
+        return Err(BREAKS);
+    }
     let needs_quotes = text.is_empty() || text.contains(char::is_whitespace) || text.starts_with(['"', '\'']);
     match (needs_quotes, text.contains('"'), text.contains('\'')) {
         (false, ..) => Ok(text.to_owned()),
@@ -30,13 +40,16 @@ pub(super) fn word(text: &str) -> Result<String, &'static str> {
     }
 }
 
-/// A word of mod_alias: two backslashes are one there.
-pub(super) fn alias_word(text: &str) -> String {
+/// A word of mod_alias, where it has one: two backslashes are one there.
+pub(super) fn alias_word(text: &str) -> Option<String> {
+    if breaks_line(text) {
+        return None;
+    }
     let text = text.replace("\\\\", "\\\\\\\\");
-    match text.contains(char::is_whitespace) || text.contains(['"', '\'']) {
+    Some(match text.contains(char::is_whitespace) || text.contains(['"', '\'']) {
         true => format!("\"{}\"", text.replace('"', "\\\"")),
         false => text,
-    }
+    })
 }
 
 /// Literal text of a substitution: `$1`, `%1` and a backslash would mean something.
@@ -86,6 +99,9 @@ mod tests {
     fn words_are_quoted_where_they_must() {
         assert_eq!(word("^/a$").as_deref(), Ok("^/a$"));
         assert_eq!(word("^/a b$").as_deref(), Ok("\"^/a b$\""));
-        assert_eq!(alias_word("^/a\\\\b c$"), "\"^/a\\\\\\\\b c$\"");
+        assert_eq!(alias_word("^/a\\\\b c$").as_deref(), Some("\"^/a\\\\\\\\b c$\""));
+        for text in ["a\nb", "a\rb", "a\0b", "/a\\"] {
+            assert!(word(text).is_err() && alias_word(text).is_none(), "{text}");
+        }
     }
 }

@@ -109,8 +109,11 @@ impl Asked {
     fn variable(&self, names: &mut Names) -> String {
         let on = word(&self.on);
         let (head, entries) = match &self.how {
-            // Keys of a `map` ignore case; patterns need not.
-            How::Is(text) if text.bytes().any(|byte| byte.is_ascii_alphabetic()) && !ONE_CASE.contains(&&*self.on) => {
+            // Keys of a `map` ignore case, and some mean something else; patterns do neither.
+            How::Is(text)
+                if is_word_of_map(text)
+                    || text.bytes().any(|byte| byte.is_ascii_alphabetic()) && !ONE_CASE.contains(&&*self.on) =>
+            {
                 (format!("map {on}"), vec![pattern_word(&format!("~^{}$", fitting(text.as_bytes())))])
             }
             How::Is(text) => (format!("map {on}"), vec![word(text)]),
@@ -127,6 +130,11 @@ impl Asked {
     fn words(&self) -> String {
         format!("{}{}", if self.not { "not " } else { "" }, self.wish.replace('_', " "))
     }
+}
+
+/// Whether a key means something else to a `map` than its text.
+fn is_word_of_map(key: &str) -> bool {
+    key.starts_with(['~', '\\']) || ["default", "include", "hostnames", "volatile"].contains(&key)
 }
 
 /// Several that must all hold: the variables that say so, one beside the other, and what they say then.

@@ -61,8 +61,8 @@ pub(super) fn write(writing: &mut Writing<'_>) {
     let mut output =
         Output { names: Names::default(), servers: String::new(), left_out: BTreeMap::new(), longest: 0, most: 0 };
     for scheme in [Scheme::Http, Scheme::Https] {
-        // What is for both has a server for https only where something is for that alone.
-        if scheme == Scheme::Https && !all.iter().any(|rule| rule.scheme == Some(scheme)) {
+        // Where rules tell the schemes apart, what is for both is asked under each.
+        if scheme == Scheme::Https && !all.iter().any(|rule| rule.scheme.is_some()) {
             continue;
         }
         let of_scheme = |rule: &&&Said<'_>| rule.scheme.is_none_or(|own| own == scheme);

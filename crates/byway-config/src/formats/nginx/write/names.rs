@@ -3,6 +3,8 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
 
+use crate::writing::one_line;
+
 /// The most bytes of a name: nginx keeps variables in a hash with small buckets.
 const LENGTH: usize = 40;
 
@@ -39,7 +41,7 @@ impl Names {
         let width = block.entries.iter().map(|(key, _)| key.chars().count()).chain([7]).max().unwrap_or(7).min(44);
         self.text.push('\n');
         if let Some(comment) = &block.comment {
-            _ = writeln!(self.text, "# {comment}");
+            _ = writeln!(self.text, "# {}", one_line(comment));
         }
         _ = writeln!(self.text, "{} {name} {{", block.head);
         _ = writeln!(self.text, "    {:width$} {};", "default", block.default);
