@@ -1,6 +1,7 @@
 //! What PCRE2 would not compile, in its own words: nginx and Apache stop at such a pattern, whatever our engines make of it.
 //!
-//! A scan from left to right, as PCRE2's own parser goes. What is not known here is let through: an engine says the rest.
+//! A scan from left to right, as PCRE2's own parser goes. What is not known here is let through: an engine says the rest. At what
+//! changes how all behind it is read (`\Q`, `(?|`, the options `x` and `J`) the scan ends, and nothing is said.
 
 /// Why PCRE2 refuses a pattern, and from which byte on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,26 +49,47 @@ pub(crate) fn refused(pattern: &str) -> Option<Refused> {
         names: Vec::new(),
         groups: 0,
         refers: None,
+        varies: None,
         may_repeat: false,
     };
-    scan.run().err()
+    scan.run().err().flatten()
+}
+
+/// Looks at a pattern of httpd, which lets a name stand twice (`PCRE2_DUPNAMES`).
+pub(crate) fn refused_by_httpd(pattern: &str) -> Option<Refused> {
+    refused(pattern).filter(|refused| !refused.what.contains("same name"))
+}
+
+/// Why a scan ends before its pattern does: it is refused, or nothing is said of it.
+type Stop = Option<Refused>;
+
+/// What a group is to a look-behind around it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Group {
+    /// Its length counts.
+    Plain,
+    /// It takes nothing, however much it looks at.
+    Ahead,
+    Behind,
 }
 
 struct Scan<'p> {
     bytes: &'p [u8],
     at: usize,
-    /// The groups that are open: where each begins, and whether it looks behind.
-    open: Vec<(usize, bool)>,
+    /// The groups that are open, and where each begins.
+    open: Vec<(usize, Group)>,
     names: Vec<&'p [u8]>,
     /// How many groups were opened.
     groups: usize,
     /// The greatest number of a back-reference, and where it stands.
     refers: Option<(usize, usize)>,
+    /// The first look-behind with something of no fixed length in it.
+    varies: Option<usize>,
     may_repeat: bool,
 }
 
-fn refuse<T>(what: &'static str, at: usize) -> Result<T, Refused> {
-    Err(Refused { what, at })
+fn refuse<T>(what: &'static str, at: usize) -> Result<T, Stop> {
+    Err(Some(Refused { what, at }))
 }
 
 impl<'p> Scan<'p> {
@@ -75,16 +97,12 @@ impl<'p> Scan<'p> {
         self.bytes.get(self.at + ahead).copied()
     }
 
-    fn run(&mut self) -> Result<(), Refused> {
+    fn run(&mut self) -> Result<(), Stop> {
         while let Some(sign) = self.peek(0) {
             let here = self.at;
             self.at += 1;
             match sign {
-                b'\\' => {
-                    if !self.escape()? {
-                        return Ok(());
-                    }
-                }
+                b'\\' => self.escape()?,
                 b'^' | b'$' => self.may_repeat = false,
                 b'[' => {
                     self.class()?;
@@ -93,14 +111,10 @@ impl<'p> Scan<'p> {
                 b'(' => self.group()?,
                 b')' => match self.open.pop() {
                     None => return refuse("unmatched closing parenthesis", here),
-                    Some((begin, true)) => {
-                        fixed(&self.bytes[begin..here], begin)?;
-                        self.may_repeat = true;
-                    }
                     Some(_) => self.may_repeat = true,
                 },
                 b'|' => self.may_repeat = false,
-                b'*' | b'+' | b'?' => self.repeats(here)?,
+                b'*' | b'+' | b'?' => self.repeats(here, true)?,
                 b'{' => match count(&self.bytes[here..]) {
                     Some((length, least, most)) => {
                         self.at = here + length;
@@ -111,23 +125,29 @@ impl<'p> Scan<'p> {
                         if most.is_some_and(|most| most < least) {
                             return refuse("numbers out of order in {} quantifier", brace);
                         }
-                        self.repeats(brace)?;
+                        self.repeats(brace, most != Some(least))?;
                     }
                     None => self.may_repeat = true,
                 },
                 _ => self.may_repeat = true,
             }
         }
-        match (self.open.is_empty(), self.refers) {
-            (false, _) => refuse("missing closing parenthesis", self.bytes.len()),
-            (true, Some((number, at))) if number > self.groups => refuse("reference to non-existent subpattern", at),
+        match (self.open.is_empty(), self.varies, self.refers) {
+            (false, ..) => refuse("missing closing parenthesis", self.bytes.len()),
+            (true, Some(at), _) => refuse("lookbehind assertion is not fixed length", at),
+            (true, None, Some((number, at))) if number > self.groups => {
+                refuse("reference to non-existent subpattern", at)
+            }
             _ => Ok(()),
         }
     }
 
-    fn repeats(&mut self, here: usize) -> Result<(), Refused> {
+    fn repeats(&mut self, here: usize, varies: bool) -> Result<(), Stop> {
         if !self.may_repeat {
             return refuse("quantifier does not follow a repeatable item", here);
+        }
+        if varies {
+            self.has_no_length();
         }
         // Lazy and possessive.
         if matches!(self.peek(0), Some(b'?' | b'+')) {
@@ -138,8 +158,16 @@ impl<'p> Scan<'p> {
         Ok(())
     }
 
-    /// Behind a backslash; whether the scan goes on: `\Q` holds anything.
-    fn escape(&mut self) -> Result<bool, Refused> {
+    /// Something of no fixed length: a look-behind around it may not hold it.
+    fn has_no_length(&mut self) {
+        let around = self.open.iter().rev().find(|(_, group)| *group != Group::Plain);
+        if let (Some((begin, Group::Behind)), None) = (around, self.varies) {
+            self.varies = Some(*begin);
+        }
+    }
+
+    /// Behind a backslash.
+    fn escape(&mut self) -> Result<(), Stop> {
         let Some(sign) = self.peek(0) else { return refuse("\\ at end of pattern", self.at) };
         if let (b'1'..=b'9', false) = (sign, self.peek(1).is_some_and(|next| next.is_ascii_digit())) {
             let number = usize::from(sign - b'0');
@@ -148,16 +176,26 @@ impl<'p> Scan<'p> {
             }
         }
         self.at += 1;
+        match sign {
+            b'Q' => return Err(None),
+            // It ends what did not begin, and is not there.
+            b'E' => return Ok(()),
+            // Whatever follows is part of it.
+            b'c' => self.at += 1,
+            b'R' | b'X' => self.has_no_length(),
+            _ => self.at = behind_name(self.bytes, self.at, sign),
+        }
         self.may_repeat = !b"bBAzZGK".contains(&sign);
-        Ok(sign != b'Q')
+        Ok(())
     }
 
-    fn class(&mut self) -> Result<(), Refused> {
+    fn class(&mut self) -> Result<(), Stop> {
         let open_end = || refuse("missing terminating ] for character class", self.bytes.len());
         let mut at = self.at + usize::from(self.peek(0) == Some(b'^'));
         let mut first = true;
-        // The last single sign, which may begin a range.
+        // The last single sign, which may begin a range; 0 where it is not known.
         let mut last: Option<u8> = None;
+        let mut ends_range = false;
         loop {
             let Some(&sign) = self.bytes.get(at) else { return open_end() };
             match sign {
@@ -182,11 +220,30 @@ impl<'p> Scan<'p> {
                 }
                 b'\\' => {
                     let Some(&next) = self.bytes.get(at + 1) else { return refuse("\\ at end of pattern", at + 1) };
-                    at += 2;
-                    // Letters may stand for classes or other signs: no range is judged by them.
-                    last = (!next.is_ascii_alphanumeric()).then_some(next);
+                    if next == b'Q' {
+                        return Err(None);
+                    }
+                    at = behind_name(self.bytes, at + 2, next);
+                    at += match next {
+                        b'c' => 1,
+                        b'x' => digits(&self.bytes[at..], 2, u8::is_ascii_hexdigit),
+                        b'0'..=b'9' => digits(&self.bytes[at..], 2, u8::is_ascii_digit),
+                        _ => 0,
+                    };
+                    last = match next {
+                        _ if b"dDsSwWhHvVNRXpPE".contains(&next) => None,
+                        _ if next.is_ascii_alphanumeric() => Some(0),
+                        _ => Some(next),
+                    };
                 }
-                b'-' if last.is_some() && !matches!(self.bytes.get(at + 1), None | Some(b']' | b'\\' | b'[')) => {
+                // The end of a range that is not judged.
+                b'-' if last.is_some() && matches!(self.bytes.get(at + 1), Some(b'\\' | b'[')) => {
+                    at += 1;
+                    first = false;
+                    ends_range = true;
+                    continue;
+                }
+                b'-' if last.is_some() && !matches!(self.bytes.get(at + 1), None | Some(b']')) => {
                     let end = self.bytes[at + 1];
                     if end < 0x80 && last.is_some_and(|begin| begin < 0x80 && begin > end) {
                         return refuse("range out of order in character class", at + 1);
@@ -200,18 +257,24 @@ impl<'p> Scan<'p> {
                 }
             }
             first = false;
+            if std::mem::take(&mut ends_range) {
+                last = None;
+            }
         }
         self.at = at + 1;
         Ok(())
     }
 
-    fn group(&mut self) -> Result<(), Refused> {
+    fn group(&mut self) -> Result<(), Stop> {
         if self.open.len() >= DEEPEST {
             return refuse("parentheses are too deeply nested", self.at);
         }
         let could_repeat = std::mem::replace(&mut self.may_repeat, false);
-        let mut looks_behind = false;
+        let begin = self.at - 1;
+        let mut group = Group::Plain;
         match (self.peek(0), self.peek(1), self.peek(2)) {
+            // Something asserted, by its name in letters.
+            (Some(b'*'), Some(b'a'..=b'z'), _) => return Err(None),
             (Some(b'*'), ..) => {
                 // A verb: what stands in it is a name.
                 let end = memchr::memchr(b')', &self.bytes[self.at..]);
@@ -225,9 +288,13 @@ impl<'p> Scan<'p> {
                 self.may_repeat = could_repeat;
                 return Ok(());
             }
-            (Some(b'?'), Some(b'<'), Some(b'=' | b'!')) => {
-                looks_behind = true;
+            (Some(b'?'), Some(b'<'), Some(b'=' | b'!' | b'*')) => {
+                group = Group::Behind;
                 self.at += 3;
+            }
+            (Some(b'?'), Some(b'=' | b'!' | b'*'), _) => {
+                group = Group::Ahead;
+                self.at += 2;
             }
             (Some(b'?'), Some(b'<' | b'\''), _) => {
                 self.groups += 1;
@@ -238,15 +305,16 @@ impl<'p> Scan<'p> {
                 self.name(3)?;
             }
             (Some(b'?'), Some(b'('), next) => self.condition(next),
+            // Its groups are numbered and named in a way of their own.
+            (Some(b'?'), Some(b'|'), _) => return Err(None),
             // A call, or a group as any.
-            (Some(b'?'), Some(b'P' | b':' | b'=' | b'!' | b'>' | b'|' | b'&' | b'R' | b'C' | b'*' | b'+'), _) => {
-                self.at += 2;
-            }
+            (Some(b'?'), Some(b'P' | b':' | b'>' | b'&' | b'R' | b'C' | b'+'), _) => self.at += 2,
+            (Some(b'?'), Some(b'-'), Some(b'0'..=b'9')) => self.at += 2,
             (Some(b'?'), Some(sign), _) if sign.is_ascii_digit() => self.at += 1,
             (Some(b'?'), ..) => return self.options(),
             _ => self.groups += 1,
         }
-        self.open.push((self.at, looks_behind));
+        self.open.push((begin, group));
         Ok(())
     }
 
@@ -260,16 +328,21 @@ impl<'p> Scan<'p> {
     }
 
     /// Letters of options behind `(?`: for the rest of the group around, or for a group of their own.
-    fn options(&mut self) -> Result<(), Refused> {
+    fn options(&mut self) -> Result<(), Stop> {
+        let begin = self.at - 1;
         self.at += 1;
         while self.peek(0).is_some_and(|sign| b"imsxnJUa-^".contains(&sign)) {
             self.at += 1;
+        }
+        // Blanks that count for nothing, comments, names that may stand twice.
+        if self.bytes[begin..self.at].iter().any(|sign| b"xJ".contains(sign)) {
+            return Err(None);
         }
         match self.peek(0) {
             Some(b')') => self.at += 1,
             Some(b':') => {
                 self.at += 1;
-                self.open.push((self.at, false));
+                self.open.push((begin, Group::Plain));
             }
             None => return refuse("missing closing parenthesis", self.bytes.len()),
             Some(_) => return refuse("unrecognized character after (? or (?-", self.at),
@@ -278,7 +351,7 @@ impl<'p> Scan<'p> {
     }
 
     /// A name, so many bytes ahead.
-    fn name(&mut self, ahead: usize) -> Result<(), Refused> {
+    fn name(&mut self, ahead: usize) -> Result<(), Stop> {
         let begin = self.at + ahead;
         let end = if self.bytes.get(begin - 1) == Some(&b'\'') { b'\'' } else { b'>' };
         let rest = self.bytes.get(begin..).unwrap_or_default();
@@ -322,26 +395,20 @@ fn count(text: &[u8]) -> Option<(usize, u32, Option<u32>)> {
     Some((end + 1, least, most))
 }
 
-/// Refuses what a look behind may not hold: something whose length is not known.
-fn fixed(inside: &[u8], begin: usize) -> Result<(), Refused> {
-    let mut at = 0;
-    let mut in_class = false;
-    while let Some(&sign) = inside.get(at) {
-        // A `?` behind a parenthesis says something of the group.
-        let is_of_group = sign == b'?' && at > 0 && inside[at - 1] == b'(';
-        match sign {
-            b'\\' => at += 1,
-            b'[' => in_class = true,
-            b']' => in_class = false,
-            b'*' | b'+' | b'?' if !in_class && !is_of_group => {
-                // PCRE2 shows the place where the group begins.
-                return refuse("lookbehind assertion is not fixed length", begin.saturating_sub(4));
-            }
-            _ => {}
-        }
-        at += 1;
-    }
-    Ok(())
+/// The place behind what an escape by this letter has in brackets, if anything.
+fn behind_name(bytes: &[u8], at: usize, letter: u8) -> usize {
+    let end = match bytes.get(at) {
+        Some(b'{') if b"xogkNpP".contains(&letter) => b'}',
+        Some(b'<') if b"gk".contains(&letter) => b'>',
+        Some(b'\'') if b"gk".contains(&letter) => b'\'',
+        _ => return at,
+    };
+    memchr::memchr(end, &bytes[at + 1..]).map_or(at, |length| at + length + 2)
+}
+
+/// How many bytes at the beginning of a text are digits, at most so many.
+fn digits(text: &[u8], most: usize, is_digit: fn(&u8) -> bool) -> usize {
+    text.iter().take(most).take_while(|byte| is_digit(byte)).count()
 }
 
 #[cfg(test)]
@@ -360,6 +427,10 @@ mod tests {
             ("a|*", "quantifier does not follow a repeatable item", "*"),
             ("(+a)", "quantifier does not follow a repeatable item", "+a)"),
             ("^/[z-a]$", "range out of order in character class", "a]$"),
+            ("(?<=a{2,3})x", "lookbehind assertion is not fixed length", "(?<=a{2,3})x"),
+            ("x(?<=(?<=a*))b", "lookbehind assertion is not fixed length", "(?<=a*))b"),
+            (r"(?<=a|\R)b", "lookbehind assertion is not fixed length", r"(?<=a|\R)b"),
+            (r"[\x2f-9z-a]", "range out of order in character class", "a]"),
             ("(?<=a+)b", "lookbehind assertion is not fixed length", "(?<=a+)b"),
             ("(?<1a>b)", "subpattern name must start with a non-digit", "1a>b)"),
             ("[[:foo:]]", "unknown POSIX class name", "foo:]]"),
@@ -382,10 +453,44 @@ mod tests {
     }
 
     #[test]
+    fn httpd_lets_a_name_stand_twice() {
+        assert_eq!(super::refused_by_httpd("(?<a>x)(?<a>y)"), None);
+        assert!(super::refused_by_httpd("(?<a>x)(").is_some());
+    }
+
+    #[test]
     fn what_pcre_takes_is_let_through() {
         for pattern in [
             "",
             "(?=a)*",
+            r"\x{41}*",
+            r"\o{101}*",
+            r"(a)\g{1}*",
+            r"(a)\g<+1>(b)",
+            r"(?<n>a)\k{n}+",
+            r"\p{L}*",
+            r"\c*",
+            r"a\E*",
+            "(?<=[]+])b",
+            "(?<=[^]+])b",
+            "(?<=[[:alpha:]+])b",
+            "(?<=a(?=b*))c",
+            "(?<!a(?!b+))c",
+            "(?<=a(?#*))b",
+            r"(?<=\Q+\E)b",
+            "(?<=a{2})b",
+            "(?|(?<a>x)|(?<a>y))",
+            "(?J)(?<a>x)(?<a>y)",
+            "(a)(?-1)",
+            "(a)(?+1)(b)",
+            "(?x)a # (",
+            "(*pla:(a))b",
+            "(?<*a)b",
+            r"[\x2f-9]",
+            r"[\x2f-9-+]",
+            r"[\x{41}-Z]",
+            r"[\07-+]",
+            r"[!-\]-+]",
             "a(?#x)*",
             "(?:a)?",
             "[]*(]+",

@@ -135,7 +135,7 @@ pub(super) fn read(kind: Kind, line: &str, words: &[Word], span: Span, in_locati
         return wrong(target.at.clone(), "Redirect to non-URL", Some(&help));
     }
     if let (Kind::Match, Some(word)) = (kind, source)
-        && let Some(refused) = pcre::refused(&word.text)
+        && let Some(refused) = pcre::refused_by_httpd(&word.text)
     {
         let help = format!("{}: {}", refused.what, refused.help());
         return wrong(word.at.clone(), "Regular expression could not be compiled.", Some(&help));

@@ -406,6 +406,11 @@ impl<'a, 'r> Reader<'a, 'r> {
                 self.mistake(span, what, Some("it stands in the server or in a virtual host".to_owned()));
                 Frame::Skipped
             }
+            "virtualhost" if self.open.iter().any(|open| matches!(open.frame, Frame::Server(_))) => {
+                let what = "<VirtualHost> cannot occur within <VirtualHost> section".to_owned();
+                self.mistake(span, what, Some("close the one before with `</VirtualHost>`".to_owned()));
+                Frame::Skipped
+            }
             "files" | "filesmatch" if self.is_in(&["location", "locationmatch", "files", "filesmatch"]) => {
                 let around = self.around().map_or("Location", spelt).to_owned();
                 self.mistake(span, format!("<{}> cannot occur within <{around}> section", spelt(lower)), None);
@@ -426,8 +431,9 @@ impl<'a, 'r> Reader<'a, 'r> {
                 self.mistake(span, what, Some(format!("write what it is for: `<{} …>`", spelt(lower))));
                 Frame::Skipped
             }
-            "directorymatch" | "locationmatch" | "filesmatch" if pcre::refused(&first).is_some() => {
-                let help = pcre::refused(&first).map(|refused| format!("{}: {}", refused.what, refused.help()));
+            "directorymatch" | "locationmatch" | "filesmatch" if pcre::refused_by_httpd(&first).is_some() => {
+                let help =
+                    pcre::refused_by_httpd(&first).map(|refused| format!("{}: {}", refused.what, refused.help()));
                 self.mistake(span, "Regex could not be compiled".to_owned(), help);
                 Frame::Skipped
             }
@@ -1026,7 +1032,7 @@ impl<'a, 'r> Reader<'a, 'r> {
             let missing = if words.is_empty() { "header-field name" } else { "regular expression" };
             return wrong(all, format!("Missing {missing} for {name}"), Some(help));
         };
-        if let Some(refused) = pcre::refused(&pattern.text) {
+        if let Some(refused) = pcre::refused_by_httpd(&pattern.text) {
             let help = format!("{}: {}", refused.what, refused.help());
             return wrong(pattern.at.clone(), format!("{name} regex could not be compiled."), Some(&help));
         }

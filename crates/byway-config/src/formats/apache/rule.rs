@@ -156,7 +156,7 @@ pub(super) fn read_rule(line: &str, from: usize, span: Span, conds: Vec<Cond>) -
 
 /// Refuses a pattern that PCRE does not compile.
 fn compiles(pattern: &str, word: &Word, directive: &str) -> Result<(), Wrong> {
-    let Some(refused) = pcre::refused(pattern) else { return Ok(()) };
+    let Some(refused) = pcre::refused_by_httpd(pattern) else { return Ok(()) };
     let what = format!("{directive}: cannot compile regular expression '{pattern}'");
     wrong(word.at.clone(), what, Some(&format!("{}: {}", refused.what, refused.help())))
 }
