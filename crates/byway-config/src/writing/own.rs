@@ -303,6 +303,14 @@ pub(crate) fn only_ours(rule: &RuleView<'_>) -> Option<&'static str> {
     }
 }
 
+/// The letter case of a rule's source, which may say it itself (`~*`).
+pub(crate) fn case_of(rule: &OwnRule<'_>, source: &Source<'_>) -> LetterCase {
+    match &source.path {
+        PathPattern::Regex(pattern) if pattern.case == LetterCase::Ignored => LetterCase::Ignored,
+        _ => rule.case,
+    }
+}
+
 /// Whether a condition of a rule hangs on something of this kind.
 pub(crate) fn asks(rule: &RuleView<'_>, what: Depends) -> bool {
     let depends = |condition: &Condition| match &condition.subject {

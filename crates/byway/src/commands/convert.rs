@@ -12,13 +12,14 @@ use byway_config::writing::{self, Named, Row, Writing};
 use super::Run;
 use crate::exit::{Ended, Exit, Failure};
 use crate::replace::replace;
+use crate::replay::converted::note_changes;
 use crate::rules::{self, Reading};
 use crate::terminal::Terminal;
 
 /// The arguments.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Exits: 0 all rules were carried over · 1 a rule was refused · 2 arguments or rule text · 3 a file cannot be read or written"
+    after_help = "Exits: 0 all rules were carried over · 1 a rule was refused, or its requests are answered otherwise · 2 arguments or rule text · 3 a file cannot be read or written"
 )]
 pub(crate) struct Convert {
     /// The rule files; without one ./byway.toml
@@ -67,7 +68,8 @@ impl Run for Convert {
         let Some(written) = writing::write_moved(&loaded, self.to, out.as_deref(), home) else {
             return Err(rules::refusal(&loaded));
         };
-        let rows = writing::rows(&loaded, &written);
+        let mut rows = writing::rows(&loaded, &written);
+        let is_changed = note_changes(&loaded, &written, self.to, rules::now(), &mut rows);
         if let Some(out) = &out {
             // A text that names a list is there only once the list is.
             let lists = written.lists.iter().map(|(name, text)| (out.with_file_name(name), text));
@@ -80,7 +82,7 @@ impl Run for Convert {
         }
         self.print(&rows, &loaded, &written, terminal)?;
         let is_refused = rows.iter().any(|row| matches!(row.verdict, Verdict::Refused(_)));
-        Ok(if is_refused { Exit::Something } else { Exit::Done })
+        Ok(if is_refused || is_changed { Exit::Something } else { Exit::Done })
     }
 }
 

@@ -45,9 +45,21 @@ impl Ask {
         format!("{} http://{}{}{fields}", self.method, self.host, self.target.escape_ascii())
     }
 
-    /// What these rules say at a moment (seconds of Unix time), as the edge would answer.
+    /// What these rules say at a moment (seconds of Unix time), as the edge would answer over http.
     pub(crate) fn watched<W: Watch>(
         &self,
+        rules: &RuleSet,
+        at: (u16, i64),
+        scratch: &mut Scratch,
+        watch: &mut W,
+    ) -> Ours {
+        self.over(Scheme::Http, rules, at, scratch, watch)
+    }
+
+    /// The same over either scheme.
+    pub(crate) fn over<W: Watch>(
+        &self,
+        scheme: Scheme,
         rules: &RuleSet,
         (local_port, now): (u16, i64),
         scratch: &mut Scratch,
@@ -64,9 +76,9 @@ impl Ask {
         fields.extend(self.fields.iter().cloned());
         let request = Request {
             method: self.method,
-            scheme: Scheme::Http,
+            scheme,
             host,
-            port: port.unwrap_or(80),
+            port: port.unwrap_or(scheme.default_port()),
             path: parts.path,
             query: parts.query,
             fields: &fields,

@@ -7,6 +7,7 @@
 mod answer;
 mod ask;
 mod automata;
+pub(crate) mod converted;
 mod draw;
 mod mutations;
 mod reach;

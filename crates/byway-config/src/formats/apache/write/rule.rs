@@ -13,7 +13,7 @@ use super::Context;
 use super::conditions;
 use super::text::{alias_word, is_left_alone, kept, seen, unescaped, word};
 use crate::writing::aside::{Aside, aside};
-use crate::writing::own::{Does, OwnRule};
+use crate::writing::own::{Does, OwnRule, case_of};
 use crate::writing::perl::{fitting, has_alternatives, perl};
 use crate::writing::rank::{Region, region};
 
@@ -61,7 +61,8 @@ const ESCAPED_TWICE: &str =
 pub(super) fn lines(rule: &OwnRule<'_>, context: Context) -> Result<Lines, Why> {
     let mut source = Source::parse(&rule.from).map_err(|_| "a source that no file of our own can hold")?;
     source.slash = rule.slash;
-    crate::own::rule::set_case(&mut source, rule.case);
+    let case = case_of(rule, &source);
+    crate::own::rule::set_case(&mut source, case);
     let mut saying = Saying { conditions: Vec::new(), why: None };
     saying.asked(rule, &source)?;
     match &rule.does {

@@ -12,7 +12,7 @@ use byway_core::target::{Landing, Part, Target, What};
 use super::conditions::{self, Asked};
 use super::words::{REST, Sent, literal, pattern};
 use crate::writing::aside::{Aside, aside};
-use crate::writing::own::{Does, OwnRule, instant};
+use crate::writing::own::{Does, OwnRule, case_of, instant};
 use crate::writing::rank::{Rank, Region, region};
 
 type Why = std::borrow::Cow<'static, str>;
@@ -134,7 +134,8 @@ impl Said<'_> {
 pub(super) fn said<'r>(rule: &'r OwnRule<'r>, at: usize, now: Option<i64>) -> Result<Said<'r>, Why> {
     let mut source = Source::parse(&rule.from).map_err(|_| "a source that no file of our own can hold")?;
     source.slash = rule.slash;
-    crate::own::rule::set_case(&mut source, rule.case);
+    let case = case_of(rule, &source);
+    crate::own::rule::set_case(&mut source, case);
     let view = &rule.view;
     let mut why = time(rule, now)?;
     let mut note = |other: Option<&'static str>| {

@@ -1,0 +1,147 @@
+//! Rules that were written in another format, asked the same as those they came from: what a verdict does not know is seen.
+//!
+//! Another server's rules are laid flat before they are written, and a rule that was left out leaves its requests to others. So
+//! both are asked requests made from the rules, in this process, over http and https, and a row of the report whose requests are
+//! answered otherwise says so with one of them. Requests that are oddly spelt are left out: of these every format says what it
+//! makes.
+
+use std::collections::BTreeMap;
+
+use byway_config::files::MemoryFiles;
+use byway_config::formats::Format;
+use byway_config::load::{LoadOptions, Loaded, load};
+use byway_config::remarks::Verdict;
+use byway_config::writing::{Row, Writing};
+use byway_core::rule::{FileId, Place};
+use byway_core::ruleset::Scratch;
+use byway_core::{RuleSet, Scheme};
+
+use super::answer::{self, Answer, Ours, compare};
+use super::ask::Ask;
+use super::draw::Draw;
+use super::sampler::Sampler;
+
+/// How many requests are made for each rule, and of all at least and at most.
+const EACH: usize = 30;
+const LEAST: usize = 300;
+const MOST: usize = 3_000;
+
+/// Says in the rows which rules' requests are answered otherwise by what was written; whether there are any. What cannot be read
+/// again (it names files of this machine) is not asked.
+pub(crate) fn note_changes(loaded: &Loaded, writing: &Writing<'_>, to: &Format, now: i64, rows: &mut Vec<Row>) -> bool {
+    let is_foreign = loaded.files.iter().any(|(_, file)| file.format.is_some_and(Format::is_foreign));
+    let (Some(before), true) = (&loaded.rules, is_foreign) else { return false };
+    let Some(name) = name_of(to) else { return false };
+    let lists = writing.lists.iter().map(|(name, text)| (name.as_str(), text.as_str()));
+    let files = MemoryFiles::new(std::iter::once((name, writing.text.as_str())).chain(lists));
+    let options = LoadOptions { format: Format::named(to.name), ..LoadOptions::default() };
+    let Some(after) = load(&files, &[name.as_ref()], &options).rules else { return false };
+    let changes = changes(loaded, before, &after, now);
+    for (place, change) in &changes {
+        let is_of = |row: &&mut Row| row.place.is_some() && row.place.map(Key::of) == *place;
+        match rows.iter_mut().find(is_of) {
+            Some(row) => row.verdict = changed(&row.verdict, change),
+            None => rows.push(Row {
+                place: None,
+                rule: "requests that no rule took".to_owned(),
+                verdict: Verdict::Approximated(change.clone().into()),
+            }),
+        }
+    }
+    !changes.is_empty()
+}
+
+/// The name under which a format's text is read again.
+fn name_of(format: &Format) -> Option<&'static str> {
+    match format.name {
+        "toml" => Some("converted.toml"),
+        "csv" => Some("converted.csv"),
+        "nginx" => Some("nginx.conf"),
+        "apache" => Some("httpd.conf"),
+        "htaccess" => Some(".htaccess"),
+        _ => None,
+    }
+}
+
+fn changed(verdict: &Verdict, change: &str) -> Verdict {
+    match verdict {
+        Verdict::Refused(why) => Verdict::Refused(format!("{why}; {change}").into()),
+        _ => Verdict::Approximated(change.to_owned().into()),
+    }
+}
+
+/// One request of each rule that is answered otherwise, in words; of those that no rule took, under no place.
+fn changes(loaded: &Loaded, before: &RuleSet, after: &RuleSet, now: i64) -> BTreeMap<Option<Key>, String> {
+    let texts: Vec<Vec<u8>> = loaded.files.iter().filter_map(|(_, file)| std::fs::read(&file.path).ok()).collect();
+    let sampler = Sampler::new(before, &texts);
+    let mut draw = Draw::new(1);
+    let (mut one, mut other) = (Scratch::new(), Scratch::new());
+    let mut found = BTreeMap::new();
+    for turn in 0..(before.len() * EACH).clamp(LEAST, MOST) {
+        let ask = sampler.ask(turn, &mut draw);
+        if !is_plain(&ask) {
+            continue;
+        }
+        for (scheme, port) in [(Scheme::Http, 80), (Scheme::Https, 443)] {
+            let old = ask.over(scheme, before, (port, now), &mut one, &mut ());
+            let new = ask.over(scheme, after, (port, now), &mut other, &mut ());
+            if old.edge || is_alike(&ask, scheme, &old, &new) {
+                continue;
+            }
+            let place = old.rule.filter(|place| place.line > 0).map(Key::of);
+            found.entry(place).or_insert_with(|| {
+                let url = ask.words().replacen("http:", &format!("{}:", scheme.as_str()), 1);
+                format!("`{url}` got {} and now gets {}", words(&old), words(&new))
+            });
+        }
+    }
+    found
+}
+
+/// Where a rule stands, in an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Key {
+    file: FileId,
+    line: u32,
+}
+
+impl Key {
+    fn of(place: Place) -> Key {
+        Key { file: place.file, line: place.line }
+    }
+}
+
+/// Whether nobody disagrees about what is asked, letter case aside.
+fn is_plain(ask: &Ask) -> bool {
+    let text = &ask.target;
+    !text.iter().any(|byte| b"%+[]\\^|{}".contains(byte))
+        && !text.windows(2).any(|two| two == b"//" || two == b"/.")
+        && ask.fields.iter().all(|(_, value)| !value.is_empty())
+        && !ask.host.contains(':')
+}
+
+fn is_alike(ask: &Ask, scheme: Scheme, old: &Ours, new: &Ours) -> bool {
+    let [old, new] = [old, new].map(|said| whole(ask, scheme, &said.answer));
+    let new = Ours { answer: new, edge: false, has_control: false, rule: None };
+    !matches!(compare(&old, &new), answer::Verdict::Differ)
+}
+
+/// An answer with the whole URL that a client makes of a Location; nothing decided and nothing there are one.
+fn whole(ask: &Ask, scheme: Scheme, answer: &Answer) -> Answer {
+    match answer {
+        Answer::Redirect(status, location) if location.starts_with(b"/") => {
+            let host = ask.host.to_ascii_lowercase();
+            let origin = format!("{}://{host}", scheme.as_str()).into_bytes();
+            Answer::Redirect(*status, [origin, location.clone()].concat())
+        }
+        Answer::Status(404) => Answer::Passes,
+        answer => answer.clone(),
+    }
+}
+
+fn words(ours: &Ours) -> String {
+    match &ours.answer {
+        Answer::Passes => "no redirect".to_owned(),
+        answer => answer.words(),
+    }
+}
