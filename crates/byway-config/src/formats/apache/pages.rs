@@ -38,7 +38,7 @@ impl Lowering<'_, '_> {
 fn sends_on(rule: &RewriteRule, seen: &str, path: &str, server: &Server) -> bool {
     let is_url = ["http:", "https:"].iter().any(|scheme| rule.substitution.to_ascii_lowercase().starts_with(scheme));
     let sends = steps::substitutes(rule) && (rule.flags.redirect.is_some() || is_url);
-    let asks_path = rule.conds.iter().any(|cond| is_of_path(cond));
+    let asks_path = rule.conds.iter().any(is_of_path);
     if !sends || !asks_path && shape(&rule.pattern) == Shape::Any {
         return false;
     }
