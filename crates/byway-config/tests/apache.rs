@@ -109,7 +109,7 @@ fn maps_are_looked_up() {
 
 #[test]
 fn what_people_write_is_read() {
-    check(include_str!("httpd/real-world.md"), 7);
+    check(include_str!("httpd/real-world.md"), 10);
 }
 
 fn check(page: &str, least: usize) {

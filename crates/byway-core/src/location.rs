@@ -230,8 +230,9 @@ fn with_policy(policy: &QueryPolicy, with: &Expansion<'_>, own: Option<usize>, o
     {
         out.pop();
     }
-    // No bare `?` is left where the target's own query was empty.
-    if *policy == QueryPolicy::Keep && own.is_some_and(|own| own + 1 == out.len()) {
+    // No bare `?` is left where the target's own query was empty; mod_rewrite never sends one.
+    let is_never_bare = *policy == QueryPolicy::Keep || with.dialect.question == QuestionMark::Forbidden;
+    if is_never_bare && own.is_some_and(|own| own + 1 == out.len()) {
         out.pop();
     }
     Some(own.unwrap_or(before)).filter(|&mark| out.get(mark) == Some(&b'?'))
@@ -408,7 +409,11 @@ impl Writer<'_, '_> {
             }
             What::ConditionCapture(index) => {
                 let group = with.condition_groups.get(*index);
-                self.capture(group, piece.place)?;
+                match piece.place {
+                    // A group of the Host field may bring its port along.
+                    Landing::Host if group.contains(&b':') => self.slot(group, Landing::Host)?,
+                    place => self.capture(group, place)?,
+                }
             }
             What::Part(part) => self.part(*part, piece.place)?,
             What::QueryValue(name) => {

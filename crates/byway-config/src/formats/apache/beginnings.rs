@@ -47,14 +47,16 @@ pub(super) fn beginnings(rule: &RewriteRule, parts: Vec<Known>, standing: Standi
     };
     match what {
         What::Part(Part::WorkingPath) | What::Slot(URI | DISK | HERE) => return vec![plain(parts, None, true)],
-        What::Capture(_) | What::ConditionCapture(_) => {}
+        What::Capture(_) | What::ConditionCapture(_) | What::Slot(_) => {}
         _ => return vec![Beginning { may_be_url: true, ..plain(parts, None, false) }],
     }
     let number = match what {
         What::ConditionCapture(number) => Some(*number),
         _ => None,
     };
-    let is_path = !standing.is_changed && number.is_none_or(|_| conditions_with_groups(rule).all(asks_path));
+    let is_kept = matches!(what, What::Slot(_));
+    let is_path =
+        !is_kept && !standing.is_changed && number.is_none_or(|_| conditions_with_groups(rule).all(asks_path));
     // The rest behind a folder's name, or behind the slash of a server, begins with none.
     let begins = rule.pattern.starts_with("^(") || !rule.pattern.contains(['^', '(']) || rule.pattern.starts_with("(.");
     if number.is_none() && standing.in_folder && !standing.is_changed && begins && *what == What::Capture(0) {
@@ -117,6 +119,15 @@ fn schemes(parts: &[Known]) -> Option<Vec<(Condition, Vec<Known>)>> {
 pub(super) fn begins_with_slash(parts: &[Known]) -> Option<Condition> {
     let text = Subject::Text(cond::pieces(parts));
     Condition::new(text, Test::Regex(pattern("^(?!/)", LetterCase::Significant)), true).ok()
+}
+
+/// Whether a path that a rule writes is the one that is there already, or stands before what is behind its file.
+pub(super) fn is_here(pieces: &[Piece<'static>]) -> Option<Condition> {
+    let end = [What::Literal("\0".into()), What::Part(Part::WorkingPath)];
+    let end = end.map(|what| Piece { place: Landing::Path, what });
+    let both = Subject::Text(pieces.iter().cloned().chain(end).collect());
+    let differs = pattern("^(?!([^\\x00]*)\\x00\\1(?:/|$))", LetterCase::Significant);
+    Condition::new(both, Test::Regex(differs), true).ok()
 }
 
 fn something() -> Test {

@@ -23,6 +23,7 @@ use byway_core::status::{RedirectStatus, ReplyStatus, StatusByMethod};
 use byway_core::target::{Landing, Part, Piece, Target, What};
 
 use super::alias::{Alias, AliasSource};
+use super::beginnings::is_here;
 use super::cond::Disk;
 use super::expand::{self, Escaping, Known, Token, Unplaced, alias_tokens, tokens};
 use super::maps::{self, Map};
@@ -1301,20 +1302,12 @@ impl Lowering<'_, '_> {
                 table_at(at + 1, new).filter(|_| at + 1 < plan.rules.len()).unwrap_or(to.changed)
             };
             // A file that is asked for and written again is no change, and begins no round.
-            if new == State::Relative
-                && then == to.changed
-                && to.changed != to.for_good
-                && let Some(text) = constant(written.placed.pieces.iter().filter(|piece| piece.place < Landing::Query))
-                && state == State::Same
-            {
-                let here = Subject::Text(vec![path_piece(What::Part(Part::WorkingPath))]);
-                let test = Test::Regex(pattern(
-                    &format!("^{}(?:/|$)", super::pattern::quoted(&text)),
-                    LetterCase::Significant,
-                ));
-                if let Ok(condition) = Condition::new(here, test, false) {
+            if new == State::Relative && then == to.changed && to.changed != to.for_good && state == State::Same {
+                let path = written.placed.pieces.iter().filter(|piece| piece.place < Landing::Query);
+                let path: Vec<Piece<'static>> = path.cloned().collect();
+                if let Some(condition) = constant(&path).map_or_else(|| is_here(&path), |text| begins_here(&text)) {
                     let mut conditions = conditions.clone();
-                    conditions.insert(0, condition);
+                    conditions.push(condition);
                     let action = Action::Rewrite {
                         target: target.clone(),
                         query: written.query.clone(),
@@ -1917,6 +1910,13 @@ fn may_go_on<'r>(
             }
         }
     })
+}
+
+/// Whether the path that is there is this one, with what stands behind its file.
+fn begins_here(text: &str) -> Option<Condition> {
+    let here = Subject::Text(vec![path_piece(What::Part(Part::WorkingPath))]);
+    let differs = format!("^(?!{}(?:/|$))", super::pattern::quoted(text));
+    Condition::new(here, Test::Regex(pattern(&differs, LetterCase::Significant)), true).ok()
 }
 
 /// The text of pieces that hold nothing of the request.

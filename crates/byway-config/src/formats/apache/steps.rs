@@ -475,7 +475,7 @@ pub(super) fn written(
     else {
         return each(rule, &tokens, ready, around, is_changed);
     };
-    let Some(values) = values else { return Err("its target begins with a text that the request chooses".into()) };
+    let Some(values) = values else { return each(rule, &tokens, ready, around, is_changed) };
     let mut values = values.clone();
     values.push(String::new());
     values.sort();
