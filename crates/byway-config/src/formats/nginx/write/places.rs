@@ -229,7 +229,7 @@ impl Server<'_> {
             }
             // Ways through a list of another server may end alike.
             let is_again = !lines.is_empty() && out.ends_with(&lines);
-            if !is_again {
+            if !is_again && !is_dead(&lines, &out) {
                 out.extend(lines);
             }
         }
@@ -337,6 +337,12 @@ fn joined_with_path(
 
 fn fits(pattern: &str, ignores_case: bool) -> String {
     format!("$request_path ~{} {}", if ignores_case { "*" } else { "" }, pattern_word(pattern))
+}
+
+/// Whether a block asks what one before it asked: every block ends what is done with a request.
+fn is_dead(lines: &[String], before: &[String]) -> bool {
+    let is_one = lines.iter().filter(|line| *line == "}").count() == 1;
+    is_one && lines.first().is_some_and(|head| head.starts_with("if ") && before.contains(head))
 }
 
 fn block(asked: &str, inner: Vec<String>) -> Vec<String> {
