@@ -31,7 +31,9 @@ pub(crate) struct Written {
     pub(crate) stands: Stands,
     /// Which hosts come here.
     pub(crate) hosts: Hosts,
-    /// The methods beside GET and HEAD that conditions around it ask for.
+    /// What stands for a part of the host that was asked in its target, beside the variables for all of it: `$1`, `%1`, `$name`.
+    pub(crate) echoes: Vec<Box<str>>,
+    /// Those of [`METHODS`] that conditions around it ask for.
     pub(crate) methods: Vec<&'static str>,
     /// Whether something before it decides which requests come to it, or leaves it another text than the path.
     pub(crate) is_behind: bool,
@@ -109,6 +111,12 @@ impl Written {
     }
 }
 
+/// Hosts that are nobody's: whoever lets one of them through lets any through.
+pub(crate) const STRANGERS: [&str; 2] = ["elsewhere.invalid", "www.elsewhere.invalid"];
+
+/// The methods that conditions are asked about: what sends something.
+pub(crate) const METHODS: [&str; 4] = ["POST", "PUT", "PATCH", "DELETE"];
+
 /// How many statements are kept of one load.
 pub(crate) const KEPT: usize = 500_000;
 
@@ -118,10 +126,11 @@ const ASKED_BY_PROGRAMS: [&str; 6] = ["api", "graphql", "rpc", "soap", "webhook"
 const ABOUT_THEM: [&str; 7] = ["doc", "swagger", "openapi", "reference", ".html", ".pdf", "wiki"];
 
 impl Written {
-    /// Why more than GET is asked here, in words; none where nothing says so.
+    /// Why a POST is to be thought of here, in words; none where nothing says so.
     pub(crate) fn method_matters(&self) -> Option<String> {
-        if let Some(first) = self.methods.first() {
-            return Some(format!("{first} is asked for here"));
+        if !self.methods.is_empty() {
+            // With 301 and 302 clients make a GET of a POST, and of nothing else.
+            return self.methods.contains(&"POST").then(|| "POST is asked for here".to_owned());
         }
         let both = [&*self.source.text, &*self.target.text].map(str::to_ascii_lowercase);
         if ABOUT_THEM.iter().any(|word| both.iter().any(|text| text.contains(word))) {
@@ -153,6 +162,7 @@ mod tests {
                 list: 0,
                 stands: Stands::Server,
                 hosts: Hosts::Bounded,
+                echoes: Vec::new(),
                 methods,
                 is_behind: false,
                 goes_on: None,
@@ -165,6 +175,8 @@ mod tests {
         for path in ["/apiary", "^api/docs/(.*)", "/therapist", "^api\\.html$"] {
             assert!(!of(path, Vec::new()), "{path}");
         }
-        assert!(of("/x", vec!["POST"]));
+        assert!(of("/x", vec!["POST", "PUT"]));
+        // A PUT stays one with 302.
+        assert!(!of("/api", vec!["PUT"]));
     }
 }

@@ -1,4 +1,4 @@
-//! `method-lost`: a rule for POST and its like that answers with 301 or 302.
+//! `method-lost`: a rule for POST that answers with 301 or 302.
 
 use super::{Lint, Scene, Watcher};
 use crate::diagnostic::{Diagnostic, Severity};
@@ -8,11 +8,11 @@ use crate::written::{Statement, Written};
 pub(super) static LINT: Lint = Lint {
     name: "method-lost",
     severity: Severity::Warning,
-    summary: "a rule for POST and its like that answers with 301 or 302",
+    summary: "a rule for POST that answers with 301 or 302",
     page: r#"# method-lost
 
-A condition around the rule asks for a method that sends something, and the rule answers with 301 or 302: what arrives at the target is
-a GET without a body. 308 and 307 keep both; 303 says that a GET is meant.
+A condition around the rule asks for POST, and the rule answers with 301 or 302: browsers and most libraries make a GET without a
+body of it. (PUT, PATCH and DELETE they keep with both.) 308 and 307 keep method and body; 303 says that a GET is meant.
 
 ## Example
 
@@ -50,14 +50,15 @@ pub(super) struct MethodLost;
 
 impl Watcher for MethodLost {
     fn see_written(&mut self, written: &Written, scene: &mut Scene<'_, '_>) {
-        let (Some(status @ (301 | 302)), Some(method)) = (written.status, written.methods.first()) else { return };
+        // Clients keep every other method with 301 and 302.
+        let (Some(status @ (301 | 302)), true) = (written.status, written.methods.contains(&"POST")) else { return };
         // `rewrite` has a lint of its own.
         if written.statement == Statement::Rewrite || written.answers.is_none() {
             return;
         }
         scene.report_written(&LINT, written, || {
             let kept = if status == 301 { 308 } else { 307 };
-            let what = format!("{method} is asked for here, and with {status} it arrives as a GET");
+            let what = format!("POST is asked for here, and with {status} it arrives as a GET");
             let diagnostic = Diagnostic::warning(LINT.name, what).at(written.span.clone());
             let diagnostic =
                 diagnostic.help(format!("write {kept}, which keeps method and body, or 303 if a GET is meant"));

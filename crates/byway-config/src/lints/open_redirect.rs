@@ -232,14 +232,14 @@ impl OpenRedirect {
 /// Whether a text is written by the person or was taken from the host that was asked.
 fn is_of_host(what: &What<'_>, conditions: &[Condition]) -> bool {
     match what {
-        What::Literal(_) | What::Part(Part::Host) => true,
+        What::Literal(_) | What::Part(Part::Host | Part::HostField) => true,
         What::Field(name) => name.eq_ignore_ascii_case("host"),
         // The groups are those of the last pattern that held.
         What::ConditionCapture(_) => {
             let patterns = || conditions.iter().filter(|condition| matches!(condition.test, Test::Regex(_)));
             let is_host = |condition: &Condition| match &condition.subject {
                 Subject::Text(pieces) => pieces.iter().all(|piece| match &piece.what {
-                    What::Part(Part::Host) => true,
+                    What::Part(Part::Host | Part::HostField) => true,
                     What::Field(name) => name.eq_ignore_ascii_case("host"),
                     _ => false,
                 }),

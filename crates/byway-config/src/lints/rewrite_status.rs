@@ -46,9 +46,12 @@ impl Watcher for RewriteStatus {
             let (flag, kept) = if status == 301 { ("permanent", 308) } else { ("redirect", 307) };
             let what = format!("`rewrite` sends with {status}, with which a POST arrives as a GET: {why}");
             let (pattern, target) = (&written.source.text, written.target.text.trim_end_matches('?'));
-            let help = format!(
-                "write `if ($request_uri ~ \"{pattern}\") {{ return {kept} {target}; }}`, or leave `{flag}` if that is meant"
-            );
+            // `$request_uri` has the query as well, which only a pattern that takes any rest lets through.
+            let help = match pattern.trim_end_matches('$').ends_with("(.*)") {
+                true => format!("write `if ($request_uri ~ \"{pattern}\") {{ return {kept} {target}; }}`"),
+                false => format!("write `return {kept} …;` in a location for this path"),
+            };
+            let help = format!("{help}, or leave `{flag}` if that is meant");
             Diagnostic::warning(LINT.name, what).at(written.span.clone()).help(help)
         });
     }

@@ -8,7 +8,7 @@ use crate::written::{Compares, Statement, Written};
 pub(super) static LINT: Lint = Lint {
     name: "slash-mismatch",
     severity: Severity::Warning,
-    summary: "a Redirect that glues the rest of the path to its target, or puts two slashes there",
+    summary: "a Redirect that glues the rest of the path to its target",
     page: r#"# slash-mismatch
 
 `Redirect` cuts its path off what was asked and puts the rest behind its target, as it is. With `Redirect / https://example.com` the
@@ -46,7 +46,7 @@ impl Watcher for SlashMismatch {
         {
             return;
         }
-        // `Redirect /old/ /get.php/` and the like aside, what ends with `=` takes the rest on purpose.
+        // What ends with `=` takes the rest on purpose.
         if target.ends_with('=') {
             return;
         }

@@ -70,7 +70,8 @@ pub(super) struct TailDropped;
 impl Watcher for TailDropped {
     fn see(&mut self, seen: &Seen<'_>, scene: &mut Scene<'_, '_>) {
         let Action::Redirect { target, .. } = &seen.action else { return };
-        if !seen.has_tail() || !target.is_constant() {
+        // What other servers are told is judged where it is written.
+        if !seen.is_own() || !seen.has_tail() || !target.is_constant() {
             return;
         }
         scene.report(&LINT, &seen.rule, |locator| {
@@ -130,7 +131,7 @@ fn of_location(written: &Written) -> Diagnostic {
     );
     let mut diagnostic = Diagnostic::warning(LINT.name, what).at(written.span.clone());
     let source = Source::of_path(PathPattern::Prefix(bare.as_bytes().into()));
-    if may_take_the_rest(target, &source) {
+    if may_take_the_rest(target, &source) && is_plain_word(target) && !prefix.contains('\\') {
         diagnostic = diagnostic
             .help(format!("to keep them write `{kept}` before it; for this one path write `location = {prefix}`"))
             .fix(Span { end: written.span.start, ..written.span.clone() }, format!("{kept} "));
@@ -153,15 +154,28 @@ fn of_pattern(written: &Written) -> Diagnostic {
     let what = format!(
         "`{pattern}` takes what follows in a group, and the target does not use it: all of it ends on one page"
     );
-    let groups = pattern.matches('(').count() - pattern.matches("(?").count();
-    let kept = format!("{target}${groups}");
     let diagnostic = Diagnostic::warning(LINT.name, what).at(written.place(&written.target));
+    let Some(last) = groups(pattern).filter(|last| *last < 10 && is_plain_word(target)) else {
+        return diagnostic.help("name the group in the target, or leave it out if all are meant to end there");
+    };
+    let kept = format!("{target}${last}");
     let diagnostic =
         diagnostic.help(format!("write `{kept}` to keep it, or leave the group out if all are meant to end there"));
     match &written.target.at {
-        Some(at) if groups < 10 => diagnostic.fix(at.clone(), kept),
-        _ => diagnostic,
+        Some(at) => diagnostic.fix(at.clone(), kept),
+        None => diagnostic,
     }
+}
+
+/// How many groups a pattern numbers, where it can be known.
+fn groups(pattern: &str) -> Option<usize> {
+    let parser = regex_syntax::ParserBuilder::new().unicode(false).utf8(false).nest_limit(50).build();
+    { parser }.parse(pattern).ok().map(|hir| hir.properties().explicit_captures_len())
+}
+
+/// Whether a text is one word of its server's language without quotes or backslashes.
+fn is_plain_word(text: &str) -> bool {
+    !text.contains(|sign: char| sign.is_whitespace() || ";{}\"'\\".contains(sign))
 }
 
 /// Whether a target looks like a folder whose pages are meant: no single page, not the front page, and nothing that the rule
@@ -177,4 +191,22 @@ fn may_take_the_rest(target: &str, source: &Source<'_>) -> bool {
         _ => false,
     };
     !target.contains(['?', '#']) && !is_page && !is_taken
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{groups, is_plain_word};
+
+    #[test]
+    fn groups_are_those_that_are_numbered() {
+        for (pattern, count) in [
+            (r"^doc\(s\)/(.*)$", Some(1)),
+            ("^(?<n>docs)/(.*)$", Some(2)),
+            ("^(?:a|b)/[(]/(.*)$", Some(1)),
+            ("^(?!a)/(.*)$", None),
+        ] {
+            assert_eq!(groups(pattern), count, "{pattern}");
+        }
+        assert!(is_plain_word("https://e.test/a/") && !is_plain_word("/a b/") && !is_plain_word("/a;b/"));
+    }
 }

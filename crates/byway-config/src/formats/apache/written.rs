@@ -10,10 +10,7 @@ use super::site::{Scope, Site};
 use crate::diagnostic::Severity;
 use crate::foreign::Reading;
 use crate::span::Span;
-use crate::written::{Compares, Hosts, Stands, Statement, Words, Written};
-
-/// Methods that a redirect by 301 or 302 may turn into GET, or that clients do not repeat.
-const METHODS: [&str; 4] = ["POST", "PUT", "PATCH", "DELETE"];
+use crate::written::{Compares, Hosts, METHODS, STRANGERS, Stands, Statement, Words, Written};
 
 /// Notes every rule of a configuration.
 pub(super) fn note(site: &Site, in_folder: bool, reading: &mut Reading<'_>) {
@@ -99,6 +96,7 @@ fn of_alias(alias: &Alias, stands: &Stands, hosts: &Hosts) -> Written {
         list: 0,
         stands: stands.clone(),
         hosts: hosts.clone(),
+        echoes: Vec::new(),
         methods: Vec::new(),
         goes_on: None,
         is_behind: false,
@@ -130,6 +128,7 @@ fn of_rule(rule: &RewriteRule, stands: &Stands, hosts: &Hosts) -> Written {
         list: 0,
         stands: stands.clone(),
         hosts: if rule.conds.iter().any(names_host) { Hosts::Bounded } else { hosts.clone() },
+        echoes: taken_of_host(&rule.conds),
         methods: methods(&rule.conds),
         goes_on: None,
         is_behind: false,
@@ -151,9 +150,24 @@ fn asks(cond: &Cond, variable: &str) -> bool {
     cond.test.to_ascii_uppercase().contains(variable)
 }
 
-/// Whether a condition says which hosts are meant.
-fn names_host(cond: &Cond) -> bool {
+/// Whether a condition asks for the host.
+fn asks_host(cond: &Cond) -> bool {
     !cond.is_negated && (asks(cond, "%{HTTP_HOST}") || asks(cond, "%{SERVER_NAME}"))
+}
+
+/// Whether a condition says which hosts are meant; a pattern that takes strangers' says nothing.
+fn names_host(cond: &Cond) -> bool {
+    asks_host(cond) && !STRANGERS.iter().any(|host| fits(cond, host))
+}
+
+/// The groups of the last pattern among conditions, where it takes a part of any host.
+fn taken_of_host(conds: &[Cond]) -> Vec<Box<str>> {
+    let last = conds.iter().rev().find(|cond| !cond.is_negated && !cond.pattern.starts_with(['=', '<', '>', '-']));
+    let is_alone = |cond: &&Cond| matches!(&*cond.test.to_ascii_uppercase(), "%{HTTP_HOST}" | "%{SERVER_NAME}");
+    match last.filter(is_alone) {
+        Some(cond) if !names_host(cond) => (1..=9).map(|number| format!("%{number}").into()).collect(),
+        _ => Vec::new(),
+    }
 }
 
 /// The methods beside GET and HEAD that conditions ask for; none where they may hold for other reasons.

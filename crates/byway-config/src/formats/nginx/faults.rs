@@ -48,25 +48,15 @@ fn help(message: &str) -> String {
         _ if message.starts_with("unknown \"") => {
             return format!("set it before, as `set ${quoted} …;`, or look at its name");
         }
-        _ if message.starts_with("the duplicate") => return format!("`${quoted}` is nginx's own: take another name"),
         _ if message.starts_with("invalid variable name") => {
             "write a name behind `$`; for the sign itself there is no escape"
         }
         _ if message.starts_with("the closing bracket") => "write `}` behind the name",
-        _ if message.ends_with("directive is duplicate") || message.starts_with("duplicate") => "take one of them out",
         _ if message.starts_with("a duplicate default") => "leave `default_server` with one of them",
-        _ if message.contains("is outside location") => {
-            "write its whole path, which begins as that of the location around it"
-        }
-        _ if message.contains("cannot be inside") || message.contains("on the server level only") => {
-            "put it beside the location that it stands in"
-        }
         _ if message.starts_with("host not found") => {
             "write an address or a port; a template is filled in first, as `envsubst` does"
         }
-        _ if message.starts_with("invalid network") => "write an address, or a network as `10.0.0.0/8`",
         _ if message.starts_with("invalid range") => "write two addresses, as `10.0.0.0-10.0.0.255`",
-        _ if message.contains("in condition") => "compare with `=`, `!=`, `~`, `~*`, `!~` or `!~*`",
         _ if message.starts_with("invalid return code") => "write a status, as `return 307 /b;`",
         _ if message.starts_with("invalid condition") => {
             "write `if ($name = text)`, `if ($name ~ pattern)` or `if (-f path)`"
@@ -92,7 +82,9 @@ fn help(message: &str) -> String {
         }
         _ if message.contains("is outside location") => "let its path begin as that of the location around it",
         _ if message.ends_with("can be on the server level only") => "put it beside the location that it stands in",
-        _ if message.starts_with("the duplicate \"") => "that variable is nginx's own: choose another name",
+        _ if message.starts_with("the duplicate \"") => {
+            return format!("`${quoted}` is nginx's own: choose another name");
+        }
         _ if message.ends_with("directive is not allowed here") => return place_of(quoted),
         _ if message.starts_with("conflicting parameter") || message.starts_with("duplicate default") => {
             "keep one of the two entries"
@@ -100,7 +92,7 @@ fn help(message: &str) -> String {
         _ if message.starts_with("invalid number of the map parameters") => {
             "an entry of a map is two words: quote one that holds blanks"
         }
-        _ if message.starts_with("invalid network") => "write an address, as `192.0.2.0/24`",
+        _ if message.starts_with("invalid network") => "write an address, or a network, as `192.0.2.0/24`",
         _ if message.starts_with("unexpected \"") => "end the word before it with a blank or `;`",
         _ if message.starts_with("too long parameter") => "close the quote, or end the directive with `;`",
         _ if message.starts_with("blocks stand inside") || message.starts_with("cycle") => "take one of them out",

@@ -184,6 +184,9 @@ pub(super) enum Found {
 pub(super) struct Location {
     pub(super) found: Found,
     pub(super) word: Word,
+    /// What it is for, as it is written, and whether the modifier is part of the same word.
+    pub(super) path: Word,
+    pub(super) is_joined: bool,
     pub(super) scope: Scope,
     pub(super) statements: Vec<Statement>,
     pub(super) locations: Vec<Location>,
@@ -640,6 +643,10 @@ impl Build<'_, '_, '_> {
                 _ => self.fault(word, format!("invalid value \"{text}\"")),
             }
         }
+        // Of a page whose codes are all wrong there is nothing more to say.
+        if codes.is_empty() {
+            return None;
+        }
         Some(ErrorPage { codes, overwrite, target, word: directive.name, rule: self.tree.words(directive) })
     }
 
@@ -739,6 +746,8 @@ impl Build<'_, '_, '_> {
         Some(Location {
             found,
             word: directive.name,
+            path: *directive.args.last()?,
+            is_joined: directive.args.len() == 1,
             scope,
             statements: inside.statements,
             locations: inside.locations,

@@ -9,7 +9,7 @@ use byway_core::Action;
 use byway_core::condition::{Condition, Test};
 use byway_core::dialect::{self, LetterCase};
 use byway_core::host::HostPattern;
-use byway_core::rule::{Rule, Then};
+use byway_core::rule::Then;
 use byway_core::ruleset::{After, Order, TableId};
 use byway_core::target::{Part, What};
 
@@ -244,7 +244,7 @@ impl<'t> Lower<'t, '_, '_> {
                 Ok(host) => {
                     let mut source = any();
                     source.host = host;
-                    self.reading.push(table, &Rule::new(source, Action::Enter(entry)), &span);
+                    self.push(table, source, &[], Action::Enter(entry), &span);
                 }
                 Err(_) => {
                     self.reading.say_often(&span, crate::diagnostic::Severity::Note, "no-host", || {

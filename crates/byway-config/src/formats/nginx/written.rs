@@ -1,32 +1,59 @@
 //! What the redirects of an nginx configuration look like where they are written, noted for lints.
 
+use std::collections::HashMap;
+
+use byway_core::dialect::LetterCase;
 use byway_core::regex::Pattern;
 
 use super::lex::Word;
 use super::model::{Flag, Found, IfTest, Location, Model, Server, Statement};
+use super::pcre::Regex;
 use super::tree::Tree;
 use crate::foreign::Reading;
-use crate::written::{Compares, Hosts, Stands, Statement as Kind, Words, Written};
-
-/// Methods that a redirect by 301 or 302 may turn into GET, or that clients do not repeat.
-const METHODS: [&str; 4] = ["POST", "PUT", "PATCH", "DELETE"];
+use crate::written::{Compares, Hosts, METHODS, STRANGERS, Stands, Statement as Kind, Words, Written};
 
 /// Notes every `return` and `rewrite` that sends people on.
 pub(super) fn note(tree: &Tree, model: &Model, reading: &mut Reading<'_>) {
     let mut notes = Notes { tree, reading };
     let is_whole = tree.directives.iter().any(|one| *tree.word(one.name) == *b"http");
+    // A part of a configuration does not show which servers stand before it.
+    let ports = is_whole.then(|| ports(model));
     for (at, server) in model.servers.iter().enumerate() {
-        let hosts = notes.hosts(model, at, is_whole);
-        let around = Around { hosts: &hosts, location: None, methods: &[], is_asked: false };
+        let hosts = notes.hosts(model, at, ports.as_ref());
+        let echoes = notes.echoes(server);
+        let around = Around { hosts: &hosts, echoes: &echoes, location: None, methods: &[], is_asked: false };
         notes.statements(&server.statements, around);
         notes.locations(&server.locations, around);
     }
+}
+
+/// For each port the first server that listens there, and whether one is its default by name.
+type Ports = HashMap<u16, (usize, bool)>;
+
+fn ports(model: &Model) -> Ports {
+    let mut ports = Ports::new();
+    for (at, server) in model.servers.iter().enumerate() {
+        ports_of(server).for_each(|port| {
+            ports.entry(port).or_insert((at, false));
+        });
+        for (port, _) in server.ports.iter().filter(|(_, is_default)| *is_default) {
+            ports.entry(port.number).or_insert((at, false)).1 = true;
+        }
+    }
+    ports
+}
+
+/// Where a server listens; at 80 where nothing is said.
+fn ports_of(server: &Server) -> impl Iterator<Item = u16> {
+    let unsaid = server.ports.is_empty().then_some(80);
+    server.ports.iter().map(|(port, _)| port.number).chain(unsaid)
 }
 
 /// What stands around a statement.
 #[derive(Clone, Copy)]
 struct Around<'a> {
     hosts: &'a Hosts,
+    echoes: &'a [Box<str>],
     location: Option<&'a Location>,
     methods: &'a [&'static str],
     /// Whether an `if` stands around it.
@@ -40,7 +67,7 @@ struct Notes<'a, 'r, 'l> {
 
 impl Notes<'_, '_, '_> {
     /// Which hosts come to a server: the default of a port takes those that none names.
-    fn hosts(&self, model: &Model, at: usize, is_whole: bool) -> Hosts {
+    fn hosts(&self, model: &Model, at: usize, ports: Option<&Ports>) -> Hosts {
         let server = &model.servers[at];
         let is_name = |word: &Word| !matches!(&*self.tree.word(*word), b"_" | b"" | b"*" | b"-" | b"--");
         if !server.names.iter().any(is_name) {
@@ -49,23 +76,20 @@ impl Notes<'_, '_, '_> {
         if server.ports.iter().any(|(_, is_default)| *is_default) {
             return Hosts::Any("the default server of a port takes every host that none names");
         }
-        let ports = |server: &Server| match server.ports.is_empty() {
-            true => vec![80],
-            false => server.ports.iter().map(|(port, _)| port.number).collect(),
-        };
-        let is_first = |port: &u16| {
-            let others = model.servers.iter().enumerate().filter(|(_, other)| ports(other).contains(port));
-            let has_default =
-                |other: &Server| other.ports.iter().any(|(own, is_default)| own.number == *port && *is_default);
-            let mut others = others.peekable();
-            let first = others.peek().map(|(at, _)| *at);
-            first == Some(at) && !others.any(|(_, other)| has_default(other))
-        };
-        // A part of a configuration does not show which servers stand before it.
-        match is_whole && ports(server).iter().any(is_first) {
+        let is_first = |ports: &Ports| ports_of(server).any(|port| ports.get(&port) == Some(&(at, false)));
+        match ports.is_some_and(is_first) {
             true => Hosts::Any("the first server of a port takes every host that none names"),
             false => Hosts::Bounded,
         }
+    }
+
+    /// The named groups of the patterns that a server is named by.
+    fn echoes(&self, server: &Server) -> Vec<Box<str>> {
+        let patterns = server.names.iter().filter_map(|name| {
+            let text = self.tree.str(*name);
+            Regex::read(text.strip_prefix('~')?, LetterCase::Ignored).ok()
+        });
+        patterns.flat_map(|regex| named(&regex)).collect()
     }
 
     fn locations(&mut self, locations: &[Location], around: Around<'_>) {
@@ -101,14 +125,19 @@ impl Notes<'_, '_, '_> {
                     let compares = Compares::Pattern { is_negated: false };
                     let written =
                         Written { compares, source, status, ..self.of(*word, Kind::Rewrite, *target, around) };
-                    self.reading.written(Written { answers, ..written });
+                    // The groups with numbers are those of its own pattern.
+                    let is_own = |name: &str| name.as_bytes().get(1).is_some_and(u8::is_ascii_digit);
+                    let echoes = around.echoes.iter().filter(|name| !is_own(name)).cloned().collect();
+                    self.reading.written(Written { answers, echoes, ..written });
                 }
                 Statement::If { test, body, .. } => {
                     let asked = asked(test);
                     let bounded = Hosts::Bounded;
                     let hosts = if names_host(test) { &bounded } else { around.hosts };
                     let methods = if asked.is_empty() { around.methods } else { &asked };
-                    self.statements(body, Around { methods, hosts, is_asked: true, ..around });
+                    let taken = taken_of_host(test);
+                    let echoes = if taken.is_empty() { around.echoes } else { &taken };
+                    self.statements(body, Around { methods, hosts, echoes, is_asked: true, ..around });
                 }
                 _ => {}
             }
@@ -128,6 +157,7 @@ impl Notes<'_, '_, '_> {
             list: 0,
             stands: Stands::Server,
             hosts: around.hosts.clone(),
+            echoes: around.echoes.to_vec(),
             methods: around.methods.to_vec(),
             is_behind: false,
             goes_on: None,
@@ -141,11 +171,21 @@ impl Notes<'_, '_, '_> {
     /// What the location around a statement is for; its words are those behind `location`.
     fn found(&self, location: Option<&Location>) -> (Compares, Words) {
         let Some(location) = location else { return (Compares::Nothing, Words::default()) };
-        let text = |bytes: &[u8]| Words::new(&String::from_utf8_lossy(bytes), None);
+        let text = |bytes: &[u8]| {
+            let text = String::from_utf8_lossy(bytes);
+            let stands = self.tree.str(location.path) == text;
+            Words::new(&text, stands.then(|| self.tree.span(location.path)))
+        };
         match &location.found {
             Found::Exact(path) => (Compares::Exact, text(path)),
             Found::Prefix { prefix, .. } => (Compares::Prefix, text(prefix)),
-            Found::Regex(regex) => (Compares::Pattern { is_negated: false }, text(regex.pattern.text.as_bytes())),
+            // As it is written: our engines are given it in words of their own.
+            Found::Regex(_) => {
+                let word = self.tree.word(location.path);
+                let bare = word.strip_prefix(b"~*").or_else(|| word.strip_prefix(b"~"));
+                let pattern = bare.filter(|_| location.is_joined).unwrap_or(&word);
+                (Compares::Pattern { is_negated: false }, text(pattern))
+            }
             Found::Named(_) => (Compares::Nothing, Words::default()),
         }
     }
@@ -168,11 +208,35 @@ fn asked(test: &IfTest) -> Vec<&'static str> {
     METHODS.into_iter().filter(|method| names && takes(method)).collect()
 }
 
-/// Whether a test says which hosts are meant.
+/// Whether a test says which hosts are meant; a pattern that takes strangers' says nothing.
 fn names_host(test: &IfTest) -> bool {
-    let (left, is_negated) = match test {
-        IfTest::Same { left, negate, .. } | IfTest::Found { left, negate, .. } => (left, negate),
-        _ => return false,
-    };
-    !is_negated && matches!(left.as_slice(), b"$host" | b"$http_host" | b"${host}" | b"${http_host}")
+    match test {
+        IfTest::Same { left, negate: false, .. } => is_host(left),
+        IfTest::Found { left, regex, negate: false } => is_host(left) && !takes_strangers(regex),
+        _ => false,
+    }
+}
+
+/// The groups of a test that takes a part of any host.
+fn taken_of_host(test: &IfTest) -> Vec<Box<str>> {
+    match test {
+        IfTest::Found { left, regex, negate: false } if is_host(left) && takes_strangers(regex) => {
+            let numbered = (1..=regex.groups.len().min(9)).map(|number| format!("${number}").into());
+            numbered.chain(named(regex)).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn is_host(text: &[u8]) -> bool {
+    matches!(text, b"$host" | b"$http_host" | b"${host}" | b"${http_host}")
+}
+
+fn takes_strangers(regex: &Regex) -> bool {
+    STRANGERS.iter().any(|host| regex.pattern.finds(host.as_bytes()).unwrap_or(false))
+}
+
+/// The named groups of a pattern, as a text has them.
+fn named(regex: &Regex) -> Vec<Box<str>> {
+    regex.named().flat_map(|(_, name)| [format!("${name}").into(), format!("${{{name}}}").into()]).collect()
 }
