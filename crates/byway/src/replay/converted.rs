@@ -43,7 +43,7 @@ pub(crate) fn note_changes(loaded: &Loaded, writing: &Writing<'_>, to: &Format, 
             Some(row) => row.verdict = changed(&row.verdict, change),
             None => rows.push(Row {
                 place: None,
-                rule: "requests that no rule took".to_owned(),
+                rule: "requests that no rule of the file decides".to_owned(),
                 verdict: Verdict::Approximated(change.clone().into()),
             }),
         }
@@ -89,13 +89,16 @@ fn changes(loaded: &Loaded, before: &RuleSet, after: &RuleSet, now: i64) -> BTre
                 continue;
             }
             let place = old.rule.filter(|place| place.line > 0).map(Key::of);
-            found.entry(place).or_insert_with(|| {
+            // The plainest request is the best example.
+            let strangeness = 100 * usize::from(ask.method != "GET") + ask.words().len();
+            let is_plainer = found.get(&place).is_none_or(|(held, _): &(usize, String)| strangeness < *held);
+            if is_plainer {
                 let url = ask.words().replacen("http:", &format!("{}:", scheme.as_str()), 1);
-                format!("`{url}` got {} and now gets {}", words(&old), words(&new))
-            });
+                found.insert(place, (strangeness, format!("`{url}` got {} and now gets {}", words(&old), words(&new))));
+            }
         }
     }
-    found
+    found.into_iter().map(|(place, (_, said))| (place, said)).collect()
 }
 
 /// Where a rule stands, in an order.

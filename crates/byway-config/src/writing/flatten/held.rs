@@ -127,8 +127,19 @@ impl Within {
         };
         let mut out = Vec::new();
         for one in all {
+            let (mut is_behind, mut leaves_some) = (false, false);
             for (one, pieces) in self.texts(one, pieces)? {
+                let is_rest = one.why == Some(BEHIND);
+                let before = out.len();
                 out.extend(one.with_text(&pieces, condition)?);
+                match out.len() > before {
+                    true => is_behind |= is_rest,
+                    false => leaves_some |= !is_rest,
+                }
+            }
+            // Entries that no rule comes of do not stand before it.
+            if is_behind && leaves_some {
+                return Err("what is in none of a list of paths, as of files that are there".into());
             }
             if out.len() > ALTERNATIVES {
                 return Err("too many ways to come here".into());
