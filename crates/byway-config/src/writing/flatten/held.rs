@@ -388,7 +388,7 @@ impl Alternative {
         match (part, &condition.test) {
             // A path is never empty.
             (Some(Part::WorkingPath | Part::Path | Part::PathAndQuery), Test::In(texts))
-                if texts.iter().all(|text| !text.starts_with('/')) =>
+                if texts.iter().all(|text| matches!(text.as_str(), "" | "0")) =>
             {
                 return Ok(if condition.negate { vec![self] } else { Vec::new() });
             }
