@@ -205,7 +205,7 @@ const VERDICTS: [(&str, &str, &str); 3] = [
     (
         "approximated",
         "Nearly the same",
-        "These rules are in the new file and answer otherwise in the cases that are named.",
+        "These rules are in the new file, whole or in part, and answer otherwise in the cases that are named.",
     ),
     ("exact", "The same", "These rules decide the same as before."),
 ];
