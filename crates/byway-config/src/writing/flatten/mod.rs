@@ -124,8 +124,15 @@ impl Flat {
             tables.members.entry(rule.table()).or_default().push(rule);
         }
         let mut flat = Flat::default();
+        // What Apache keeps of its own accord (a file's name, the path as it was) is never empty because it was not followed.
+        let is_kept = |rule: &RuleView<'_>| rule.place().line == 0 && rule.dialect().name.starts_with("apache");
+        let kept = rules.rules().filter(is_kept).filter_map(|rule| match rule.action() {
+            Action::Set { slot, .. } => Some((slot, Held::Unknown)),
+            _ => None,
+        });
+        let begin = Rc::new(Within { held: kept.collect(), ..Within::default() });
         for root in rules.roots() {
-            flat.enter(root, &[Way::default()], None, &Rc::default(), &tables, DEPTH);
+            flat.enter(root, &[Way::default()], None, &begin, &tables, DEPTH);
         }
         flat
     }
