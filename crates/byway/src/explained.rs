@@ -125,6 +125,10 @@ impl Explained<'_> {
                 };
                 _ = writeln!(text, "{what} already crossed the network unencrypted once when this answer leaves.");
             }
+            // Rules of our own stand aside then.
+            if redirect.location.as_str() == self.url() {
+                text.push_str("This is the very URL that was asked: whoever follows it comes here again.\n");
+            }
         }
         if is_never_asked(self.request.method) {
             let method = self.request.method;
