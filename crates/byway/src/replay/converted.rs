@@ -125,6 +125,10 @@ fn is_plain(ask: &Ask) -> bool {
 
 fn is_alike(ask: &Ask, scheme: Scheme, old: &Ours, new: &Ours) -> bool {
     let [old, new] = [old, new].map(|said| whole(ask, scheme, &said.answer));
+    // Both are rules: a status that is left to nobody is no content of a server's.
+    if matches!((&old, &new), (Answer::Status(_), Answer::Passes)) {
+        return false;
+    }
     let new = Ours { answer: new, edge: false, has_control: false, rule: None };
     !matches!(compare(&old, &new), answer::Verdict::Differ)
 }
