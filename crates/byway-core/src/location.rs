@@ -389,7 +389,7 @@ impl Writer<'_, '_> {
         let is_location = self.with.form != CaptureForm::Verbatim;
         let Some((start, end)) = self.host.filter(|_| self.has_capture_in_host && is_location) else { return Ok(()) };
         let host = std::str::from_utf8(&self.out[start..end]).unwrap_or_default();
-        // Only the Host field itself brings a port along.
+        // Only what was taken of the Host field brings a port along.
         let host = crate::host::split_authority(host).map_or("", |(host, _)| host);
         match crate::host::normalise(host) {
             Ok(normal) if normal == host && !host.is_empty() => Ok(()),
