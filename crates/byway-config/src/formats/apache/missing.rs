@@ -14,7 +14,8 @@ use byway_core::source::{PathPattern, Source};
 use byway_core::status::ReplyStatus;
 use byway_core::target::{Part, Target, What};
 
-use super::lower::{Facts, Folder, Lowering, ancestors, any, below, no_span, path_piece, sends_to};
+use super::folders::Folder;
+use super::lower::{Facts, Lowering, ancestors, any, below, no_span, path_piece, sends_to};
 use super::sections::inside;
 use super::site::{ErrorUrl, Scope, Section, Server};
 use crate::span::Span;

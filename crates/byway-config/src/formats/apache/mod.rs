@@ -1,26 +1,39 @@
 //! Apache httpd: configurations, `.htaccess` files, and folders that are document roots with their trees of `.htaccess`.
 //!
-//! What is answered is what httpd 2.4.71 answers. [`read`] walks the lines and gathers what stands in servers, folders and
-//! locations ([`site`]); [`lower`] makes tables of it, the ones after the other as httpd asks its modules: mod_rewrite of the
+//! What is answered is what httpd 2.4.71 answers. [`read`] walks the lines ([`frames`]: what opens, [`directives`]: what stands
+//! there) and gathers what stands in servers, folders and locations ([`site`]); [`lower`] makes tables of it, the ones after the other as httpd asks its modules: mod_rewrite of the
 //! server, mod_alias of the server, mod_rewrite of the deepest folder, mod_alias of the folders, the slash of a folder.
 
 mod alias;
+mod aliases;
 mod beginnings;
 mod cond;
+mod directives;
 mod expand;
 mod expr;
+mod folders;
+mod frames;
+mod hosts;
+mod indexes;
 mod lines;
+mod list;
 mod lower;
 mod maps;
 mod missing;
 mod names;
+mod onward;
 mod pages;
 mod pattern;
+mod plan;
 mod read;
+mod rewriting;
+mod rounds;
 mod rule;
 mod sections;
+mod server;
 mod site;
 mod steps;
+mod trees;
 mod write;
 mod written;
 

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use byway_core::dialect::LetterCase;
 
 use super::cond;
-use super::lower::{Folder, Lowering};
+use super::folders::Folder;
+use super::lower::Lowering;
 use super::pattern::{Shape, pattern, shape};
 use super::rule::{Cond, RewriteRule};
 use super::site::Server;

@@ -16,8 +16,10 @@ use byway_core::status::ReplyStatus;
 use byway_core::target::{Part, Piece, Target, What};
 
 use super::expand::Unplaced;
-use super::lower::{Facts, Folder, Lowering, Plan, any, below, no_span, path_piece};
+use super::folders::Folder;
+use super::lower::{Facts, Lowering, any, below, no_span, path_piece};
 use super::pattern::{pattern, quoted};
+use super::plan::Plan;
 use super::site::{Effective, Place, Section, SetEnv, Site, url_of};
 use super::steps::{Around, DISK, FOLDER, HERE, NAME, Names, URI};
 use super::{cond, expr};

@@ -1,0 +1,97 @@
+//! mod_dir: the slash of a folder, and the index that a folder is asked for.
+
+use std::collections::BTreeMap;
+
+use byway_core::condition::{Condition, Subject, Test};
+use byway_core::dialect::{LetterCase, QueryPolicy};
+use byway_core::rule::{Action, Then};
+use byway_core::ruleset::{After, TableId};
+use byway_core::source::{PathPattern, Source};
+use byway_core::status::{RedirectStatus, StatusByMethod};
+use byway_core::target::{Part, Target, What};
+
+use super::aliases::{AliasTables, Stage};
+use super::expand::{self, Escaping, Known};
+use super::folders::Folder;
+use super::lower::{Facts, Lowering, any, no_span, path_piece};
+use super::pattern::pattern;
+use super::site::Server;
+use super::steps::{self, DISK, NAME};
+
+/// One of the names under which folders are asked for their index, and what mod_alias says of it.
+pub(super) struct Index<'s> {
+    /// Folders, each with the name that is asked for in it.
+    pub(super) names: Vec<(&'s str, &'s str)>,
+    pub(super) ask: TableId,
+    pub(super) name: Option<TableId>,
+    pub(super) aliases: AliasTables<'s>,
+    pub(super) stage: Stage<'s>,
+    pub(super) end: TableId,
+}
+
+impl Lowering<'_, '_> {
+    /// A folder that is asked for without its slash is sent there: 301.
+    pub(super) fn slashes<'s>(
+        &mut self,
+        table: TableId,
+        server: &Server,
+        folders: &BTreeMap<&'s str, Folder<'s>>,
+        facts: &Facts<'_>,
+    ) {
+        for path in &server.known {
+            let is_off = folders
+                .iter()
+                .filter(|(folder, _)| path.starts_with(**folder))
+                .filter_map(|(folder, said)| Some((folder.len(), said.directory_slash?)))
+                .max();
+            if is_off.is_some_and(|(_, is_on)| !is_on) || path.len() < 2 {
+                continue;
+            }
+            let bare = path.as_bytes()[..path.len() - 1].to_vec();
+            let source = Source::of_path(PathPattern::Exact(bare.into()));
+            let mut parts = vec![Known::Text(path.clone())];
+            steps::prepend_server(&mut parts, facts.name, facts.is_canonical);
+            let Ok(placed) = expand::place(&parts, Escaping::All, false) else { continue };
+            let target = Target::of_pieces(placed.pieces);
+            let status = StatusByMethod::always(RedirectStatus::MovedPermanently);
+            self.push(table, source, &[], Action::Redirect { status, target, query: QueryPolicy::Replace }, &no_span());
+        }
+    }
+
+    /// A folder is asked for its index, and what mod_alias says of that is said of the folder (mod_dir).
+    pub(super) fn indexes(&mut self, index: &Index<'_>, then: TableId) {
+        for (path, name) in &index.names {
+            let target = Target::of_pieces(vec![path_piece(What::Literal(format!("{path}{name}").into()))]);
+            let action = Action::Rewrite { target, query: QueryPolicy::Replace, then: Then::Table(then) };
+            let source = Source::of_path(PathPattern::Exact(path.as_bytes().into()));
+            self.push(index.ask, source, &[], action, &no_span());
+        }
+    }
+
+    /// What is asked is the index, by its name as well.
+    pub(super) fn index_name(&mut self, table: TableId, then: TableId) {
+        if table == then {
+            return;
+        }
+        let here = || vec![path_piece(What::Part(Part::WorkingPath))];
+        let last = Test::Regex(pattern("([^/]*)$", LetterCase::Significant));
+        let name = Condition::new(Subject::Text(here()), last, false).ok();
+        let of_name = name.map(|name| (NAME, vec![path_piece(What::ConditionCapture(1))], vec![name]));
+        for (slot, text, conditions) in of_name.into_iter().chain([(DISK, here(), Vec::new())]) {
+            let action = Action::Set { slot, text: Target::of_pieces(text), then: Then::Next };
+            self.push(table, any(), &conditions, action, &no_span());
+        }
+        self.push(table, any(), &[], Action::Enter(then), &no_span());
+    }
+
+    /// What was asked for its index is a folder again.
+    pub(super) fn unindex(&mut self, table: TableId, then: TableId) {
+        self.reading.set_after(table, After::Table(then));
+        let here = Subject::Text(vec![path_piece(What::Part(Part::WorkingPath))]);
+        if let Ok(condition) = Condition::new(here, Test::Regex(pattern("^(.*/)", LetterCase::Significant)), false) {
+            let target = Target::of_pieces(vec![path_piece(What::ConditionCapture(1))]);
+            let action = Action::Rewrite { target, query: QueryPolicy::Replace, then: Then::Table(then) };
+            self.push(table, any(), &[condition], action, &no_span());
+        }
+    }
+}

@@ -1,0 +1,331 @@
+//! The tables of a list of mod_rewrite filled: each rule in each state that it is reached in, and where it leads.
+
+use byway_core::condition::{Condition, Subject, Test};
+use byway_core::dialect::{LetterCase, QueryPolicy};
+use byway_core::rule::{Action, Then};
+use byway_core::ruleset::{After, TableId};
+use byway_core::source::Source;
+use byway_core::status::{RedirectStatus, ReplyStatus, StatusByMethod};
+use byway_core::target::{Landing, Part, Piece, Target, What};
+
+use super::beginnings::is_here;
+use super::expand::Unplaced;
+use super::lower::{Facts, Lowering, path_piece};
+use super::maps;
+use super::onward::{TAKEN_BACK, constant, may_go_on, writes_inside};
+use super::pattern::pattern;
+use super::plan::{Plan, State, chain_end};
+use super::rounds::BARE;
+use super::rule::RewriteRule;
+use super::steps::{self, Around, FILE, INFO, WROTE_QUERY};
+
+/// Where a list may end.
+#[derive(Clone, Copy)]
+struct Exits {
+    /// Nothing was changed.
+    end: TableId,
+    /// The path was.
+    changed: TableId,
+    /// It was, and is the path of the request now.
+    passed: TableId,
+    /// It was, and mod_rewrite is through with it.
+    for_good: TableId,
+}
+
+impl Lowering<'_, '_> {
+    /// Fills the tables of a list; `end` comes after it where nothing was changed, `for_good` after `[END]`.
+    pub(super) fn fill<'s>(&mut self, plan: &Plan<'s>, facts: &Facts<'_>, end: TableId, for_good: TableId) {
+        let changed = plan.changed.unwrap_or(end);
+        let around = Around {
+            folder: plan.folder,
+            is_section: plan.is_section,
+            has_disk: facts.has_disk,
+            keeps_uri: plan.is_section || facts.keeps_uri && plan.folder.is_some(),
+            base: plan.base.as_deref(),
+            root: facts.root,
+            name: facts.name,
+            is_canonical: facts.is_canonical,
+            names: &plan.names,
+            disk: facts.disk,
+            maps: facts.maps,
+        };
+        if let Some(settle) = plan.settle {
+            self.write_slot(settle, FILE, changed);
+        }
+        for (state, table) in &plan.finish {
+            self.reading.set_after(*table, After::Table(changed));
+            if let State::Url(status, is_bare) = state {
+                if *is_bare {
+                    self.refuse(*table, What::Part(Part::WorkingQuery), BARE, ReplyStatus::Forbidden);
+                }
+                self.finish(*table, *status);
+            }
+        }
+        for (&(segment, state), &table) in &plan.tables {
+            let exit = match state {
+                State::Same => end,
+                State::Absolute | State::Relative => plan.settle.unwrap_or(changed),
+                State::Url(..) => plan.finish.get(&state).copied().unwrap_or(changed),
+            };
+            if segment == 0 && state == State::Same {
+                self.begin(plan, table, &around, facts);
+            }
+            // A chain is left behind its end.
+            let range = plan.rules_of(segment);
+            let next = match range.clone().last() {
+                Some(last) if plan.rules[last].flags.chain => chain_end(&plan.rules, last),
+                _ => range.end,
+            };
+            let next = plan.tables.get(&(plan.segment_of(next), state)).copied().filter(|_| next < plan.rules.len());
+            self.reading.set_after(table, After::Table(next.unwrap_or(exit)));
+            for at in range {
+                let to = Exits { end: exit, changed, passed: plan.passed.unwrap_or(changed), for_good };
+                let verdict = self.rewrite_rule(plan, at, &plan.rules[at], state, table, &around, to);
+                let rule = &plan.rules[at];
+                self.say(&rule.span, &rule.text, verdict);
+            }
+        }
+    }
+
+    /// Makes the rules of one rule in one state.
+    #[expect(clippy::too_many_arguments, reason = "a rule, where it stands, and where it may lead")]
+    fn rewrite_rule<'s>(
+        &mut self,
+        plan: &Plan<'s>,
+        at: usize,
+        rule: &RewriteRule,
+        state: State,
+        table: TableId,
+        around: &Around<'_>,
+        to: Exits,
+    ) -> Result<Option<&'static str>, Unplaced> {
+        let flags = &rule.flags;
+        let is_changed = state != State::Same;
+        if plan.is_section && around.root.is_none() && steps::sees_disk(rule) {
+            return Err(steps::NO_ROOT.into());
+        }
+        if maps::asks(rule) {
+            let missed = self.look_up(rule, table, around, is_changed)?;
+            return match missed.rule {
+                Some(rule) => {
+                    let verdict = self.rewrite_rule(plan, at, &rule, state, table, around, to)?;
+                    Ok(missed.approximates.or(verdict))
+                }
+                None => Ok(missed.approximates),
+            };
+        }
+        let ready = steps::ready(rule, around, is_changed)?;
+        let mut approximates = ready.approximates;
+        if flags.passes_on && plan.has_sections {
+            approximates =
+                approximates.or(Some("sections are chosen by the path that this rule writes, not by the one before"));
+        }
+        if flags.cookie {
+            approximates = approximates.or(Some("its cookie is not set"));
+        }
+        let table_at = |rule: usize, state: State| plan.tables.get(&(plan.segment_of(rule), state)).copied();
+        let after_skip = at + 1 + flags.skip as usize;
+        let stops = flags.last || flags.end || flags.passes_on;
+        if let Some(status) = flags.status {
+            let action = self.error(plan.folder.is_some(), status)?;
+            self.push(table, ready.source, &ready.conditions, action, &rule.span);
+            return Ok(approximates);
+        }
+        if flags.proxy {
+            let target = Target::of_pieces(vec![path_piece(What::Part(Part::WorkingPath))]);
+            let action = Action::Rewrite { target, query: QueryPolicy::Replace, then: Then::End };
+            self.push(table, ready.source, &ready.conditions, action, &rule.span);
+            return Err("it hands the request to another server (`P`): what it takes passes".into());
+        }
+        let sends_for_good = steps::substitutes(rule) && flags.redirect.is_some() && stops;
+        if !sends_for_good {
+            self.environment(rule, &ready, table, around, is_changed)?;
+        }
+        if !steps::substitutes(rule) {
+            let next = if stops {
+                Some(to.end)
+            } else if flags.skip > 0 {
+                Some(table_at(after_skip, state).filter(|_| after_skip < plan.rules.len()).unwrap_or(to.end))
+            } else if flags.chain {
+                table_at(at + 1, state)
+            } else {
+                None
+            };
+            if flags.again {
+                return Err("`N` without a substitution never ends".into());
+            }
+            if let Some(next) = next {
+                self.push(table, ready.source, &ready.conditions, Action::Enter(next), &rule.span);
+            }
+            return Ok(approximates);
+        }
+        for written in steps::written(rule, &ready, around, is_changed)? {
+            approximates = approximates.or(written.approximates);
+            let mut conditions = ready.conditions.clone();
+            if let Some((slot, value)) = &written.when {
+                let kept = Subject::Text(vec![path_piece(What::Slot(*slot))]);
+                let test = match value.is_empty() {
+                    true => Test::Regex(pattern("^$", LetterCase::Significant)),
+                    false => Test::Is(value.clone()),
+                };
+                // Before the others: they may leave groups behind.
+                match Condition::new(kept, test, false) {
+                    Ok(condition) => conditions.insert(0, condition),
+                    Err(error) => return Err(error.what.into()),
+                }
+            }
+            conditions.extend(written.condition.clone());
+            if written.is_forbidden {
+                let action = Action::Reply { status: ReplyStatus::Forbidden, retry_after: None };
+                self.push(table, ready.source.clone(), &conditions, action, &rule.span);
+                continue;
+            }
+            // httpd hands a URL on as it would a path, and finds that it is none.
+            if written.is_redirect && flags.passes_on {
+                let action = Action::Reply { status: ReplyStatus::BadRequest, retry_after: None };
+                self.push(table, ready.source.clone(), &conditions, action, &rule.span);
+                continue;
+            }
+            let target = Target::of_pieces(written.placed.pieces.clone());
+            if written.is_redirect {
+                let number = flags.redirect.unwrap_or(302);
+                let goes_on = !stops
+                    && plan.rules.len() > after_skip
+                    && may_go_on(plan.behind(after_skip), &written.placed, plan.folder.is_some());
+                let next = table_at(after_skip, State::Url(number, flags.noescape)).filter(|_| goes_on);
+                let inside = plan.behind(after_skip).filter(|rule| writes_inside(rule));
+                if goes_on && may_go_on(inside, &written.placed, plan.folder.is_some()) {
+                    approximates = approximates.or(Some(TAKEN_BACK));
+                }
+                if let (Some(next), Some(inside)) = (next, &written.inside) {
+                    let place = (table, ready.source.clone(), conditions.as_slice());
+                    self.write_on(plan, rule, place, (&inside.pieces, written.query), next);
+                    continue;
+                }
+                let status =
+                    RedirectStatus::from_number(number).ok_or("a status with which no client follows a Location")?;
+                let action = Action::Redirect { status: StatusByMethod::always(status), target, query: written.query };
+                self.push(table, ready.source.clone(), &conditions, action, &rule.span);
+                if goes_on {
+                    approximates = approximates
+                        .or(Some("without L a later pattern may fit the URL that this rule made; here it is sent"));
+                }
+                continue;
+            }
+            // The status stays, and whatever comes of the path, nobody is sent anywhere.
+            if matches!(state, State::Url(..)) && stops {
+                let action = Action::Rewrite { target, query: written.query, then: Then::End };
+                self.push(table, ready.source.clone(), &conditions, action, &rule.span);
+                continue;
+            }
+            let new = if written.is_relative { State::Relative } else { State::Absolute };
+            let new = if around.folder.is_none() || plan.is_section { State::Absolute } else { new };
+            if flags.again {
+                approximates = approximates.or(Some("`N` begins again at most ten times"));
+            }
+            let then = if flags.passes_on && around.folder.is_none() {
+                to.passed
+            } else if flags.end {
+                to.for_good
+            } else if stops {
+                to.changed
+            } else if flags.again {
+                table_at(0, new).unwrap_or(to.changed)
+            } else if flags.skip > 0 {
+                table_at(after_skip, new).filter(|_| after_skip < plan.rules.len()).unwrap_or(to.changed)
+            } else {
+                table_at(at + 1, new).filter(|_| at + 1 < plan.rules.len()).unwrap_or(to.changed)
+            };
+            // A file that is asked for and written again is no change, and begins no round.
+            if new == State::Relative && then == to.changed && to.changed != to.for_good && state == State::Same {
+                let path = written.placed.pieces.iter().filter(|piece| piece.place < Landing::Query);
+                let path: Vec<Piece<'static>> = path.cloned().collect();
+                if let Some(condition) = constant(&path).map_or_else(|| is_here(&path), |text| begins_here(&text)) {
+                    let mut conditions = conditions.clone();
+                    conditions.push(condition);
+                    let action = Action::Rewrite {
+                        target: target.clone(),
+                        query: written.query.clone(),
+                        then: Then::Table(to.end),
+                    };
+                    self.push(table, ready.source.clone(), &conditions, action, &rule.span);
+                }
+            }
+            if around.folder.is_some() && ![to.changed, to.passed, to.for_good].contains(&then) {
+                let place = (table, ready.source.clone(), conditions.as_slice());
+                self.write_on(plan, rule, place, (&written.placed.pieces, written.query), then);
+                continue;
+            }
+            let action = Action::Rewrite { target, query: written.query, then: Then::Table(then) };
+            self.push(table, ready.source.clone(), &conditions, action, &rule.span);
+        }
+        Ok(approximates)
+    }
+
+    /// What a rule writes for those behind it in its list: what stood behind the file is hung on it again.
+    fn write_on<'s>(
+        &mut self,
+        plan: &Plan<'s>,
+        rule: &RewriteRule,
+        place: (TableId, Source<'static>, &[Condition]),
+        written: (&[Piece<'static>], QueryPolicy),
+        then: TableId,
+    ) {
+        let (table, source, conditions) = place;
+        let (pieces, query) = written;
+        let (mut path, rest): (Vec<_>, Vec<_>) = pieces.iter().cloned().partition(|piece| piece.place < Landing::Query);
+        let set = |slot, text| Action::Set { slot, text, then: Then::Next };
+        self.push(table, source.clone(), conditions, set(FILE, Target::of_pieces(path.clone())), &rule.span);
+        if !rest.is_empty() {
+            let yes = Target::of_pieces(vec![path_piece(What::Literal("1".into()))]);
+            self.push(table, source.clone(), conditions, set(WROTE_QUERY, yes), &rule.span);
+        }
+        if !rule.flags.unsafe_question {
+            let file = Subject::Text(vec![path_piece(What::Slot(FILE))]);
+            if let Ok(condition) = Condition::new(file, Test::Regex(pattern("\\?", LetterCase::Significant)), false) {
+                let conditions = [conditions, &[condition]].concat();
+                let action = Action::Reply { status: ReplyStatus::Forbidden, retry_after: None };
+                self.push(table, source.clone(), &conditions, action, &rule.span);
+            }
+        }
+        if rule.flags.discards_path_info {
+            self.push(table, source.clone(), conditions, set(INFO, Target::of_pieces(Vec::new())), &rule.span);
+        } else if plan.folder.is_some() {
+            path.push(path_piece(What::Slot(INFO)));
+        }
+        path.extend(rest);
+        let action = Action::Rewrite { target: Target::of_pieces(path), query, then: Then::Table(then) };
+        self.push(table, source, conditions, action, &rule.span);
+    }
+
+    /// `E=name:value`, before whatever else the rule does.
+    fn environment(
+        &mut self,
+        rule: &RewriteRule,
+        ready: &steps::Ready,
+        table: TableId,
+        around: &Around<'_>,
+        is_changed: bool,
+    ) -> Result<(), Unplaced> {
+        for (name, value) in &rule.flags.env {
+            let Some(slot) = around.names.known(name) else { continue };
+            let asked = format!("ENV:{name}}}").to_ascii_uppercase();
+            let uses_it = |text: &str| text.to_ascii_uppercase().contains(&asked);
+            let others = rule.flags.env.len() > 1 || steps::substitutes(rule);
+            if others && (rule.conds.iter().any(|cond| uses_it(&cond.test)) || uses_it(&rule.substitution)) {
+                return Err("it sets a variable that it also asks for".into());
+            }
+            let text = steps::kept(value.as_deref().unwrap_or_default(), ready, around, is_changed)?;
+            let action = Action::Set { slot, text: Target::of_pieces(text), then: Then::Next };
+            self.push(table, ready.source.clone(), &ready.conditions, action, &rule.span);
+        }
+        Ok(())
+    }
+}
+
+/// Whether the path that is there is this one, with what stands behind its file.
+fn begins_here(text: &str) -> Option<Condition> {
+    let here = Subject::Text(vec![path_piece(What::Part(Part::WorkingPath))]);
+    let differs = format!("^(?!{}(?:/|$))", super::pattern::quoted(text));
+    Condition::new(here, Test::Regex(pattern(&differs, LetterCase::Significant)), true).ok()
+}

@@ -1,0 +1,187 @@
+//! What stands before the first rule of a list of mod_rewrite and behind its last: what is kept, set, sent, and asked anew.
+
+use std::collections::BTreeMap;
+
+use byway_core::condition::{Condition, Subject, Test};
+use byway_core::dialect::{LetterCase, QueryPolicy};
+use byway_core::rule::{Action, Then};
+use byway_core::ruleset::TableId;
+use byway_core::status::{RedirectStatus, ReplyStatus, StatusByMethod};
+use byway_core::target::{Landing, Part, Piece, Target, What};
+
+use super::expand::{Token, alias_tokens};
+use super::lower::{Facts, Lowering, ancestors, any, no_span, path_piece};
+use super::pattern::pattern;
+use super::plan::Plan;
+use super::site::SetEnv;
+use super::steps::{Around, FILE, INFO, Names, URI, WROTE_QUERY};
+
+/// What no query may hold that goes on unescaped.
+pub(super) const BARE: &str = "[\\x00-\\x20\\x7f]";
+
+impl Lowering<'_, '_> {
+    /// What stands before the first rule: the path kept, variables set by fields of the request.
+    pub(super) fn begin<'s>(&mut self, plan: &Plan<'s>, table: TableId, around: &Around<'_>, facts: &Facts<'_>) {
+        if let Some(folder) = plan.folder.filter(|_| plan.goes_on() && !plan.is_section) {
+            self.info(Some(folder), table, facts);
+        }
+        if !plan.finish.is_empty() {
+            let text = Target::of_pieces(Vec::new());
+            self.push(table, any(), &[], Action::Set { slot: WROTE_QUERY, text, then: Then::Next }, &no_span());
+        }
+        if plan.keeps_uri {
+            let text = Target::of_pieces(vec![path_piece(What::Part(Part::WorkingPath))]);
+            self.push(table, any(), &[], Action::Set { slot: URI, text, then: Then::Next }, &no_span());
+        }
+        for set in plan.sets.clone() {
+            let case = if set.ignores_case { LetterCase::Ignored } else { LetterCase::Significant };
+            let what = match set.attribute.to_ascii_lowercase().as_str() {
+                "request_uri" if around.keeps_uri => What::Slot(URI),
+                "request_uri" => What::Part(Part::WorkingPath),
+                "request_method" => What::Part(Part::Method),
+                "remote_addr" | "remote_host" => What::Part(Part::Address),
+                "request_protocol" => What::Literal("HTTP/1.1".into()),
+                "server_addr" => {
+                    self.unset(set, "it asks for an address of the server");
+                    continue;
+                }
+                _ => match around.names.known(&set.attribute) {
+                    Some(slot) => What::Slot(slot),
+                    None if set.attribute.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') => {
+                        What::Field(set.attribute.to_ascii_lowercase().into())
+                    }
+                    None => {
+                        self.unset(set, "it names a field by a pattern");
+                        continue;
+                    }
+                },
+            };
+            let subject = Subject::Text(vec![path_piece(what)]);
+            let test = Test::Regex(pattern(&set.pattern, case));
+            let Ok(condition) = Condition::new(subject, test, false) else {
+                self.unset(set, "its pattern cannot be read here");
+                continue;
+            };
+            for (name, value) in &set.pairs {
+                let Some(slot) = around.names.known(name) else { continue };
+                let text: Vec<Piece<'static>> = alias_tokens(value.as_deref().unwrap_or_default())
+                    .into_iter()
+                    .map(|token| match token {
+                        Token::Group(number) => path_piece(What::ConditionCapture(number)),
+                        Token::Text(text) => path_piece(What::Literal(text.into())),
+                        _ => path_piece(What::Literal("".into())),
+                    })
+                    .collect();
+                let action = Action::Set { slot, text: Target::of_pieces(text), then: Then::Next };
+                self.push(table, any(), std::slice::from_ref(&condition), action, &set.span);
+            }
+        }
+    }
+
+    /// Says that a variable which rules ask for is not set.
+    fn unset(&mut self, set: &SetEnv, why: &'static str) {
+        if set.pairs.iter().any(|(name, _)| !name.is_empty()) && self.said.insert((set.span.file.0, set.span.start)) {
+            self.reading.refused(&set.span, &format!("SetEnvIf {} {}", set.attribute, set.pattern), why);
+        }
+    }
+
+    /// Keeps what stands behind the first name that is no folder: of the folders whose rules are those of a folder, or of all.
+    pub(super) fn info(&mut self, folder: Option<&str>, table: TableId, facts: &Facts<'_>) {
+        let mut below: Vec<&str> = facts.known.iter().map(String::as_str).collect();
+        if let Some(folder) = folder {
+            below.retain(|path| {
+                let owner = ancestors(path).chain([*path]).filter(|above| facts.lists.contains(above)).last();
+                path.starts_with(folder) && path.len() > folder.len() && owner == Some(folder)
+            });
+            below.push(folder);
+        }
+        below.sort_by_key(|path| path.len());
+        for path in below {
+            let here = Subject::Text(vec![path_piece(What::Part(Part::WorkingPath))]);
+            let text = format!("^{}(?:[^/]+(/.*)$)?", super::pattern::quoted(path));
+            let Ok(condition) = Condition::new(here, Test::Regex(pattern(&text, LetterCase::Significant)), false)
+            else {
+                continue;
+            };
+            let text = Target::of_pieces(vec![path_piece(What::ConditionCapture(1))]);
+            let action = Action::Set { slot: INFO, text, then: Then::Next };
+            self.push(table, any(), &[condition], action, &no_span());
+        }
+    }
+
+    /// Sends people to the URL that rules have made.
+    pub(super) fn finish(&mut self, table: TableId, status: u16) {
+        let Some(status) = RedirectStatus::from_number(status) else { return };
+        let wrote = Subject::Text(vec![path_piece(What::Slot(WROTE_QUERY))]);
+        let Ok(wrote) = Condition::new(wrote, Test::Is("1".to_owned()), false) else { return };
+        for scheme in ["https://", "http://"] {
+            for (port, path) in [(None, 2), (Some(2), 3)] {
+                let middle = if port.is_some() { ":([0-9]+)" } else { "" };
+                let text = format!("^{scheme}([^/:?#@]+){middle}(|[/?#].*)$");
+                let url = Subject::Text(vec![path_piece(What::Slot(FILE))]);
+                let test = Test::Regex(pattern(&text, LetterCase::Significant));
+                let Ok(condition) = Condition::new(url, test, false) else { continue };
+                let mut pieces = vec![
+                    Piece { place: Landing::Scheme, what: What::Literal(scheme.into()) },
+                    Piece { place: Landing::Host, what: What::ConditionCapture(1) },
+                ];
+                if let Some(group) = port {
+                    pieces.push(Piece { place: Landing::Port, what: What::Literal(":".into()) });
+                    pieces.push(Piece { place: Landing::Port, what: What::ConditionCapture(group) });
+                }
+                pieces.push(path_piece(What::ConditionCapture(path)));
+                let redirect = |pieces, query| Action::Redirect {
+                    status: StatusByMethod::always(status),
+                    target: Target::of_pieces(pieces),
+                    query,
+                };
+                let query = [Part::QueryMark, Part::WorkingQuery]
+                    .map(|part| Piece { place: Landing::Query, what: What::Part(part) });
+                let with_query = [pieces.clone(), query.to_vec()].concat();
+                let action = redirect(with_query, QueryPolicy::Drop);
+                self.push(table, any(), &[wrote.clone(), condition.clone()], action, &no_span());
+                self.push(table, any(), &[condition], redirect(pieces, QueryPolicy::Replace), &no_span());
+            }
+        }
+    }
+
+    /// A new round: variables are handed on under other names, and everything begins again.
+    pub(super) fn restart<'n>(
+        &mut self,
+        table: TableId,
+        start: TableId,
+        is_swapped: bool,
+        all: impl Iterator<Item = &'n Names>,
+    ) {
+        let mut slots: BTreeMap<u16, Vec<Piece<'static>>> = BTreeMap::new();
+        for names in all {
+            for (name, slot) in names.all() {
+                let text = match name.strip_prefix("REDIRECT_") {
+                    Some("STATUS") => vec![path_piece(What::Literal("200".into()))],
+                    Some(rest) => names.known(rest).map(|slot| path_piece(What::Slot(slot))).into_iter().collect(),
+                    None => Vec::new(),
+                };
+                slots.entry(slot).or_insert(text);
+            }
+        }
+        // What is handed on is read before it is emptied.
+        let (handed, emptied): (Vec<_>, Vec<_>) = slots.into_iter().partition(|(_, text)| !text.is_empty());
+        for (slot, text) in handed.into_iter().chain(emptied) {
+            let action = Action::Set { slot, text: Target::of_pieces(text), then: Then::Next };
+            self.push(table, any(), &[], action, &no_span());
+        }
+        let path = if is_swapped { What::Slot(FILE) } else { What::Part(Part::WorkingPath) };
+        self.refuse(table, What::Part(Part::WorkingQuery), BARE, ReplyStatus::Forbidden);
+        // What a rule wrote is read as a URL: its escapes must be some, and a `#` ends its path.
+        self.refuse(table, path.clone(), "%(?![0-9A-Fa-f]{2})", ReplyStatus::BadRequest);
+        let text = Subject::Text(vec![path_piece(path.clone())]);
+        if let Ok(condition) = Condition::new(text, Test::Regex(pattern("^([^#]*)#", LetterCase::Significant)), false) {
+            let target = Target::of_pieces(vec![path_piece(What::ConditionCapture(1))]);
+            let action = Action::Rewrite { target, query: QueryPolicy::Replace, then: Then::Table(start) };
+            self.push(table, any(), &[condition], action, &no_span());
+        }
+        let target = Target::of_pieces(vec![path_piece(path)]);
+        let action = Action::Rewrite { target, query: QueryPolicy::Replace, then: Then::Table(start) };
+        self.push(table, any(), &[], action, &no_span());
+    }
+}

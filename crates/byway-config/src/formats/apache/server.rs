@@ -1,0 +1,359 @@
+//! One server: which of its modules is asked after which, and what is said of rules that never run.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use byway_core::condition::{Condition, Subject, Test};
+use byway_core::dialect::{APACHE, APACHE_MAP, Dialect, EncodedSlash, LetterCase, apache_slashes};
+use byway_core::rule::{Action, Then};
+use byway_core::ruleset::{After, Order, TableId};
+use byway_core::source::{PathPattern, Source};
+use byway_core::status::ReplyStatus;
+use byway_core::target::{Part, Target, What};
+
+use super::alias::{Alias, AliasSource};
+use super::folders::{Folder, disk, errors, merged_folders};
+use super::indexes::Index;
+use super::lower::{Facts, Lowering, any, below, no_span, path_piece};
+use super::missing::Said;
+use super::pattern::pattern;
+use super::plan::Plan;
+use super::rounds::BARE;
+use super::rule::RewriteRule;
+use super::sections::Rows;
+use super::site::{Effective, Inherits, Scope, Section, Server, SetEnv};
+use super::steps::{self, FILE, URI};
+
+impl Lowering<'_, '_> {
+    /// Makes the tables of a server, and returns the one that it begins with.
+    pub(super) fn server<'s>(&mut self, server: &'s Server, main: Option<&'s Server>) -> TableId {
+        let slash = server.slashes.or(main.and_then(|main| main.slashes)).unwrap_or(EncodedSlash::NotFound);
+        let row = |dialect: &Dialect| apache_slashes(dialect, slash);
+        let mut above = main.map(|main| main.own.rewriting.below(None));
+        if let Some(above) = &mut above {
+            // A virtual host is handed rules behind its own, with `InheritDownBefore` as well.
+            above.hands_down = above.hands_down.map(|_| Inherits::After);
+        }
+        let own = server.own.rewriting.below(above.as_ref());
+        let root = server.root.as_deref().or(main.and_then(|main| main.root.as_deref()));
+        let layers = server.layers(main);
+        // What a server says of the engine and its options holds in folders that say nothing of them.
+        let base = Effective { rules: Vec::new(), base: None, hands_down: None, ..own.clone() };
+        let is_there = |path: &str| server.files.is_none() || server.known.iter().any(|known| known == path);
+        let (layers, never): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            layers.into_iter().partition(|(path, _)| is_there(path) || server.folders.contains_key(path));
+        let folders = merged_folders(&layers, &base);
+        self.errors = errors(server, main, &folders);
+        // What is merged last is asked first: of the virtual host before the main server, further down before further up.
+        let mut sections: Vec<&'s Section> =
+            server.sections.iter().rev().chain(main.iter().flat_map(|main| main.sections.iter().rev())).collect();
+        sections.retain(|section| section.is_below(root));
+        sections.sort_by_key(|section| section.rank(root));
+        // Tables, in the order in which they are entered.
+        let sends = self.errors.get(&(None, 404)).is_some_and(Option::is_some) && slash == EncodedSlash::NotFound;
+        let odd = sends.then(|| self.table(&APACHE_MAP, Order::Listed, ""));
+        let own_sets: Vec<&SetEnv> = main.iter().flat_map(|main| &main.own.sets).chain(&server.own.sets).collect();
+        // Sections that are known before the path becomes a file switch the server's own rules on and off.
+        let is_on = own.is_on;
+        let switches: Vec<(&Section, bool)> = sections
+            .iter()
+            .filter(|section| section.is_early())
+            .filter_map(|section| Some((*section, section.scope.rewriting.engine?)))
+            .collect();
+        let runs = is_on || switches.iter().any(|(_, is_on)| *is_on);
+        let is_switched = !own.rules.is_empty() && switches.iter().any(|(_, switched)| *switched != is_on);
+        let switch = is_switched.then(|| self.table(row(&APACHE), Order::Listed, ""));
+        let mut plan = self.plan(Effective { is_on: runs, ..own }, None, own_sets.clone(), row);
+        // A target alone goes before all that is for a path; in a location, before what the server says of paths too.
+        let wholes: Vec<(Option<&'s Section>, &'s Alias)> = sections
+            .iter()
+            .flat_map(|section| section.scope.aliases.iter().rev().map(move |alias| (Some(*section), alias)))
+            .filter(|(_, alias)| alias.source == AliasSource::Section)
+            .collect();
+        let of_paths = sections
+            .iter()
+            .flat_map(|section| section.scope.aliases.iter().map(move |alias| (Some(*section), alias)))
+            .filter(|(_, alias)| alias.source != AliasSource::Section);
+        let locations: Vec<(Option<&'s Section>, &'s Alias)> = wholes.iter().copied().chain(of_paths).collect();
+        let aliased: Vec<&Folder<'_>> = folders.values().filter(|folder| !folder.aliases.is_empty()).collect();
+        let has_aliases = !locations.is_empty() || !aliased.is_empty();
+        // What the server itself writes is the file; sections and mod_alias look at the path as it came.
+        let keeps_uri = plan.writes() && (has_aliases || !sections.is_empty() || !folders.is_empty());
+        plan.keeps_uri |= keeps_uri;
+        plan.has_sections = plan.writes() && !sections.is_empty();
+        // `[PT]` makes what was written the path of the request.
+        let passed = keeps_uri.then(|| self.table(row(&APACHE), Order::Listed, ""));
+        let own_aliases: Vec<&Alias> =
+            server.own.aliases.iter().chain(main.iter().flat_map(|main| &main.own.aliases)).collect();
+        let early = wholes.iter().filter(|(section, _)| section.is_some_and(Section::is_early)).copied();
+        let own = own_aliases.iter().map(|alias| (None, *alias));
+        let aliases = self.alias_tables(early.chain(own), row);
+        let alias = aliases.first().map(|(table, _)| *table);
+        let broken = folders.values().any(|folder| folder.broken.is_some());
+        let broken_table = broken.then(|| self.table(row(&APACHE), Order::Specific, ""));
+        let is_listed = server.files.is_some();
+        let asks_file = folders
+            .values()
+            .flat_map(|folder| folder.layers.iter().copied())
+            .chain(sections.iter().map(|section| &section.scope))
+            .any(|scope| scope.rewriting.rules.iter().any(|rule| steps::asks_file(rule)));
+        let has_disk = is_listed && (asks_file || sections.iter().any(|section| section.asks_disk()));
+        let mut located = self.located(&sections, (has_disk, base.is_on), &own_sets, &folders, row);
+        let lists: Vec<&Folder<'_>> = folders.values().filter(|folder| folder.rewrites).collect();
+        let dispatch = (!lists.is_empty()).then(|| self.table(row(&APACHE), Order::Specific, ""));
+        let mut plans: Vec<(&str, Plan<'_>)> = lists
+            .iter()
+            .map(|folder| {
+                let sets = own_sets.iter().chain(&folder.sets).copied().collect();
+                (folder.path, self.plan(folder.effective.clone(), Some(folder.path), sets, row))
+            })
+            .collect();
+        // mod_alias looks at the path as it came before a round that mod_rewrite has changed begins again.
+        let may_change = plans.iter().any(|(_, plan)| !plan.rules.is_empty()) || located.has_rules();
+        let has_folders = server.known.len() > 1;
+        let swap = (may_change && (has_aliases || has_folders)).then(|| self.table(row(&APACHE), Order::Listed, ""));
+        let before_restart = swap.map(|_| self.alias_stage(&locations, &aliased, row));
+        // The slash of a folder too.
+        let slashes_before = swap.filter(|_| has_folders).map(|_| self.table(row(&APACHE), Order::Specific, ""));
+        let restart = may_change.then(|| self.table(row(&APACHE), Order::Listed, ""));
+        let back = (keeps_uri && has_aliases).then(|| self.table(row(&APACHE), Order::Listed, ""));
+        let stage = self.alias_stage(&locations, &aliased, row);
+        let (location, alias_dispatch) = (stage.first_location(), stage.dispatch);
+        let forth = back.map(|_| self.table(row(&APACHE), Order::Listed, ""));
+        let has_index = (has_aliases || alias.is_some()) && !server.known.is_empty();
+        let slashes = (!server.known.is_empty()).then(|| self.table(row(&APACHE), Order::Specific, ""));
+        let said = Said::new(server, main, &folders);
+        let index_names = if has_index { said.indexes() } else { Vec::new() };
+        let indexes: Vec<Index<'_>> = index_names
+            .into_iter()
+            .enumerate()
+            .map(|(at, names)| Index {
+                names,
+                ask: slashes.filter(|_| at == 0).unwrap_or_else(|| self.table(row(&APACHE), Order::Specific, "")),
+                name: has_disk.then(|| self.table(row(&APACHE), Order::Listed, "")),
+                aliases: self.alias_tables(own_aliases.iter().map(|alias| (None, *alias)), row),
+                stage: self.alias_stage(&locations, &aliased, row),
+                end: self.table(row(&APACHE), Order::Listed, ""),
+            })
+            .collect();
+        let missing = self.missing(&said, &sections, row);
+        // What takes the place of a file that is not there is asked as an index is.
+        let falls_back = missing.is_some() && has_index && said.falls_back();
+        let fallback_aliases = match falls_back {
+            true => self.alias_tables(own_aliases.iter().map(|alias| (None, *alias)), row),
+            false => Vec::new(),
+        };
+        let of_fallback = falls_back.then(|| self.alias_stage(&locations, &aliased, row));
+        let answers = self.answers(&said, &sections, row);
+        self.errors_at = answers.iter().map(|(status, [first, ..])| (*status, *first)).collect();
+        let last = self.table(row(&APACHE), Order::Listed, "");
+        let to_files = missing.as_ref().map_or(last, |missing| missing.first());
+
+        // What comes after what.
+        let first_of = |tables: &[Option<TableId>]| tables.iter().copied().flatten().next().unwrap_or(to_files);
+        let after_folder = first_of(&[back, location, alias_dispatch, slashes]);
+        let after_alias = first_of(&[forth, slashes]);
+        let to_lists = first_of(&[located.first(), dispatch, Some(after_folder)]);
+        let to_folders = first_of(&[broken_table, Some(to_lists)]);
+        let to_alias = alias.unwrap_or(to_folders);
+        let first = plan.first().unwrap_or(to_alias);
+        let start = switch.unwrap_or(first);
+        self.chain(&aliases, to_folders);
+        if let Some(odd) = odd {
+            self.odd(odd, start);
+        }
+        let mut after = |table: Option<TableId>, next: TableId| {
+            if let Some(table) = table.filter(|table| *table != next) {
+                self.reading.set_after(table, After::Table(next));
+            }
+        };
+        after(broken_table, to_lists);
+        after(dispatch, after_folder);
+        after(slashes, to_files);
+
+        // Rules.
+        let root = root.map(|root| root.trim_end_matches('/'));
+        let disk = disk(server, self.reading);
+        // The main server's port is that of the scheme; a virtual host without a name has the port of its address.
+        let name = server.name.as_ref().map(|(name, port)| (name.as_str(), *port));
+        let is_canonical = server.is_canonical && name.is_some();
+        let name = name.or(main.is_none().then_some(("", None)));
+        // Without `Inherit`, a virtual host knows its own maps alone.
+        let mut maps = server.maps.clone();
+        if let Some(main) = main.filter(|_| server.own.rewriting.inherits.is_some()) {
+            main.maps.iter().for_each(|(name, map)| _ = maps.entry(name.clone()).or_insert_with(|| map.clone()));
+        }
+        let lists: BTreeSet<&str> = lists.iter().map(|folder| folder.path).collect();
+        let facts = Facts {
+            known: &server.known,
+            is_listed,
+            has_disk,
+            keeps_uri,
+            lists: &lists,
+            name,
+            is_canonical,
+            forgets_port: false,
+            root,
+            disk: &disk,
+            maps: &maps,
+            folder: None,
+        };
+        if let Some(switch) = switch {
+            if keeps_uri {
+                let text = Target::of_pieces(vec![path_piece(What::Part(Part::WorkingPath))]);
+                self.push(switch, any(), &[], Action::Set { slot: URI, text, then: Then::Next }, &no_span());
+            }
+            let facts = Facts { keeps_uri: false, ..facts };
+            for (section, is_on) in &switches {
+                if let Ok((Some(conditions), _)) = super::sections::inside(section, false, &facts) {
+                    let to = if *is_on { first } else { to_alias };
+                    self.push(switch, any(), &conditions, Action::Enter(to), &no_span());
+                }
+            }
+            self.push(switch, any(), &[], Action::Enter(if is_on { first } else { to_alias }), &no_span());
+        }
+        plan.changed = Some(to_folders);
+        plan.passed = passed.or(Some(to_alias));
+        if let Some(passed) = passed {
+            let text = Target::of_pieces(vec![path_piece(What::Part(Part::WorkingPath))]);
+            self.push(passed, any(), &[], Action::Set { slot: URI, text, then: Then::Next }, &no_span());
+            self.push(passed, any(), &[], Action::Enter(to_alias), &no_span());
+        }
+        self.fill(&plan, &facts, to_alias, after_folder);
+        self.fill_aliases(&aliases, &facts);
+        if let Some(table) = broken_table {
+            for folder in folders.values() {
+                if let Some(span) = folder.broken {
+                    let reply = Action::Reply { status: ReplyStatus::InternalServerError, retry_after: None };
+                    let action = self.error(false, 500).unwrap_or(reply);
+                    self.push(table, below(folder.path), &[], action, span);
+                }
+            }
+        }
+        let ways =
+            Rows { to_lists: first_of(&[dispatch, Some(after_folder)]), after_folder, changed: swap.or(restart) };
+        self.fill_located(&mut located, &facts, &ways, &folders);
+        for (path, plan) in &mut plans {
+            plan.changed = swap.or(restart);
+            plan.keeps_uri |= swap.is_some();
+            plan.keeps_uri &= !keeps_uri;
+            let first = plan.first().unwrap_or(after_folder);
+            if let Some(dispatch) = dispatch {
+                // A folder that is asked for without its slash is mod_dir's.
+                let takes_bare = folders.get(path).is_some_and(|folder| folder.takes_bare);
+                if path.len() > 1 && !takes_bare {
+                    let bare = path.as_bytes()[..path.len() - 1].to_vec();
+                    let source = Source::of_path(PathPattern::Exact(bare.into()));
+                    self.push(dispatch, source, &[], Action::Enter(after_folder), &no_span());
+                }
+                self.push(dispatch, below(path), &[], Action::Enter(first), &no_span());
+            }
+            self.fill(plan, &facts, after_folder, first_of(&[alias, Some(after_folder)]));
+        }
+        if let (Some(swap), Some(before), Some(restart)) = (swap, &before_restart, restart) {
+            let to_restart = slashes_before.unwrap_or(restart);
+            let first = before.first_location().or(before.dispatch).unwrap_or(to_restart);
+            self.refuse(swap, What::Part(Part::WorkingQuery), BARE, ReplyStatus::Forbidden);
+            let text = Target::of_pieces(vec![path_piece(What::Part(Part::WorkingPath))]);
+            self.push(swap, any(), &[], Action::Set { slot: FILE, text, then: Then::Next }, &no_span());
+            self.write_slot(swap, URI, first);
+            self.fill_stage(before, &aliased, to_restart, &facts);
+            if let Some(table) = slashes_before {
+                self.reading.set_after(table, After::Table(restart));
+                self.slashes(table, server, &folders, &facts);
+            }
+        }
+        if let Some(restart) = restart {
+            let names = plans.iter().map(|(_, plan)| &plan.names).chain(located.names());
+            self.restart(restart, start, swap.is_some(), names);
+        }
+        if let (Some(back), Some(forth)) = (back, forth) {
+            let text = Target::of_pieces(vec![path_piece(What::Part(Part::WorkingPath))]);
+            self.push(back, any(), &[], Action::Set { slot: FILE, text, then: Then::Next }, &no_span());
+            // Whether there is such a file is asked of what was written.
+            self.write_slot(forth, FILE, first_of(&[slashes]));
+            self.write_slot(back, URI, first_of(&[location, alias_dispatch, slashes]));
+        }
+        self.fill_stage(&stage, &aliased, after_alias, &facts);
+        let mut fallback = None;
+        if let Some(table) = slashes {
+            self.slashes(table, server, &folders, &facts);
+            if has_index {
+                let facts = Facts { forgets_port: true, ..facts };
+                for (at, index) in indexes.iter().enumerate() {
+                    let first = self.fill_asked(&index.aliases, &index.stage, &aliased, index.end, &facts);
+                    self.index_name(index.name.unwrap_or(first), first);
+                    self.indexes(index, index.name.unwrap_or(first));
+                    let next = indexes.get(at + 1).map(|next| next.ask);
+                    if let Some(next) = next {
+                        self.reading.set_after(next, After::Table(to_files));
+                    }
+                    self.unindex(index.end, next.unwrap_or(to_files));
+                }
+                fallback = of_fallback.map(|stage| self.fill_asked(&fallback_aliases, &stage, &aliased, last, &facts));
+            }
+        }
+        if let Some(missing) = &missing {
+            self.fill_missing(missing, &said, &sections, &facts, (fallback, last));
+        }
+        self.fill_answers(&answers, &said, &sections, &facts);
+        self.say_errors(&said, &sections);
+        self.say_pages(server, &folders);
+        self.idle(server, &folders, runs);
+        self.never(&never);
+        odd.unwrap_or(start)
+    }
+
+    /// Rules that never run, since their engine is off.
+    fn idle<'s>(&mut self, server: &'s Server, folders: &BTreeMap<&'s str, Folder<'s>>, runs: bool) {
+        let off = |scope: &'s Scope, is_on: bool| scope.rewriting.rules.iter().filter(move |_| !is_on);
+        let own = off(&server.own, runs);
+        let in_folders = folders.values().flat_map(|folder| folder.layers.iter().map(move |scope| (folder, *scope)));
+        let in_folders = in_folders.flat_map(|(folder, scope)| {
+            // Of several sections of one folder the last one's rules hold.
+            let holds = folder.effective.is_on && folder.rules_of.is_none_or(|last| std::ptr::eq(last, scope));
+            off(scope, holds)
+        });
+        for rule in own.chain(in_folders).cloned().collect::<Vec<_>>() {
+            self.never_runs(&rule);
+        }
+    }
+
+    /// A path with `%2F` or `%00` is not found before anything else is asked.
+    fn odd(&mut self, table: TableId, then: TableId) {
+        self.reading.set_after(table, After::Table(then));
+        let path = || Subject::Text(vec![path_piece(What::Part(Part::Path))]);
+        let test = |text: &str| Test::Regex(pattern(text, LetterCase::Significant));
+        // What dots take away is not looked at.
+        let dots = Condition::new(path(), test("/(?:\\.|%2[Ee]){1,2}(?:/|$)"), true);
+        let span = self.errors.get(&(None, 404)).and_then(Option::as_ref).map_or_else(no_span, |url| url.span.clone());
+        let found = Condition::new(path(), test("%(?:2[Ff]|00)"), false);
+        if let (Ok(dots), Ok(found), Ok(action)) = (dots, found, self.error(false, 404)) {
+            self.push(table, any(), &[dots, found], action, &span);
+        }
+    }
+
+    /// Rules of folders that are not there.
+    pub(super) fn never(&mut self, layers: &BTreeMap<String, Vec<&Scope>>) {
+        for scope in layers.values().flatten() {
+            let rules = scope.rewriting.rules.iter().map(|rule| (&rule.span, &rule.text));
+            let aliases = scope.aliases.iter().map(|alias| (&alias.span, &alias.text));
+            for (span, text) in rules.chain(aliases) {
+                self.say(span, text, Ok(None));
+                self.reading.say_often(span, crate::diagnostic::Severity::Note, "folder-not-there", || {
+                    ("this rule never runs: its folder is not there".to_owned(), None)
+                });
+            }
+        }
+    }
+
+    /// Says that a rule is there for nothing.
+    pub(super) fn never_runs(&mut self, rule: &RewriteRule) {
+        self.say(&rule.span, &rule.text, Ok(None));
+        self.reading.say_often(&rule.span, crate::diagnostic::Severity::Note, "rewrite-engine-off", || {
+            (
+                "this rule never runs: RewriteEngine is not On here, or rules elsewhere take its place".to_owned(),
+                Some("write `RewriteEngine On` above it".to_owned()),
+            )
+        });
+    }
+}
