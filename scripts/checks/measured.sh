@@ -5,7 +5,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 measure=crates/byway-core/tests/spike/measure.py
 python3 "$measure" nginx apache
 code=$?
-for page in apache httpd/maps httpd/sections; do
+for page in apache httpd/asked httpd/maps httpd/rules-in-sections httpd/sections; do
   [[ $code == 0 ]] || break
   python3 "$measure" --page "crates/byway-config/tests/$page.md" apache
   code=$?

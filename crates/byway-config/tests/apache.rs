@@ -103,6 +103,11 @@ fn what_is_not_there_leads_to_the_url_of_its_error() {
 }
 
 #[test]
+fn what_httpd_asks_of_itself_is_answered() {
+    check(include_str!("httpd/asked.md"), 5);
+}
+
+#[test]
 fn maps_are_looked_up() {
     check(include_str!("httpd/maps.md"), 5);
 }

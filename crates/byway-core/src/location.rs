@@ -183,30 +183,46 @@ pub(crate) fn write_parts(
         TargetBytes::Constant(text) => {
             let end = memchr::memchr(b'#', text).unwrap_or(text.len());
             out.extend_from_slice(&text[..end]);
-            let mark = with_policy(policy, with, memchr::memchr(b'?', &text[..end]), out);
-            out.extend_from_slice(&text[end..]);
+            let own = memchr::memchr(b'?', &text[..end]);
+            let mark = with_policy(policy, with, own, end == text.len(), out);
+            if end < text.len() {
+                out.extend_from_slice(&text[end..]);
+                close_query(policy, with, own.or(memchr::memchr(b'?', out)), out);
+            }
             Ok(mark)
         }
-        TargetBytes::Template(bytes) => {
-            Writer { with, out, host: None, path: None, query: None, fragment: None, has_capture_in_host: false }
-                .template(bytes, policy)
+        TargetBytes::Template(bytes) => Writer {
+            with,
+            out,
+            host: None,
+            path: None,
+            query: None,
+            fragment: None,
+            has_capture_in_host: false,
+            is_whole_host: false,
         }
+        .template(bytes, policy),
     }
 }
 
-fn with_policy(policy: &QueryPolicy, with: &Expansion<'_>, own: Option<usize>, out: &mut Vec<u8>) -> Option<usize> {
+/// Adds the request's query to what a target wrote, whose own `?` is at `own`; `is_end` says that no fragment follows.
+fn with_policy(
+    policy: &QueryPolicy,
+    with: &Expansion<'_>,
+    own: Option<usize>,
+    is_end: bool,
+    out: &mut Vec<u8>,
+) -> Option<usize> {
     let before = out.len();
     match with.query {
         // mod_rewrite escapes what it has put together, the request's part of it once more.
         Some(query)
             if *policy == QueryPolicy::Keep
-                && own.is_some()
+                && own.is_some_and(|own| own + 1 < out.len())
                 && !query.is_empty()
                 && matches!(with.form, CaptureForm::Apache | CaptureForm::ApacheEscapedTwice) =>
         {
-            if own.is_some_and(|own| own + 1 < out.len()) {
-                out.push(b'&');
-            }
+            out.push(b'&');
             push_apache(query, out);
         }
         // nginx joins with `&` whatever stands before it, as mod_rewrite does.
@@ -222,13 +238,8 @@ fn with_policy(policy: &QueryPolicy, with: &Expansion<'_>, own: Option<usize>, o
         }
         query => push_by_policy(policy, query, own, out),
     }
-    // mod_rewrite takes one `&` from the end of a query that a rule wrote.
-    if with.dialect.question == QuestionMark::Forbidden
-        && out.last() == Some(&b'&')
-        && own.is_some_and(|own| own + 2 < out.len())
-        && (*policy != QueryPolicy::Keep || with.query.is_some_and(|query| !query.is_empty()))
-    {
-        out.pop();
+    if is_end {
+        close_query(policy, with, own, out);
     }
     // No bare `?` is left where the target's own query was empty; mod_rewrite never sends one.
     let is_never_bare = *policy == QueryPolicy::Keep || with.dialect.question == QuestionMark::Forbidden;
@@ -236,6 +247,15 @@ fn with_policy(policy: &QueryPolicy, with: &Expansion<'_>, own: Option<usize>, o
         out.pop();
     }
     Some(own.unwrap_or(before)).filter(|&mark| out.get(mark) == Some(&b'?'))
+}
+
+/// mod_rewrite takes one `&` from the end of what a rule wrote behind a `?`, and knows no fragments.
+fn close_query(policy: &QueryPolicy, with: &Expansion<'_>, own: Option<usize>, out: &mut Vec<u8>) {
+    let adds = *policy != QueryPolicy::Keep || with.query.is_some_and(|query| !query.is_empty());
+    let is_written = own.is_some_and(|own| own + 1 < out.len());
+    if with.dialect.question == QuestionMark::Forbidden && out.last() == Some(&b'&') && is_written && adds {
+        out.pop();
+    }
 }
 
 fn make_absolute(with: &Expansion<'_>, out: &mut Vec<u8>) {
@@ -282,6 +302,8 @@ struct Writer<'w, 'e> {
     /// Where its fragment begins.
     fragment: Option<usize>,
     has_capture_in_host: bool,
+    /// Whether the piece that is written is all of it.
+    is_whole_host: bool,
 }
 
 impl Writer<'_, '_> {
@@ -289,7 +311,6 @@ impl Writer<'_, '_> {
         let mut before = Landing::Scheme;
         let mut swallow_slash = false;
         let mut mark = None;
-        let mut is_over = false;
         let mut pieces = shape::pieces(bytes);
         while let Some(piece) = pieces.next() {
             if piece.place == Landing::Path && self.path.is_none() {
@@ -301,12 +322,15 @@ impl Writer<'_, '_> {
             if piece.place == Landing::Query && self.query.is_none() {
                 self.query = Some(self.out.len());
             }
-            if piece.place == Landing::Fragment && !is_over {
-                mark = self.with_policy(policy);
+            if piece.place == Landing::Fragment && self.fragment.is_none() {
+                mark = self.with_policy(policy, false);
                 self.fragment = Some(self.out.len());
-                is_over = true;
             }
+            let is_first = before < Landing::Host;
             before = piece.place;
+            self.is_whole_host = piece.place == Landing::Host
+                && is_first
+                && pieces.clone().next().is_none_or(|next| next.place > Landing::Host);
             let from = self.out.len();
             match &piece.what {
                 What::Literal(text) => {
@@ -326,15 +350,19 @@ impl Writer<'_, '_> {
                 && !matches!(piece.what, What::Literal(_));
             if piece.place == Landing::Host {
                 let start = self.host.map_or(from, |(start, _)| start);
-                self.host = Some((start, self.out.len()));
+                self.host = Some((start, self.path.unwrap_or(self.out.len())));
                 self.has_capture_in_host |= !matches!(piece.what, What::Literal(_));
             }
         }
         if before < Landing::Query {
             self.end_path();
         }
-        if !is_over {
-            mark = self.with_policy(policy);
+        match self.fragment {
+            Some(start) => {
+                let opened = self.query.or(memchr::memchr(b'?', &self.out[start..]).map(|at| start + at));
+                close_query(policy, self.with, opened, self.out);
+            }
+            None => mark = self.with_policy(policy, true),
         }
         self.check_host().map(|()| mark)
     }
@@ -351,7 +379,7 @@ impl Writer<'_, '_> {
         if is_forbidden { Refusal::QuestionMark } else { Refusal::InvalidLocation }
     }
 
-    fn with_policy(&mut self, policy: &QueryPolicy) -> Option<usize> {
+    fn with_policy(&mut self, policy: &QueryPolicy, is_end: bool) -> Option<usize> {
         if self.with.form == CaptureForm::NginxRewrite
             && let Some(path) = self.path
         {
@@ -362,7 +390,7 @@ impl Writer<'_, '_> {
                 self.out.splice(path..end, undone);
             }
         }
-        with_policy(policy, self.with, self.query, self.out)
+        with_policy(policy, self.with, self.query, is_end, self.out)
     }
 
     fn begin_path(&mut self) {
@@ -637,6 +665,14 @@ impl Writer<'_, '_> {
         }
         match (place, form) {
             (_, CaptureForm::Verbatim) => self.out.extend_from_slice(text),
+            // Who writes the whole host writes a path behind it as well.
+            (Landing::Host, CaptureForm::Apache) if self.is_whole_host && text.contains(&b'/') => {
+                let (host, path) = text.split_at(memchr::memchr(b'/', text).unwrap_or(text.len()));
+                self.is_whole_host = false;
+                self.text_of(host, place, form)?;
+                self.begin_path();
+                push_apache(path, self.out);
+            }
             (Landing::Scheme | Landing::Host | Landing::Port, _) => {
                 let fits = text.iter().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(b)) && !text.is_empty();
                 if !fits {

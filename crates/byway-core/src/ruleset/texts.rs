@@ -87,7 +87,7 @@ pub(crate) fn encode_pieces(pieces: &[Piece<'_>], out: &mut Vec<u8>) {
 }
 
 /// Reads the pieces of a template; stops at the first byte that makes no sense.
-pub(crate) fn pieces(bytes: &[u8]) -> impl Iterator<Item = Piece<'_>> {
+pub(crate) fn pieces(bytes: &[u8]) -> impl Iterator<Item = Piece<'_>> + Clone {
     let mut cursor = Cursor::new(bytes);
     let mut left = bytes.len();
     std::iter::from_fn(move || {

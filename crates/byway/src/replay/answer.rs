@@ -151,7 +151,13 @@ fn mended(theirs: &[u8], ours: &[u8]) -> Verdict {
 
 /// Whether the server's Location ends at a line break of byway's: what follows became a field of its own, or the body.
 fn is_cut(theirs: &[u8], ours: &[u8]) -> bool {
-    ours.strip_prefix(theirs).is_some_and(|rest| rest.starts_with(b"%0D%0A"))
+    ours.strip_prefix(theirs).is_some_and(|rest| rest.starts_with(b"%0D%0A")) || is_folded(theirs, ours)
+}
+
+/// Whether the server's Location is byway's with a line break before a blank, which continues the field (RFC 9112, section 5.2).
+fn is_folded(theirs: &[u8], ours: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(ours);
+    text.contains("%0D%0A%20") && text.replace("%0D%0A%20", " ").replace("%20", " ").as_bytes() == theirs
 }
 
 /// Whether byway's Location is the server's with a slash behind the host, where the server let a capture make the host longer.

@@ -65,22 +65,6 @@ impl Lowering<'_, '_> {
         }
     }
 
-    /// What httpd asks itself for: mod_alias of the server, then of locations and folders; returns the first table.
-    pub(super) fn fill_asked<'s>(
-        &mut self,
-        aliases: &AliasTables<'s>,
-        stage: &Stage<'s>,
-        aliased: &[&Folder<'s>],
-        end: TableId,
-        facts: &Facts<'_>,
-    ) -> TableId {
-        let first = stage.first_location().or(stage.dispatch).unwrap_or(end);
-        self.chain(aliases, first);
-        self.fill_aliases(aliases, facts);
-        self.fill_stage(stage, aliased, end, facts);
-        aliases.first().map_or(first, |(table, _)| *table)
-    }
-
     fn folder_aliases<'s>(
         &mut self,
         aliased: &[&Folder<'s>],
@@ -221,7 +205,7 @@ impl Lowering<'_, '_> {
         let is_path = begins_open.then(|| super::beginnings::begins_with_slash(&parts)).flatten();
         if is_path.is_some() || matches!(parts.first(), Some(Known::Text(text)) if text.starts_with('/')) {
             steps::prepend_server(&mut parts, facts.name, facts.is_canonical);
-            if facts.forgets_port {
+            if facts.is_asked {
                 parts.retain(|part| !matches!(part, Known::Insert(What::PortElse(_))));
             }
         } else if expand::scheme_of(&parts).is_none() {

@@ -12,6 +12,7 @@ use super::rule::{Cond, RewriteRule};
 use super::steps::{DISK, HERE, URI};
 
 /// One of the things that a target may turn out to be.
+#[derive(Clone)]
 pub(super) struct Beginning {
     /// On which condition; it comes behind those of the rule and leaves their groups alone.
     pub(super) condition: Option<Condition>,

@@ -370,6 +370,7 @@ mod tests {
         let around = Around {
             folder: None,
             is_section: false,
+            is_asked: false,
             has_disk: false,
             keeps_uri: false,
             base: None,

@@ -10,23 +10,21 @@ use byway_core::source::{PathPattern, Source};
 use byway_core::status::{RedirectStatus, StatusByMethod};
 use byway_core::target::{Part, Target, What};
 
-use super::aliases::{AliasTables, Stage};
+use super::asked::Asked;
 use super::expand::{self, Escaping, Known};
 use super::folders::Folder;
 use super::lower::{Facts, Lowering, any, no_span, path_piece};
 use super::pattern::pattern;
 use super::site::Server;
-use super::steps::{self, DISK, NAME};
+use super::steps::{self, ASKER, DISK, NAME, URI};
 
-/// One of the names under which folders are asked for their index, and what mod_alias says of it.
+/// One of the names under which folders are asked for their index, and what comes of it.
 pub(super) struct Index<'s> {
     /// Folders, each with the name that is asked for in it.
     pub(super) names: Vec<(&'s str, &'s str)>,
     pub(super) ask: TableId,
     pub(super) name: Option<TableId>,
-    pub(super) aliases: AliasTables<'s>,
-    pub(super) stage: Stage<'s>,
-    pub(super) end: TableId,
+    pub(super) asked: Asked<'s>,
 }
 
 impl Lowering<'_, '_> {
@@ -58,7 +56,7 @@ impl Lowering<'_, '_> {
         }
     }
 
-    /// A folder is asked for its index, and what mod_alias says of that is said of the folder (mod_dir).
+    /// A folder is asked for its index, and what is said of that is said of the folder (mod_dir).
     pub(super) fn indexes(&mut self, index: &Index<'_>, then: TableId) {
         for (path, name) in &index.names {
             let target = Target::of_pieces(vec![path_piece(What::Literal(format!("{path}{name}").into()))]);
@@ -85,13 +83,22 @@ impl Lowering<'_, '_> {
     }
 
     /// What was asked for its index is a folder again.
-    pub(super) fn unindex(&mut self, table: TableId, then: TableId) {
+    pub(super) fn unindex(&mut self, asked: &Asked<'_>, facts: &Facts<'_>, then: TableId) {
+        let table = asked.end;
         self.reading.set_after(table, After::Table(then));
-        let here = Subject::Text(vec![path_piece(What::Part(Part::WorkingPath))]);
+        let what = if asked.keeps_path() { What::Slot(URI) } else { What::Part(Part::WorkingPath) };
+        let here = Subject::Text(vec![path_piece(what)]);
         if let Ok(condition) = Condition::new(here, Test::Regex(pattern("^(.*/)", LetterCase::Significant)), false) {
             let target = Target::of_pieces(vec![path_piece(What::ConditionCapture(1))]);
-            let action = Action::Rewrite { target, query: QueryPolicy::Replace, then: Then::Table(then) };
+            let restores = asked.keeps_path() && facts.keeps_uri;
+            let next = if restores { Then::Next } else { Then::Table(then) };
+            let action = Action::Rewrite { target, query: QueryPolicy::Replace, then: next };
             self.push(table, any(), &[condition], action, &no_span());
+            if restores {
+                let text = Target::of_pieces(vec![path_piece(What::Slot(ASKER))]);
+                let action = Action::Set { slot: URI, text, then: Then::Table(then) };
+                self.push(table, any(), &[], action, &no_span());
+            }
         }
     }
 }

@@ -39,6 +39,7 @@ impl Lowering<'_, '_> {
         let around = Around {
             folder: plan.folder,
             is_section: plan.is_section,
+            is_asked: facts.is_asked,
             has_disk: facts.has_disk,
             keeps_uri: plan.is_section || facts.keeps_uri && plan.folder.is_some(),
             base: plan.base.as_deref(),

@@ -74,8 +74,8 @@ pub(super) struct Facts<'f> {
     /// Host and port of `ServerName`.
     pub(super) name: Option<(&'f str, Option<u16>)>,
     pub(super) is_canonical: bool,
-    /// Whether the port of the Host field is not known, as in a request that httpd asks of itself.
-    pub(super) forgets_port: bool,
+    /// Whether it is a request that httpd asks of itself: with GET, and the port of the Host field is not known.
+    pub(super) is_asked: bool,
     pub(super) root: Option<&'f str>,
     pub(super) disk: &'f Disk,
     pub(super) maps: &'f BTreeMap<String, Rc<Map>>,

@@ -6,6 +6,7 @@
 
 mod alias;
 mod aliases;
+mod asked;
 mod beginnings;
 mod cond;
 mod directives;
@@ -26,6 +27,7 @@ mod pages;
 mod pattern;
 mod plan;
 mod read;
+mod rebase;
 mod rewriting;
 mod rounds;
 mod rule;

@@ -80,6 +80,8 @@ pub(super) struct Flags {
     pub(super) proxy: bool,
     pub(super) cookie: bool,
     pub(super) unsafe_question: bool,
+    /// `R` with whatever status, or `NS`: not for what httpd asks of itself.
+    pub(super) outside_alone: bool,
     /// `E=name:value`, or `E=!name` without a value.
     pub(super) env: Vec<(String, Option<String>)>,
 }
@@ -195,16 +197,19 @@ fn flag_words(word: &Word, directive: &str) -> Result<Vec<FlagWord>, Wrong> {
 
 fn flag(name: &str, value: Option<&str>, at: Range<usize>, flags: &mut Flags) -> Result<(), Wrong> {
     match name.to_ascii_lowercase().as_str() {
-        "r" | "redirect" => match redirect_status(value) {
-            Some(status @ 300..=399) => flags.redirect = Some(status),
-            Some(status) => flags.status = Some(status),
-            None => {
-                let what =
-                    format!("RewriteRule: invalid HTTP response code '{}' for flag 'R'", value.unwrap_or_default());
-                let help = "write 307 for now or 308 for good, so that POST stays POST";
-                return wrong(at, what, Some(help));
+        "r" | "redirect" => {
+            flags.outside_alone = true;
+            match redirect_status(value) {
+                Some(status @ 300..=399) => flags.redirect = Some(status),
+                Some(status) => flags.status = Some(status),
+                None => {
+                    let what =
+                        format!("RewriteRule: invalid HTTP response code '{}' for flag 'R'", value.unwrap_or_default());
+                    let help = "write 307 for now or 308 for good, so that POST stays POST";
+                    return wrong(at, what, Some(help));
+                }
             }
-        },
+        }
         "f" | "forbidden" => flags.status = Some(403),
         "g" | "gone" => flags.status = Some(410),
         "l" | "last" => flags.last = true,
@@ -230,7 +235,8 @@ fn flag(name: &str, value: Option<&str>, at: Range<usize>, flags: &mut Flags) ->
         "dpi" | "discardpath" | "discardpathinfo" => flags.discards_path_info = true,
         "p" | "proxy" => flags.proxy = true,
         "co" | "cookie" => flags.cookie = true,
-        "ns" | "nosubreq" | "t" | "type" | "h" | "handler" | "unsafeprefixstat" => {}
+        "ns" | "nosubreq" => flags.outside_alone = true,
+        "t" | "type" | "h" | "handler" | "unsafeprefixstat" => {}
         "unsafeallow3f" => flags.unsafe_question = true,
         "e" | "env" => {
             let value = value.unwrap_or_default();

@@ -58,6 +58,8 @@ pub(super) struct Rows {
     pub(super) to_lists: TableId,
     pub(super) after_folder: TableId,
     pub(super) changed: Option<TableId>,
+    /// Where it goes on behind `[END]`.
+    pub(super) for_good: TableId,
 }
 
 impl<'s> Located<'s> {
@@ -67,6 +69,11 @@ impl<'s> Located<'s> {
 
     pub(super) fn has_rules(&self) -> bool {
         self.lists.iter().any(|list| !list.plan.rules.is_empty())
+    }
+
+    /// Whether some rule ends mod_rewrite.
+    pub(super) fn ends(&self) -> bool {
+        self.lists.iter().any(|list| list.plan.ends())
     }
 
     pub(super) fn names(&self) -> impl Iterator<Item = &Names> {
@@ -82,6 +89,7 @@ impl Lowering<'_, '_> {
         (has_disk, is_on): (bool, bool),
         sets: &[&'s SetEnv],
         folders: &BTreeMap<&'s str, Folder<'s>>,
+        hears: impl Fn(Effective) -> Effective,
         row: impl Fn(&Dialect) -> &'static Dialect + Copy,
     ) -> Located<'s> {
         let places = has_disk.then(|| {
@@ -107,7 +115,7 @@ impl Lowering<'_, '_> {
                     || before.iter().any(|one| one.scope.rewriting.engine == Some(true))
                     || folders.values().any(|folder| folder.rewrites && folder.effective.is_on);
                 let above = Effective { is_on, ..Effective::default() };
-                let effective = rewriting.below(Some(&above));
+                let effective = hears(rewriting.below(Some(&above)));
                 let groups = groups(section);
                 let entry = self.table(row(&APACHE), Order::Listed, "");
                 let sets = sets.to_vec();
@@ -192,7 +200,7 @@ impl Lowering<'_, '_> {
             self.refuse(list.sane, What::Part(Part::WorkingPath), "^[^/]", ReplyStatus::BadRequest);
         }
         list.plan.changed = Some(list.sane);
-        self.fill(&list.plan, facts, list.back, ways.after_folder);
+        self.fill(&list.plan, facts, list.back, ways.for_good);
     }
 
     /// The path of the URL is kept, and becomes that of the disk.
@@ -295,6 +303,10 @@ pub(super) fn inside(section: &Section, is_own_source: bool, facts: &Facts<'_>) 
     let mut out = Vec::new();
     let mut approximates = None;
     if let Some(folder) = section.url(facts.root).filter(|folder| folder != "/") {
+        let with_slash = format!("{}/", folder.trim_end_matches('/'));
+        if facts.is_listed && !facts.known.contains(&with_slash) {
+            return Ok((None, None));
+        }
         let path = quoted(folder.trim_end_matches('/'));
         out.push(seen(vec![path_piece(What::Part(Part::WorkingPath))], &format!("^{path}(?:/|$)"))?);
     }
@@ -347,6 +359,7 @@ fn one(place: &Place, facts: &Facts<'_>) -> Result<Asked, Unplaced> {
             let around = Around {
                 folder: None,
                 is_section: false,
+                is_asked: facts.is_asked,
                 has_disk: false,
                 keeps_uri: facts.keeps_uri,
                 base: None,

@@ -11,13 +11,13 @@ use byway_core::status::ReplyStatus;
 use byway_core::target::{Part, Target, What};
 
 use super::alias::{Alias, AliasSource};
+use super::asked::Around;
 use super::folders::{Folder, disk, errors, merged_folders};
 use super::indexes::Index;
 use super::lower::{Facts, Lowering, any, below, no_span, path_piece};
 use super::missing::Said;
 use super::pattern::pattern;
 use super::plan::Plan;
-use super::rounds::BARE;
 use super::rule::RewriteRule;
 use super::sections::Rows;
 use super::site::{Effective, Inherits, Scope, Section, Server, SetEnv};
@@ -62,7 +62,8 @@ impl Lowering<'_, '_> {
         let runs = is_on || switches.iter().any(|(_, is_on)| *is_on);
         let is_switched = !own.rules.is_empty() && switches.iter().any(|(_, switched)| *switched != is_on);
         let switch = is_switched.then(|| self.table(row(&APACHE), Order::Listed, ""));
-        let mut plan = self.plan(Effective { is_on: runs, ..own }, None, own_sets.clone(), row);
+        let own = Effective { is_on: runs, ..own };
+        let mut plan = self.plan(own.clone(), None, own_sets.clone(), row);
         // A target alone goes before all that is for a path; in a location, before what the server says of paths too.
         let wholes: Vec<(Option<&'s Section>, &'s Alias)> = sections
             .iter()
@@ -85,8 +86,8 @@ impl Lowering<'_, '_> {
         let own_aliases: Vec<&Alias> =
             server.own.aliases.iter().chain(main.iter().flat_map(|main| &main.own.aliases)).collect();
         let early = wholes.iter().filter(|(section, _)| section.is_some_and(Section::is_early)).copied();
-        let own = own_aliases.iter().map(|alias| (None, *alias));
-        let aliases = self.alias_tables(early.chain(own), row);
+        let early: Vec<_> = early.chain(own_aliases.iter().map(|alias| (None, *alias))).collect();
+        let aliases = self.alias_tables(early.iter().copied(), row);
         let alias = aliases.first().map(|(table, _)| *table);
         let broken = folders.values().any(|folder| folder.broken.is_some());
         let broken_table = broken.then(|| self.table(row(&APACHE), Order::Specific, ""));
@@ -97,7 +98,7 @@ impl Lowering<'_, '_> {
             .chain(sections.iter().map(|section| &section.scope))
             .any(|scope| scope.rewriting.rules.iter().any(|rule| steps::asks_file(rule)));
         let has_disk = is_listed && (asks_file || sections.iter().any(|section| section.asks_disk()));
-        let mut located = self.located(&sections, (has_disk, base.is_on), &own_sets, &folders, row);
+        let mut located = self.located(&sections, (has_disk, base.is_on), &own_sets, &folders, |own| own, row);
         let lists: Vec<&Folder<'_>> = folders.values().filter(|folder| folder.rewrites).collect();
         let dispatch = (!lists.is_empty()).then(|| self.table(row(&APACHE), Order::Specific, ""));
         let mut plans: Vec<(&str, Plan<'_>)> = lists
@@ -110,39 +111,48 @@ impl Lowering<'_, '_> {
         // mod_alias looks at the path as it came before a round that mod_rewrite has changed begins again.
         let may_change = plans.iter().any(|(_, plan)| !plan.rules.is_empty()) || located.has_rules();
         let has_folders = server.known.len() > 1;
-        let swap = (may_change && (has_aliases || has_folders)).then(|| self.table(row(&APACHE), Order::Listed, ""));
-        let before_restart = swap.map(|_| self.alias_stage(&locations, &aliased, row));
-        // The slash of a folder too.
-        let slashes_before = swap.filter(|_| has_folders).map(|_| self.table(row(&APACHE), Order::Specific, ""));
-        let restart = may_change.then(|| self.table(row(&APACHE), Order::Listed, ""));
+        let turns = may_change && (has_aliases || has_folders);
+        let turn = turns.then(|| self.turn(&locations, &aliased, has_folders, row));
+        // What `[END]` wrote begins a round without mod_rewrite.
+        let ends = plans.iter().any(|(_, plan)| plan.ends()) || located.ends();
+        let last_turn = (turns && ends).then(|| self.turn(&locations, &aliased, has_folders, row));
+        let restart = match &turn {
+            Some(turn) => Some(turn.round),
+            None => may_change.then(|| self.table(row(&APACHE), Order::Listed, "")),
+        };
+        let changed = turn.as_ref().map(|turn| turn.first).or(restart);
         let back = (keeps_uri && has_aliases).then(|| self.table(row(&APACHE), Order::Listed, ""));
         let stage = self.alias_stage(&locations, &aliased, row);
         let (location, alias_dispatch) = (stage.first_location(), stage.dispatch);
         let forth = back.map(|_| self.table(row(&APACHE), Order::Listed, ""));
-        let has_index = (has_aliases || alias.is_some()) && !server.known.is_empty();
+        let around = Around {
+            own: Some(&own).filter(|_| switch.is_none()),
+            own_sets: &own_sets,
+            early: &early,
+            locations: &locations,
+            aliased: &aliased,
+            sections: &sections,
+            folders: &folders,
+            is_on: base.is_on,
+        };
+        let has_index = (has_aliases || alias.is_some() || around.rewrites()) && !server.known.is_empty();
         let slashes = (!server.known.is_empty()).then(|| self.table(row(&APACHE), Order::Specific, ""));
         let said = Said::new(server, main, &folders);
         let index_names = if has_index { said.indexes() } else { Vec::new() };
-        let indexes: Vec<Index<'_>> = index_names
+        let mut indexes: Vec<Index<'_>> = index_names
             .into_iter()
             .enumerate()
             .map(|(at, names)| Index {
                 names,
                 ask: slashes.filter(|_| at == 0).unwrap_or_else(|| self.table(row(&APACHE), Order::Specific, "")),
                 name: has_disk.then(|| self.table(row(&APACHE), Order::Listed, "")),
-                aliases: self.alias_tables(own_aliases.iter().map(|alias| (None, *alias)), row),
-                stage: self.alias_stage(&locations, &aliased, row),
-                end: self.table(row(&APACHE), Order::Listed, ""),
+                asked: self.asked(&around, row),
             })
             .collect();
         let missing = self.missing(&said, &sections, row);
         // What takes the place of a file that is not there is asked as an index is.
         let falls_back = missing.is_some() && has_index && said.falls_back();
-        let fallback_aliases = match falls_back {
-            true => self.alias_tables(own_aliases.iter().map(|alias| (None, *alias)), row),
-            false => Vec::new(),
-        };
-        let of_fallback = falls_back.then(|| self.alias_stage(&locations, &aliased, row));
+        let mut of_fallback = falls_back.then(|| self.asked(&around, row));
         let answers = self.answers(&said, &sections, row);
         self.errors_at = answers.iter().map(|(status, [first, ..])| (*status, *first)).collect();
         let last = self.table(row(&APACHE), Order::Listed, "");
@@ -191,7 +201,7 @@ impl Lowering<'_, '_> {
             lists: &lists,
             name,
             is_canonical,
-            forgets_port: false,
+            is_asked: false,
             root,
             disk: &disk,
             maps: &maps,
@@ -229,12 +239,13 @@ impl Lowering<'_, '_> {
                 }
             }
         }
-        let ways =
-            Rows { to_lists: first_of(&[dispatch, Some(after_folder)]), after_folder, changed: swap.or(restart) };
+        let without_rewriting = first_of(&[alias, Some(after_folder)]);
+        let for_good = last_turn.as_ref().map_or(without_rewriting, |turn| turn.first);
+        let ways = Rows { to_lists: first_of(&[dispatch, Some(after_folder)]), after_folder, changed, for_good };
         self.fill_located(&mut located, &facts, &ways, &folders);
         for (path, plan) in &mut plans {
-            plan.changed = swap.or(restart);
-            plan.keeps_uri |= swap.is_some();
+            plan.changed = changed;
+            plan.keeps_uri |= turn.is_some();
             plan.keeps_uri &= !keeps_uri;
             let first = plan.first().unwrap_or(after_folder);
             if let Some(dispatch) = dispatch {
@@ -247,24 +258,21 @@ impl Lowering<'_, '_> {
                 }
                 self.push(dispatch, below(path), &[], Action::Enter(first), &no_span());
             }
-            self.fill(plan, &facts, after_folder, first_of(&[alias, Some(after_folder)]));
+            self.fill(plan, &facts, after_folder, for_good);
         }
-        if let (Some(swap), Some(before), Some(restart)) = (swap, &before_restart, restart) {
-            let to_restart = slashes_before.unwrap_or(restart);
-            let first = before.first_location().or(before.dispatch).unwrap_or(to_restart);
-            self.refuse(swap, What::Part(Part::WorkingQuery), BARE, ReplyStatus::Forbidden);
-            let text = Target::of_pieces(vec![path_piece(What::Part(Part::WorkingPath))]);
-            self.push(swap, any(), &[], Action::Set { slot: FILE, text, then: Then::Next }, &no_span());
-            self.write_slot(swap, URI, first);
-            self.fill_stage(before, &aliased, to_restart, &facts);
-            if let Some(table) = slashes_before {
-                self.reading.set_after(table, After::Table(restart));
-                self.slashes(table, server, &folders, &facts);
-            }
+        for turn in turn.iter().chain(&last_turn) {
+            self.fill_turn(turn, &aliased, server, &folders, &facts);
         }
+        let names = || plans.iter().map(|(_, plan)| &plan.names).chain(located.names());
         if let Some(restart) = restart {
-            let names = plans.iter().map(|(_, plan)| &plan.names).chain(located.names());
-            self.restart(restart, start, swap.is_some(), names);
+            self.restart(restart, start, turn.is_some(), names());
+        }
+        if let Some(turn) = &last_turn {
+            if keeps_uri {
+                let text = Target::of_pieces(vec![path_piece(What::Slot(FILE))]);
+                self.push(turn.round, any(), &[], Action::Set { slot: URI, text, then: Then::Next }, &no_span());
+            }
+            self.restart(turn.round, without_rewriting, true, names());
         }
         if let (Some(back), Some(forth)) = (back, forth) {
             let text = Target::of_pieces(vec![path_piece(What::Part(Part::WorkingPath))]);
@@ -278,18 +286,21 @@ impl Lowering<'_, '_> {
         if let Some(table) = slashes {
             self.slashes(table, server, &folders, &facts);
             if has_index {
-                let facts = Facts { forgets_port: true, ..facts };
-                for (at, index) in indexes.iter().enumerate() {
-                    let first = self.fill_asked(&index.aliases, &index.stage, &aliased, index.end, &facts);
+                let asks: Vec<TableId> = indexes.iter().map(|index| index.ask).collect();
+                for (at, index) in indexes.iter_mut().enumerate() {
+                    let first = self.fill_asked(&mut index.asked, &around, &facts);
                     self.index_name(index.name.unwrap_or(first), first);
                     self.indexes(index, index.name.unwrap_or(first));
-                    let next = indexes.get(at + 1).map(|next| next.ask);
+                    let next = asks.get(at + 1).copied();
                     if let Some(next) = next {
                         self.reading.set_after(next, After::Table(to_files));
                     }
-                    self.unindex(index.end, next.unwrap_or(to_files));
+                    self.unindex(&index.asked, &facts, next.unwrap_or(to_files));
                 }
-                fallback = of_fallback.map(|stage| self.fill_asked(&fallback_aliases, &stage, &aliased, last, &facts));
+                fallback = of_fallback.as_mut().map(|asked| {
+                    self.reading.set_after(asked.end, After::Table(last));
+                    self.fill_asked(asked, &around, &facts)
+                });
             }
         }
         if let Some(missing) = &missing {
@@ -321,14 +332,15 @@ impl Lowering<'_, '_> {
     /// A path with `%2F` or `%00` is not found before anything else is asked.
     fn odd(&mut self, table: TableId, then: TableId) {
         self.reading.set_after(table, After::Table(then));
-        let path = || Subject::Text(vec![path_piece(What::Part(Part::Path))]);
-        let test = |text: &str| Test::Regex(pattern(text, LetterCase::Significant));
-        // What dots take away is not looked at.
-        let dots = Condition::new(path(), test("/(?:\\.|%2[Ee]){1,2}(?:/|$)"), true);
         let span = self.errors.get(&(None, 404)).and_then(Option::as_ref).map_or_else(no_span, |url| url.span.clone());
-        let found = Condition::new(path(), test("%(?:2[Ff]|00)"), false);
-        if let (Ok(dots), Ok(found), Ok(action)) = (dots, found, self.error(false, 404)) {
-            self.push(table, any(), &[dots, found], action, &span);
+        // Not where `..` takes its segment away: each of those behind it is taken at most by one of their own.
+        let up = "(?:\\.|%2[Ee]){2}";
+        let text = format!("%(?:2[Ff]|00)[^/]*(?:/(?!{up}(?:/|$))[^/]*(?:/{up}(?=/|$))?)*$");
+        let text = pattern(&text, LetterCase::Significant);
+        let path = Subject::Text(vec![path_piece(What::Part(Part::Path))]);
+        let found = Condition::new(path, Test::Regex(text), false);
+        if let (Ok(found), Ok(action)) = (found, self.error(false, 404)) {
+            self.push(table, any(), &[found], action, &span);
         }
     }
 

@@ -14,6 +14,7 @@ use super::cond::{self, Disk};
 use super::expand::{self, Escaping, Known, Placed, Token, Unplaced, tokens};
 use super::maps::Map;
 use super::pattern::{Shape, pattern, shape};
+use super::rebase::rebased;
 use super::rule::RewriteRule;
 
 /// The slot that keeps the path of a round's beginning.
@@ -34,6 +35,8 @@ pub(super) const DISK: u16 = 5;
 pub(super) const HERE: u16 = 6;
 /// The slot that keeps the deepest folder that is there, with its slash.
 pub(super) const FOLDER: u16 = 7;
+/// The slot that keeps the path of a round's beginning while httpd asks of itself for another.
+pub(super) const ASKER: u16 = 8;
 
 /// Why a rule of a section cannot be said.
 pub(super) const NO_ROOT: &str = "rules in a section see the path of the file on the disk, and no document root is known (`--root DIR`, or write `RewriteRule ^` with `%{REQUEST_URI}`)";
@@ -45,6 +48,8 @@ pub(super) struct Around<'l> {
     pub(super) folder: Option<&'l str>,
     /// Whether that is the name of a section, in which the path of the file on the disk is seen.
     pub(super) is_section: bool,
+    /// Whether httpd asks of itself: with GET, whatever the method was.
+    pub(super) is_asked: bool,
     /// Whether it was looked up which file is meant.
     pub(super) has_disk: bool,
     /// Whether the path as it came is in its slot from the beginning.
@@ -71,7 +76,7 @@ pub(super) struct Names {
 
 impl Names {
     pub(super) fn slot(&mut self, name: &str) -> u16 {
-        let next = self.slots.len() as u16 + FOLDER + 1;
+        let next = self.slots.len() as u16 + ASKER + 1;
         *self.slots.entry(name.to_ascii_uppercase()).or_insert(next)
     }
 
@@ -354,6 +359,7 @@ pub(super) fn variable(
         "HTTP_FORWARDED" => field("forwarded"),
         "HTTP_ACCEPT" => field("accept"),
         "HTTP_PROXY_CONNECTION" => field("proxy-connection"),
+        "REQUEST_METHOD" if around.is_asked => What::Literal("GET".into()),
         "REQUEST_METHOD" => What::Part(Part::Method),
         "REQUEST_SCHEME" => What::Part(Part::Scheme),
         "HTTPS" => What::Part(Part::Https),
@@ -405,7 +411,7 @@ pub(super) fn variable(
             *approximates = Some("the protocol is taken to be HTTP/1.1");
             return text(out, "HTTP/1.1");
         }
-        "IS_SUBREQ" => return text(out, "false"),
+        "IS_SUBREQ" => return text(out, if around.is_asked { "true" } else { "false" }),
         "REMOTE_USER" | "AUTH_TYPE" | "REMOTE_IDENT" | "PATH_INFO" | "CONTEXT_PREFIX" => {
             *approximates = Some("nobody is asked for a password here: users and the like are empty");
             return Ok(());
@@ -514,9 +520,10 @@ fn each(
     server_port(&mut parts, around);
     let standing = Standing { in_folder: around.folder.is_some(), is_changed };
     let mut out: Vec<Written> = Vec::new();
-    for beginning in beginnings(rule, parts, standing) {
+    let all = beginnings(rule, parts, standing).into_iter().flat_map(|beginning| rebased(rule, beginning, around));
+    for (beginning, why) in all {
         let is_odd = beginning.is_odd;
-        match one(rule, beginning, around, approximates) {
+        match one(rule, beginning, around, approximates.or(why)) {
             Ok(written) => out.push(written),
             Err(_) if is_odd => {
                 let last = out.last_mut().map(|written| &mut written.approximates);
@@ -550,9 +557,6 @@ fn one(
         || matches!(parts.first(), Some(Known::Insert(What::Part(Part::WorkingPath) | What::Slot(URI | DISK | HERE))));
     if around.is_section && !is_absolute && matches!(parts.first(), Some(Known::Insert(_))) {
         return Err("its target begins with a text of the request, or with a path of the disk".into());
-    }
-    if around.is_section && is_absolute {
-        rebase(&mut parts, around, is_url)?;
     }
     if !is_absolute {
         if may_be_url && is_redirect {
@@ -601,7 +605,7 @@ fn one(
         (true, false, true) => QueryPolicy::Keep,
     };
     // A bare `?` drops the query, and is not sent.
-    if placed.has_query && placed.query_is_empty {
+    if placed.has_query && placed.query_is_empty && query == QueryPolicy::Drop {
         for placed in std::iter::once(&mut placed).chain(&mut inside) {
             placed.pieces.retain(|piece| piece.place != Landing::Query);
         }
@@ -620,29 +624,6 @@ fn one(
         is_forbidden: false,
         approximates,
     })
-}
-
-/// In a section the name and `RewriteBase` are both paths of URLs: what begins with the one begins with the other then.
-fn rebase(parts: &mut [Known], around: &Around<'_>, is_url: bool) -> Result<(), Unplaced> {
-    let (Some(name), Some(base)) = (around.folder, around.base) else { return Ok(()) };
-    // The name of an expression or of a file is no path of a URL, unless somebody writes it out.
-    if !name.starts_with('/') && !parts.iter().any(|part| matches!(part, Known::Text(text) if text.contains(name))) {
-        return Ok(());
-    }
-    let name = if name.starts_with('/') { name.to_owned() } else { format!("/{name}") };
-    let more = parts.len() > 1;
-    let Some(Known::Text(text)) = parts.first_mut() else {
-        return Err("a RewriteBase in a section, and a target that is put together".into());
-    };
-    let host = if is_url { text.find("://").map_or(0, |at| at + 3) } else { 0 };
-    let start = text[host..].find('/').map_or(text.len(), |at| host + at);
-    let path = &text[start..];
-    if let Some(rest) = path.strip_prefix(&name) {
-        *text = format!("{}{base}{rest}", &text[..start]);
-    } else if more && name.starts_with(path) {
-        return Err("a RewriteBase in a section, and a target that is put together".into());
-    }
-    Ok(())
 }
 
 /// A port behind a host is that of the Host field, else that of `ServerName`.
