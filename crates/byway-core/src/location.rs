@@ -215,6 +215,20 @@ fn with_policy(
 ) -> Option<usize> {
     let before = out.len();
     match with.query {
+        // A text that no client sees keeps the query as it came.
+        Some(query)
+            if with.form == CaptureForm::Verbatim
+                && (*policy == QueryPolicy::Keep || *policy == QueryPolicy::Replace && own.is_none()) =>
+        {
+            if !query.is_empty() {
+                match own {
+                    None => out.push(b'?'),
+                    Some(own) if own + 1 == out.len() => {}
+                    Some(_) => out.push(b'&'),
+                }
+                out.extend_from_slice(query);
+            }
+        }
         // mod_rewrite escapes what it has put together, the request's part of it once more.
         Some(query)
             if *policy == QueryPolicy::Keep

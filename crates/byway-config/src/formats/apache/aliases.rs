@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use byway_core::condition::{Condition, InvalidCondition, Subject, Test};
 use byway_core::dialect::{APACHE, APACHE_MATCH, Dialect, LetterCase, QueryPolicy};
 use byway_core::rule::Action;
 use byway_core::ruleset::{After, Order, TableId};
@@ -12,8 +13,8 @@ use byway_core::target::{Target, What};
 use super::alias::{Alias, AliasSource};
 use super::expand::{self, Escaping, Known, Token, Unplaced, alias_tokens, tokens};
 use super::folders::Folder;
-use super::lower::{Facts, Lowering, below, no_span};
-use super::pattern::{Shape, pattern, shape};
+use super::lower::{Facts, Lowering, any, below, no_span, path_piece};
+use super::pattern::{Shape, pattern, quoted, shape};
 use super::site::{Place, Section};
 use super::steps;
 
@@ -50,10 +51,12 @@ impl Lowering<'_, '_> {
         Stage { locations, dispatch, folders }
     }
 
+    /// Fills them; `file` is the slot with the file whose folders have a say, where that is not the path of the URL.
     pub(super) fn fill_stage<'s>(
         &mut self,
         stage: &Stage<'s>,
         aliased: &[&Folder<'s>],
+        file: Option<u16>,
         after: TableId,
         facts: &Facts<'_>,
     ) {
@@ -61,7 +64,7 @@ impl Lowering<'_, '_> {
         self.fill_aliases(&stage.locations, facts);
         if let Some(dispatch) = stage.dispatch {
             self.reading.set_after(dispatch, After::Table(after));
-            self.folder_aliases(aliased, &stage.folders, dispatch, after, facts);
+            self.folder_aliases(aliased, &stage.folders, (dispatch, file), after, facts);
         }
     }
 
@@ -69,14 +72,21 @@ impl Lowering<'_, '_> {
         &mut self,
         aliased: &[&Folder<'s>],
         tables: &[AliasTables<'s>],
-        dispatch: TableId,
+        (dispatch, file): (TableId, Option<u16>),
         after: TableId,
         facts: &Facts<'_>,
     ) {
         let first = |own: &AliasTables<'_>| own.first().map(|(table, _)| *table);
-        for (folder, own) in aliased.iter().zip(tables) {
+        let mut all: Vec<(&&Folder<'s>, &AliasTables<'s>)> = aliased.iter().zip(tables).collect();
+        all.sort_by_key(|(folder, _)| std::cmp::Reverse(folder.path.len()));
+        for (folder, own) in all {
             let Some(table) = first(own) else { continue };
-            self.push(dispatch, below(folder.path), &[], Action::Enter(table), &no_span());
+            match file.map(|slot| is_below(slot, folder.path)) {
+                Some(Ok(condition)) => {
+                    self.push(dispatch, any(), &[condition], Action::Enter(table), &no_span());
+                }
+                _ => self.push(dispatch, below(folder.path), &[], Action::Enter(table), &no_span()),
+            }
             self.fill_aliases(own, &Facts { folder: Some(folder.path), ..*facts });
             let parent = aliased
                 .iter()
@@ -268,4 +278,11 @@ pub(super) fn located(target: &str, text: &str) -> Result<Vec<Known>, Unplaced> 
             _ => Err(Cow::Borrowed("an expression in the target of a location")),
         })
         .collect()
+}
+
+/// Whether a slot holds a path in a folder.
+fn is_below(slot: u16, folder: &str) -> Result<Condition, InvalidCondition> {
+    let text = format!("^{}(?:/|$)", quoted(folder.trim_end_matches('/')));
+    let held = Subject::Text(vec![path_piece(What::Slot(slot))]);
+    Condition::new(held, Test::Regex(pattern(&text, LetterCase::Significant)), false)
 }

@@ -124,7 +124,7 @@ impl Lowering<'_, '_> {
         let stage = asked.stage.first_location().or(asked.stage.dispatch).unwrap_or(asked.end);
         let first = |aliases: &AliasTables<'_>, next| aliases.first().map_or(next, |(table, _)| *table);
         self.fill_aliases(&asked.aliases, &facts);
-        self.fill_stage(&asked.stage, around.aliased, asked.end, &facts);
+        self.fill_stage(&asked.stage, around.aliased, None, asked.end, &facts);
         let Some(rewriting) = &mut asked.rewriting else {
             self.chain(&asked.aliases, stage);
             return first(&asked.aliases, stage);

@@ -371,6 +371,7 @@ mod tests {
             folder: None,
             is_section: false,
             is_asked: false,
+            has_turned: false,
             has_disk: false,
             keeps_uri: false,
             base: None,

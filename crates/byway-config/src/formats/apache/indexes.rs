@@ -89,15 +89,18 @@ impl Lowering<'_, '_> {
         let what = if asked.keeps_path() { What::Slot(URI) } else { What::Part(Part::WorkingPath) };
         let here = Subject::Text(vec![path_piece(what)]);
         if let Ok(condition) = Condition::new(here, Test::Regex(pattern("^(.*/)", LetterCase::Significant)), false) {
-            let target = Target::of_pieces(vec![path_piece(What::ConditionCapture(1))]);
-            let restores = asked.keeps_path() && facts.keeps_uri;
-            let next = if restores { Then::Next } else { Then::Table(then) };
-            let action = Action::Rewrite { target, query: QueryPolicy::Replace, then: next };
-            self.push(table, any(), &[condition], action, &no_span());
-            if restores {
-                let text = Target::of_pieces(vec![path_piece(What::Slot(ASKER))]);
-                let action = Action::Set { slot: URI, text, then: Then::Table(then) };
-                self.push(table, any(), &[], action, &no_span());
+            let set = |slot, text| Action::Set { slot, text: Target::of_pieces(text), then: Then::Next };
+            let folder = || vec![path_piece(What::ConditionCapture(1))];
+            let conditions = std::slice::from_ref(&condition);
+            let target = Target::of_pieces(folder());
+            let action = Action::Rewrite { target, query: QueryPolicy::Replace, then: Then::Next };
+            self.push(table, any(), conditions, action, &no_span());
+            if facts.has_disk {
+                self.push(table, any(), conditions, set(DISK, folder()), &no_span());
+                self.push(table, any(), &[], set(NAME, Vec::new()), &no_span());
+            }
+            if asked.keeps_path() && facts.keeps_uri {
+                self.push(table, any(), &[], set(URI, vec![path_piece(What::Slot(ASKER))]), &no_span());
             }
         }
     }

@@ -15,9 +15,9 @@ use super::maps;
 use super::onward::{TAKEN_BACK, constant, may_go_on, writes_inside};
 use super::pattern::pattern;
 use super::plan::{Plan, State, chain_end};
-use super::rounds::BARE;
+use super::rounds::{BARE, working_query, wrote_query};
 use super::rule::RewriteRule;
-use super::steps::{self, Around, FILE, INFO, WROTE_QUERY};
+use super::steps::{self, Around, FILE, HERE, INFO, WROTE_QUERY};
 
 /// Where a list may end.
 #[derive(Clone, Copy)]
@@ -40,6 +40,7 @@ impl Lowering<'_, '_> {
             folder: plan.folder,
             is_section: plan.is_section,
             is_asked: facts.is_asked,
+            has_turned: false,
             has_disk: facts.has_disk,
             keeps_uri: plan.is_section || facts.keeps_uri && plan.folder.is_some(),
             base: plan.base.as_deref(),
@@ -128,7 +129,14 @@ impl Lowering<'_, '_> {
         let after_skip = at + 1 + flags.skip as usize;
         let stops = flags.last || flags.end || flags.passes_on;
         if let Some(status) = flags.status {
-            let action = self.error(plan.folder.is_some(), status)?;
+            let action = match self.error(plan.folder.is_some(), status)? {
+                // Which URL an error leads to is asked of the path of the URL.
+                Action::Enter(table) if plan.is_section => {
+                    let target = Target::of_pieces(vec![path_piece(What::Slot(HERE))]);
+                    Action::Rewrite { target, query: QueryPolicy::Replace, then: Then::Table(table) }
+                }
+                action => action,
+            };
             self.push(table, ready.source, &ready.conditions, action, &rule.span);
             return Ok(approximates);
         }
@@ -205,7 +213,16 @@ impl Lowering<'_, '_> {
                 }
                 let status =
                     RedirectStatus::from_number(number).ok_or("a status with which no client follows a Location")?;
-                let action = Action::Redirect { status: StatusByMethod::always(status), target, query: written.query };
+                let status = StatusByMethod::always(status);
+                // What a rule before wrote as its query is escaped, what came is not.
+                let is_kept = written.query == QueryPolicy::Replace && !written.placed.has_query;
+                if matches!(state, State::Url(..)) && is_kept {
+                    let conditions = [conditions.as_slice(), &[wrote_query()?]].concat();
+                    let target = Target::of_pieces([written.placed.pieces.clone(), working_query()].concat());
+                    let action = Action::Redirect { status: status.clone(), target, query: QueryPolicy::Drop };
+                    self.push(table, ready.source.clone(), &conditions, action, &rule.span);
+                }
+                let action = Action::Redirect { status, target, query: written.query };
                 self.push(table, ready.source.clone(), &conditions, action, &rule.span);
                 if goes_on {
                     approximates = approximates

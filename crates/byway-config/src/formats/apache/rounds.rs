@@ -11,7 +11,7 @@ use byway_core::target::{Landing, Part, Piece, Target, What};
 
 use super::alias::Alias;
 use super::aliases::Stage;
-use super::expand::{Token, alias_tokens};
+use super::expand::{Token, Unplaced, alias_tokens};
 use super::folders::Folder;
 use super::lower::{Facts, Lowering, ancestors, any, no_span, path_piece};
 use super::pattern::pattern;
@@ -63,7 +63,7 @@ impl Lowering<'_, '_> {
         let text = Target::of_pieces(vec![path_piece(What::Part(Part::WorkingPath))]);
         self.push(turn.first, any(), &[], Action::Set { slot: FILE, text, then: Then::Next }, &no_span());
         self.write_slot(turn.first, URI, stage);
-        self.fill_stage(&turn.stage, aliased, behind, facts);
+        self.fill_stage(&turn.stage, aliased, None, behind, &Facts { has_turned: true, ..*facts });
         if let Some(table) = turn.slashes {
             self.reading.set_after(table, After::Table(turn.round));
             self.slashes(table, server, folders, facts);
@@ -163,8 +163,7 @@ impl Lowering<'_, '_> {
     /// Sends people to the URL that rules have made.
     pub(super) fn finish(&mut self, table: TableId, status: u16) {
         let Some(status) = RedirectStatus::from_number(status) else { return };
-        let wrote = Subject::Text(vec![path_piece(What::Slot(WROTE_QUERY))]);
-        let Ok(wrote) = Condition::new(wrote, Test::Is("1".to_owned()), false) else { return };
+        let Ok(wrote) = wrote_query() else { return };
         for scheme in ["https://", "http://"] {
             for (port, path) in [(None, 2), (Some(2), 3)] {
                 let middle = if port.is_some() { ":([0-9]+)" } else { "" };
@@ -186,10 +185,7 @@ impl Lowering<'_, '_> {
                     target: Target::of_pieces(pieces),
                     query,
                 };
-                let query = [Part::QueryMark, Part::WorkingQuery]
-                    .map(|part| Piece { place: Landing::Query, what: What::Part(part) });
-                let with_query = [pieces.clone(), query.to_vec()].concat();
-                let action = redirect(with_query, QueryPolicy::Drop);
+                let action = redirect([pieces.clone(), working_query()].concat(), QueryPolicy::Drop);
                 self.push(table, any(), &[wrote.clone(), condition.clone()], action, &no_span());
                 self.push(table, any(), &[condition], redirect(pieces, QueryPolicy::Replace), &no_span());
             }
@@ -235,4 +231,16 @@ impl Lowering<'_, '_> {
         let action = Action::Rewrite { target, query: QueryPolicy::Replace, then: Then::Table(start) };
         self.push(table, any(), &[], action, &no_span());
     }
+}
+
+/// Whether a rule that made a URL wrote a query too.
+pub(super) fn wrote_query() -> Result<Condition, Unplaced> {
+    let wrote = Subject::Text(vec![path_piece(What::Slot(WROTE_QUERY))]);
+    Condition::new(wrote, Test::Is("1".to_owned()), false).map_err(|error| error.what.into())
+}
+
+/// The working query with its `?`.
+pub(super) fn working_query() -> Vec<Piece<'static>> {
+    let parts = [Part::QueryMark, Part::WorkingQuery];
+    parts.map(|part| Piece { place: Landing::Query, what: What::Part(part) }).to_vec()
 }

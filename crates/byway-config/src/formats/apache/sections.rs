@@ -360,6 +360,7 @@ fn one(place: &Place, facts: &Facts<'_>) -> Result<Asked, Unplaced> {
                 folder: None,
                 is_section: false,
                 is_asked: facts.is_asked,
+                has_turned: facts.has_turned,
                 has_disk: false,
                 keeps_uri: facts.keeps_uri,
                 base: None,

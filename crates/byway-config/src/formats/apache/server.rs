@@ -116,6 +116,7 @@ impl Lowering<'_, '_> {
         // What `[END]` wrote begins a round without mod_rewrite.
         let ends = plans.iter().any(|(_, plan)| plan.ends()) || located.ends();
         let last_turn = (turns && ends).then(|| self.turn(&locations, &aliased, has_folders, row));
+        let end_aliases = if ends { self.alias_tables(early.iter().copied(), row) } else { Vec::new() };
         let restart = match &turn {
             Some(turn) => Some(turn.round),
             None => may_change.then(|| self.table(row(&APACHE), Order::Listed, "")),
@@ -202,6 +203,7 @@ impl Lowering<'_, '_> {
             name,
             is_canonical,
             is_asked: false,
+            has_turned: false,
             root,
             disk: &disk,
             maps: &maps,
@@ -239,7 +241,9 @@ impl Lowering<'_, '_> {
                 }
             }
         }
-        let without_rewriting = first_of(&[alias, Some(after_folder)]);
+        let without_rewriting = end_aliases.first().map_or(after_folder, |(table, _)| *table);
+        self.chain(&end_aliases, after_folder);
+        self.fill_aliases(&end_aliases, &facts);
         let for_good = last_turn.as_ref().map_or(without_rewriting, |turn| turn.first);
         let ways = Rows { to_lists: first_of(&[dispatch, Some(after_folder)]), after_folder, changed, for_good };
         self.fill_located(&mut located, &facts, &ways, &folders);
@@ -281,7 +285,7 @@ impl Lowering<'_, '_> {
             self.write_slot(forth, FILE, first_of(&[slashes]));
             self.write_slot(back, URI, first_of(&[location, alias_dispatch, slashes]));
         }
-        self.fill_stage(&stage, &aliased, after_alias, &facts);
+        self.fill_stage(&stage, &aliased, back.map(|_| FILE), after_alias, &facts);
         let mut fallback = None;
         if let Some(table) = slashes {
             self.slashes(table, server, &folders, &facts);

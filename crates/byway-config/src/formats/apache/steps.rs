@@ -50,6 +50,8 @@ pub(super) struct Around<'l> {
     pub(super) is_section: bool,
     /// Whether httpd asks of itself: with GET, whatever the method was.
     pub(super) is_asked: bool,
+    /// Whether the query that came is asked for, whatever a rule has written since.
+    pub(super) has_turned: bool,
     /// Whether it was looked up which file is meant.
     pub(super) has_disk: bool,
     /// Whether the path as it came is in its slot from the beginning.
@@ -363,6 +365,7 @@ pub(super) fn variable(
         "REQUEST_METHOD" => What::Part(Part::Method),
         "REQUEST_SCHEME" => What::Part(Part::Scheme),
         "HTTPS" => What::Part(Part::Https),
+        "QUERY_STRING" if around.has_turned => What::Part(Part::Query),
         "QUERY_STRING" => What::Part(Part::WorkingQuery),
         "REQUEST_URI" => uri(),
         "REMOTE_ADDR" | "REMOTE_HOST" | "CONN_REMOTE_ADDR" => What::Part(Part::Address),
