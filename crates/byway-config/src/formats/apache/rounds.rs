@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use byway_core::condition::{Condition, Subject, Test};
 use byway_core::dialect::{LetterCase, QueryPolicy};
 use byway_core::rule::{Action, Then};
-use byway_core::ruleset::TableId;
+use byway_core::ruleset::{After, TableId};
 use byway_core::status::{RedirectStatus, ReplyStatus, StatusByMethod};
 use byway_core::target::{Landing, Part, Piece, Target, What};
 
@@ -14,10 +14,19 @@ use super::lower::{Facts, Lowering, ancestors, any, no_span, path_piece};
 use super::pattern::pattern;
 use super::plan::Plan;
 use super::site::SetEnv;
-use super::steps::{Around, FILE, INFO, Names, URI, WROTE_QUERY};
+use super::steps::{Around, FILE, INFO, Names, TAKEN, URI, WROTE_QUERY};
 
 /// What no query may hold that goes on unescaped.
 pub(super) const BARE: &str = "[\\x00-\\x20\\x7f]";
+
+/// When a URL was taken back.
+#[derive(Clone, Copy)]
+pub(super) enum Round {
+    /// Before httpd began anew.
+    Before,
+    /// Ever, and behind the gate httpd has begun anew.
+    Any,
+}
 
 impl Lowering<'_, '_> {
     /// What stands before the first rule: the path kept, variables set by fields of the request.
@@ -109,11 +118,24 @@ impl Lowering<'_, '_> {
         }
     }
 
+    /// `RewriteBase` takes the place of the folder in what rules of the folder have written.
+    pub(super) fn rebase(&mut self, plan: &Plan<'_>, table: TableId, then: TableId) {
+        self.reading.set_after(table, After::Table(then));
+        let (Some(folder), Some(base)) = (plan.folder, plan.base.as_deref()) else { return };
+        let here = Subject::Text(vec![path_piece(What::Part(Part::WorkingPath))]);
+        let text = format!("^{}(.*)$", super::pattern::quoted(folder));
+        if let Ok(below) = Condition::new(here, Test::Regex(pattern(&text, LetterCase::Significant)), false) {
+            let pieces = [What::Literal(base.to_owned().into()), What::ConditionCapture(1)].map(path_piece);
+            let target = Target::of_pieces(pieces.to_vec());
+            let action = Action::Rewrite { target, query: QueryPolicy::Replace, then: Then::Table(then) };
+            self.push(table, any(), &[below], action, &no_span());
+        }
+    }
+
     /// Sends people to the URL that rules have made.
     pub(super) fn finish(&mut self, table: TableId, status: u16) {
         let Some(status) = RedirectStatus::from_number(status) else { return };
-        let wrote = Subject::Text(vec![path_piece(What::Slot(WROTE_QUERY))]);
-        let Ok(wrote) = Condition::new(wrote, Test::Is("1".to_owned()), false) else { return };
+        let Some(wrote) = slot_is(WROTE_QUERY, "1") else { return };
         for scheme in ["https://", "http://"] {
             for (port, path) in [(None, 2), (Some(2), 3)] {
                 let middle = if port.is_some() { ":([0-9]+)" } else { "" };
@@ -142,6 +164,35 @@ impl Lowering<'_, '_> {
                 self.push(table, any(), &[wrote.clone(), condition.clone()], action, &no_span());
                 self.push(table, any(), &[condition], redirect(pieces, QueryPolicy::Replace), &no_span());
             }
+        }
+    }
+
+    /// Where a URL was taken back and httpd has begun anew, nobody but mod_rewrite is asked (`None`: nobody at all).
+    pub(super) fn gate(&mut self, table: TableId, then: TableId, taken_in: Round, taken: Option<TableId>) {
+        self.reading.set_after(table, After::Table(then));
+        let is_taken = match taken_in {
+            Round::Before => slot_is(TAKEN, "1"),
+            Round::Any => {
+                let kept = Subject::Text(vec![path_piece(What::Slot(TAKEN))]);
+                Condition::new(kept, Test::Regex(pattern(".", LetterCase::Significant)), false).ok()
+            }
+        };
+        let Some(is_taken) = is_taken else { return };
+        let action = match taken {
+            Some(taken) => Action::Enter(taken),
+            None => {
+                let target = Target::of_pieces(vec![path_piece(What::Part(Part::WorkingPath))]);
+                Action::Rewrite { target, query: QueryPolicy::Replace, then: Then::End }
+            }
+        };
+        self.push(table, any(), &[is_taken], action, &no_span());
+    }
+
+    /// What was taken back was so before httpd begins anew.
+    pub(super) fn begin_taken(&mut self, table: TableId) {
+        let text = Target::of_pieces(vec![path_piece(What::Literal("1".into()))]);
+        if let Some(is_taken) = slot_is(TAKEN, "s") {
+            self.push(table, any(), &[is_taken], Action::Set { slot: TAKEN, text, then: Then::Next }, &no_span());
         }
     }
 
@@ -184,4 +235,10 @@ impl Lowering<'_, '_> {
         let action = Action::Rewrite { target, query: QueryPolicy::Replace, then: Then::Table(start) };
         self.push(table, any(), &[], action, &no_span());
     }
+}
+
+/// Whether a slot holds a value.
+pub(super) fn slot_is(slot: u16, value: &str) -> Option<Condition> {
+    let kept = Subject::Text(vec![path_piece(What::Slot(slot))]);
+    Condition::new(kept, Test::Is(value.to_owned()), false).ok()
 }

@@ -15,13 +15,14 @@ use super::folders::{Folder, disk, errors, merged_folders};
 use super::indexes::Index;
 use super::lower::{Facts, Lowering, any, below, no_span, path_piece};
 use super::missing::Said;
+use super::onward::may_take_back;
 use super::pattern::pattern;
 use super::plan::Plan;
-use super::rounds::BARE;
+use super::rounds::{BARE, Round, slot_is};
 use super::rule::RewriteRule;
 use super::sections::Rows;
 use super::site::{Effective, Inherits, Scope, Section, Server, SetEnv};
-use super::steps::{self, FILE, URI};
+use super::steps::{self, FILE, TAKEN, URI};
 
 impl Lowering<'_, '_> {
     /// Makes the tables of a server, and returns the one that it begins with.
@@ -84,6 +85,13 @@ impl Lowering<'_, '_> {
         let passed = keeps_uri.then(|| self.table(row(&APACHE), Order::Listed, ""));
         let own_aliases: Vec<&Alias> =
             server.own.aliases.iter().chain(main.iter().flat_map(|main| &main.own.aliases)).collect();
+        let in_places = || {
+            let of_folders = folders.values().flat_map(|folder| folder.layers.iter().copied());
+            of_folders.chain(sections.iter().map(|section| &section.scope)).flat_map(|scope| &scope.rewriting.rules)
+        };
+        let takes_back = in_places().next().is_some() && may_take_back(in_places().chain(&plan.rules));
+        let before_alias = takes_back.then(|| self.table(row(&APACHE), Order::Listed, ""));
+        let before_good = before_alias.map(|_| self.table(row(&APACHE), Order::Listed, ""));
         let early = wholes.iter().filter(|(section, _)| section.is_some_and(Section::is_early)).copied();
         let own = own_aliases.iter().map(|alias| (None, *alias));
         let aliases = self.alias_tables(early.chain(own), row);
@@ -115,6 +123,7 @@ impl Lowering<'_, '_> {
         // The slash of a folder too.
         let slashes_before = swap.filter(|_| has_folders).map(|_| self.table(row(&APACHE), Order::Specific, ""));
         let restart = may_change.then(|| self.table(row(&APACHE), Order::Listed, ""));
+        let before_end = takes_back.then(|| self.table(row(&APACHE), Order::Listed, ""));
         let back = (keeps_uri && has_aliases).then(|| self.table(row(&APACHE), Order::Listed, ""));
         let stage = self.alias_stage(&locations, &aliased, row);
         let (location, alias_dispatch) = (stage.first_location(), stage.dispatch);
@@ -150,14 +159,22 @@ impl Lowering<'_, '_> {
 
         // What comes after what.
         let first_of = |tables: &[Option<TableId>]| tables.iter().copied().flatten().next().unwrap_or(to_files);
-        let after_folder = first_of(&[back, location, alias_dispatch, slashes]);
+        let after_gate = first_of(&[back, location, alias_dispatch, slashes]);
+        let after_folder = before_end.unwrap_or(after_gate);
         let after_alias = first_of(&[forth, slashes]);
         let to_lists = first_of(&[located.first(), dispatch, Some(after_folder)]);
         let to_folders = first_of(&[broken_table, Some(to_lists)]);
-        let to_alias = alias.unwrap_or(to_folders);
+        let to_alias = before_alias.or(alias).unwrap_or(to_folders);
+        let for_good = before_good.or(alias).unwrap_or(after_folder);
         let first = plan.first().unwrap_or(to_alias);
         let start = switch.unwrap_or(first);
         self.chain(&aliases, to_folders);
+        if let (Some(before_alias), Some(before_good), Some(before_end)) = (before_alias, before_good, before_end) {
+            let to_own = alias.unwrap_or(to_folders);
+            self.gate(before_alias, to_own, Round::Before, Some(to_folders));
+            self.gate(before_good, alias.unwrap_or(after_folder), Round::Any, None);
+            self.gate(before_end, after_gate, Round::Before, None);
+        }
         if let Some(odd) = odd {
             self.odd(odd, start);
         }
@@ -247,7 +264,7 @@ impl Lowering<'_, '_> {
                 }
                 self.push(dispatch, below(path), &[], Action::Enter(first), &no_span());
             }
-            self.fill(plan, &facts, after_folder, first_of(&[alias, Some(after_folder)]));
+            self.fill(plan, &facts, after_folder, for_good);
         }
         if let (Some(swap), Some(before), Some(restart)) = (swap, &before_restart, restart) {
             let to_restart = slashes_before.unwrap_or(restart);
@@ -255,6 +272,9 @@ impl Lowering<'_, '_> {
             self.refuse(swap, What::Part(Part::WorkingQuery), BARE, ReplyStatus::Forbidden);
             let text = Target::of_pieces(vec![path_piece(What::Part(Part::WorkingPath))]);
             self.push(swap, any(), &[], Action::Set { slot: FILE, text, then: Then::Next }, &no_span());
+            if takes_back && let Some(is_taken) = slot_is(TAKEN, "1") {
+                self.push(swap, any(), &[is_taken], Action::Enter(restart), &no_span());
+            }
             self.write_slot(swap, URI, first);
             self.fill_stage(before, &aliased, to_restart, &facts);
             if let Some(table) = slashes_before {
@@ -264,6 +284,9 @@ impl Lowering<'_, '_> {
         }
         if let Some(restart) = restart {
             let names = plans.iter().map(|(_, plan)| &plan.names).chain(located.names());
+            if takes_back {
+                self.begin_taken(restart);
+            }
             self.restart(restart, start, swap.is_some(), names);
         }
         if let (Some(back), Some(forth)) = (back, forth) {
