@@ -381,6 +381,7 @@ mod tests {
             names: &names,
             disk: &disk,
             maps: &maps,
+            is_astray: false,
         };
         let all = conditions(read(text, &around, false)?).ok_or("never")?;
         Ok(all.iter().map(|one| format!("{one}{}", if one.or_next { " or" } else { "" })).collect())

@@ -42,7 +42,14 @@ impl Lowering<'_, '_> {
                 .filter(|(folder, _)| path.starts_with(**folder))
                 .filter_map(|(folder, said)| Some((folder.len(), said.directory_slash?)))
                 .max();
-            if is_off.is_some_and(|(_, is_on)| !is_on) || path.len() < 2 {
+            if is_off.is_some_and(|(_, is_on)| !is_on) {
+                continue;
+            }
+            if facts.keeps_uri {
+                self.slash_of_uri(table, path, facts);
+                continue;
+            }
+            if path.len() < 2 {
                 continue;
             }
             let bare = path.as_bytes()[..path.len() - 1].to_vec();
@@ -53,6 +60,22 @@ impl Lowering<'_, '_> {
             let target = Target::of_pieces(placed.pieces);
             let status = StatusByMethod::always(RedirectStatus::MovedPermanently);
             self.push(table, source, &[], Action::Redirect { status, target, query: QueryPolicy::Replace }, &no_span());
+        }
+    }
+
+    /// Where the server's own rules may have written the folder, the path as it came gets the slash, and only where it has none.
+    fn slash_of_uri(&mut self, table: TableId, path: &str, facts: &Facts<'_>) {
+        let kept = Subject::Text(vec![path_piece(What::Slot(URI))]);
+        let Ok(lacks) = Condition::new(kept, Test::Regex(pattern("/$", LetterCase::Significant)), true) else { return };
+        let mut parts = vec![Known::Insert(What::Slot(URI)), Known::Text("/".to_owned())];
+        steps::prepend_server(&mut parts, facts.name, facts.is_canonical);
+        let Ok(placed) = expand::place(&parts, Escaping::All, false) else { return };
+        for path in [path, path.trim_end_matches('/')].into_iter().filter(|path| !path.is_empty()) {
+            let source = Source::of_path(PathPattern::Exact(path.as_bytes().into()));
+            let target = Target::of_pieces(placed.pieces.clone());
+            let status = StatusByMethod::always(RedirectStatus::MovedPermanently);
+            let action = Action::Redirect { status, target, query: QueryPolicy::Replace };
+            self.push(table, source, std::slice::from_ref(&lacks), action, &no_span());
         }
     }
 

@@ -12,12 +12,19 @@ use super::beginnings::is_here;
 use super::expand::Unplaced;
 use super::lower::{Facts, Lowering, path_piece};
 use super::maps;
-use super::onward::{TAKEN_BACK, constant, may_go_on, writes_inside};
+use super::onward::{constant, may_go_on};
 use super::pattern::pattern;
 use super::plan::{Plan, State, chain_end};
-use super::rounds::{BARE, working_query, wrote_query};
+use super::rounds::{BARE, slot_is, working_query};
 use super::rule::RewriteRule;
-use super::steps::{self, Around, FILE, HERE, INFO, WROTE_QUERY};
+use super::steps::{self, Around, FILE, HERE, INFO, TAKEN, WROTE_QUERY};
+
+/// Why a redirect without `L` to a relative target is not quite said.
+const BELOW_BASE: &str = "without L a rule below sees the URL of this one, in which the folder's path on the disk stands where RewriteBase comes later";
+
+/// Why a redirect without `L` to a path is not quite said in a virtual host without a name.
+const NAMELESS: &str =
+    "without L a rule below sees the URL of this one, whose port is that of a virtual host without ServerName";
 
 /// Where a list may end.
 #[derive(Clone, Copy)]
@@ -26,6 +33,8 @@ struct Exits {
     end: TableId,
     /// The path was.
     changed: TableId,
+    /// It was, and is one of the folder where `RewriteBase` says another.
+    rebased: TableId,
     /// It was, and is the path of the request now.
     passed: TableId,
     /// It was, and mod_rewrite is through with it.
@@ -50,9 +59,14 @@ impl Lowering<'_, '_> {
             names: &plan.names,
             disk: facts.disk,
             maps: facts.maps,
+            is_astray: false,
         };
-        if let Some(settle) = plan.settle {
-            self.write_slot(settle, FILE, changed);
+        let rebased = plan.rebase.unwrap_or(changed);
+        for (state, table) in &plan.settle {
+            self.write_slot(*table, FILE, if *state == State::Relative { rebased } else { changed });
+        }
+        if let Some(rebase) = plan.rebase {
+            self.rebase(plan, rebase, changed);
         }
         for (state, table) in &plan.finish {
             self.reading.set_after(*table, After::Table(changed));
@@ -66,12 +80,14 @@ impl Lowering<'_, '_> {
         for (&(segment, state), &table) in &plan.tables {
             let exit = match state {
                 State::Same => end,
-                State::Absolute | State::Relative => plan.settle.unwrap_or(changed),
+                State::Absolute | State::Relative => plan.settle.get(&state).copied().unwrap_or(changed),
                 State::Url(..) => plan.finish.get(&state).copied().unwrap_or(changed),
             };
             if segment == 0 && state == State::Same {
                 self.begin(plan, table, &around, facts);
             }
+            let is_astray = matches!(state, State::Absolute | State::Url(..)) && plan.folder.is_some();
+            let around = Around { is_astray: is_astray && !plan.is_section, ..around.clone() };
             // A chain is left behind its end.
             let range = plan.rules_of(segment);
             let next = match range.clone().last() {
@@ -81,7 +97,7 @@ impl Lowering<'_, '_> {
             let next = plan.tables.get(&(plan.segment_of(next), state)).copied().filter(|_| next < plan.rules.len());
             self.reading.set_after(table, After::Table(next.unwrap_or(exit)));
             for at in range {
-                let to = Exits { end: exit, changed, passed: plan.passed.unwrap_or(changed), for_good };
+                let to = Exits { end: exit, changed, rebased, passed: plan.passed.unwrap_or(changed), for_good };
                 let verdict = self.rewrite_rule(plan, at, &plan.rules[at], state, table, &around, to);
                 let rule = &plan.rules[at];
                 self.say(&rule.span, &rule.text, verdict);
@@ -127,7 +143,7 @@ impl Lowering<'_, '_> {
         }
         let table_at = |rule: usize, state: State| plan.tables.get(&(plan.segment_of(rule), state)).copied();
         let after_skip = at + 1 + flags.skip as usize;
-        let stops = flags.last || flags.end || flags.passes_on;
+        let stops = steps::stops(rule);
         if let Some(status) = flags.status {
             let action = match self.error(plan.folder.is_some(), status)? {
                 // Which URL an error leads to is asked of the path of the URL.
@@ -202,9 +218,11 @@ impl Lowering<'_, '_> {
                     && plan.rules.len() > after_skip
                     && may_go_on(plan.behind(after_skip), &written.placed, plan.folder.is_some());
                 let next = table_at(after_skip, State::Url(number, flags.noescape)).filter(|_| goes_on);
-                let inside = plan.behind(after_skip).filter(|rule| writes_inside(rule));
-                if goes_on && may_go_on(inside, &written.placed, plan.folder.is_some()) {
-                    approximates = approximates.or(Some(TAKEN_BACK));
+                if goes_on && !written.placed.is_url && around.name.is_none() {
+                    approximates = approximates.or(Some(NAMELESS));
+                }
+                if goes_on && written.is_relative && around.base.is_some() && !plan.is_section {
+                    approximates = approximates.or(Some(BELOW_BASE));
                 }
                 if let (Some(next), Some(inside)) = (next, &written.inside) {
                     let place = (table, ready.source.clone(), conditions.as_slice());
@@ -216,8 +234,11 @@ impl Lowering<'_, '_> {
                 let status = StatusByMethod::always(status);
                 // What a rule before wrote as its query is escaped, what came is not.
                 let is_kept = written.query == QueryPolicy::Replace && !written.placed.has_query;
-                if matches!(state, State::Url(..)) && is_kept {
-                    let conditions = [conditions.as_slice(), &[wrote_query()?]].concat();
+                if matches!(state, State::Url(..))
+                    && is_kept
+                    && let Some(wrote) = slot_is(WROTE_QUERY, "1")
+                {
+                    let conditions = [conditions.as_slice(), &[wrote]].concat();
                     let target = Target::of_pieces([written.placed.pieces.clone(), working_query()].concat());
                     let action = Action::Redirect { status: status.clone(), target, query: QueryPolicy::Drop };
                     self.push(table, ready.source.clone(), &conditions, action, &rule.span);
@@ -230,17 +251,17 @@ impl Lowering<'_, '_> {
                 }
                 continue;
             }
-            // The status stays, and whatever comes of the path, nobody is sent anywhere.
-            if matches!(state, State::Url(..)) && stops {
-                let action = Action::Rewrite { target, query: written.query, then: Then::End };
+            if matches!(state, State::Url(..)) {
+                let text = Target::of_pieces(vec![path_piece(What::Literal("s".into()))]);
+                let action = Action::Set { slot: TAKEN, text, then: Then::Next };
                 self.push(table, ready.source.clone(), &conditions, action, &rule.span);
-                continue;
             }
             let new = if written.is_relative { State::Relative } else { State::Absolute };
             let new = if around.folder.is_none() || plan.is_section { State::Absolute } else { new };
             if flags.again {
                 approximates = approximates.or(Some("`N` begins again at most ten times"));
             }
+            let last = if new == State::Relative { to.rebased } else { to.changed };
             let then = if flags.passes_on && around.folder.is_none() {
                 to.passed
             } else if flags.end {
@@ -250,12 +271,13 @@ impl Lowering<'_, '_> {
             } else if flags.again {
                 table_at(0, new).unwrap_or(to.changed)
             } else if flags.skip > 0 {
-                table_at(after_skip, new).filter(|_| after_skip < plan.rules.len()).unwrap_or(to.changed)
+                table_at(after_skip, new).filter(|_| after_skip < plan.rules.len()).unwrap_or(last)
             } else {
-                table_at(at + 1, new).filter(|_| at + 1 < plan.rules.len()).unwrap_or(to.changed)
+                table_at(at + 1, new).filter(|_| at + 1 < plan.rules.len()).unwrap_or(last)
             };
             // A file that is asked for and written again is no change, and begins no round.
-            if new == State::Relative && then == to.changed && to.changed != to.for_good && state == State::Same {
+            let is_through = [to.changed, to.rebased].contains(&then);
+            if new == State::Relative && is_through && then != to.for_good && state == State::Same {
                 let path = written.placed.pieces.iter().filter(|piece| piece.place < Landing::Query);
                 let path: Vec<Piece<'static>> = path.cloned().collect();
                 if let Some(condition) = constant(&path).map_or_else(|| is_here(&path), |text| begins_here(&text)) {
@@ -269,7 +291,7 @@ impl Lowering<'_, '_> {
                     self.push(table, ready.source.clone(), &conditions, action, &rule.span);
                 }
             }
-            if around.folder.is_some() && ![to.changed, to.passed, to.for_good].contains(&then) {
+            if around.folder.is_some() && ![to.changed, to.rebased, to.passed, to.for_good].contains(&then) {
                 let place = (table, ready.source.clone(), conditions.as_slice());
                 self.write_on(plan, rule, place, (&written.placed.pieces, written.query), then);
                 continue;

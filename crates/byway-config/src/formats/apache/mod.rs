@@ -1,8 +1,9 @@
 //! Apache httpd: configurations, `.htaccess` files, and folders that are document roots with their trees of `.htaccess`.
 //!
 //! What is answered is what httpd 2.4.71 answers. [`read`] walks the lines ([`frames`]: what opens, [`directives`]: what stands
-//! there) and gathers what stands in servers, folders and locations ([`site`]); [`lower`] makes tables of it, the ones after the other as httpd asks its modules: mod_rewrite of the
-//! server, mod_alias of the server, mod_rewrite of the deepest folder, mod_alias of the folders, the slash of a folder.
+//! there) and gathers what stands in servers, folders and locations ([`site`]); [`lower`] makes tables of it, the ones after the
+//! other as httpd asks its modules: mod_rewrite of the server, mod_alias of the server, mod_rewrite of the deepest folder,
+//! mod_alias of the folders, the slash of a folder.
 
 mod alias;
 mod aliases;

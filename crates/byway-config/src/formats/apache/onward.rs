@@ -10,9 +10,6 @@ use super::pattern::{Shape, pattern, shape};
 use super::rule::RewriteRule;
 use super::steps;
 
-/// Why a redirect without `L` above a rule that takes everything is not quite said.
-pub(super) const TAKEN_BACK: &str = "without L a rule below takes back the URL: httpd answers its status without a Location, and here the request passes";
-
 /// What a substitution begins with that is no path (mod_rewrite's own list).
 const SCHEMES: [&str; 17] = [
     "ajp:",
@@ -36,11 +33,7 @@ const SCHEMES: [&str; 17] = [
 
 /// The rules that may take a URL which a rule before them made; most patterns begin as no URL does.
 pub(super) fn takers(rules: &[Rc<RewriteRule>]) -> Vec<usize> {
-    let runs_on = |rule: &RewriteRule| {
-        let stops = rule.flags.last || rule.flags.end || rule.flags.passes_on;
-        steps::substitutes(rule) && !stops
-    };
-    if !rules.iter().any(|rule| runs_on(rule)) {
+    if !rules.iter().any(|rule| steps::substitutes(rule) && !steps::stops(rule)) {
         return Vec::new();
     }
     let may = |rule: &RewriteRule| {
@@ -61,6 +54,16 @@ pub(super) fn takers(rules: &[Rc<RewriteRule>]) -> Vec<usize> {
 pub(super) fn writes_inside(rule: &RewriteRule) -> bool {
     let is_url = SCHEMES.iter().any(|scheme| rule.substitution.to_ascii_lowercase().starts_with(scheme));
     steps::substitutes(rule) && rule.flags.redirect.is_none() && !is_url
+}
+
+/// Whether among some rules is one that makes a URL and goes on, and one that writes a path inside.
+pub(super) fn may_take_back<'r>(rules: impl Iterator<Item = &'r Rc<RewriteRule>> + Clone) -> bool {
+    let mut makes = rules.clone().filter(|rule| {
+        let is_url =
+            rule.flags.redirect.is_some() || rule.substitution.contains("://") || rule.substitution.starts_with('%');
+        steps::substitutes(rule) && !steps::stops(rule) && is_url
+    });
+    makes.next().is_some() && rules.clone().any(|rule| writes_inside(rule))
 }
 
 /// Whether a rule further down may fit the URL that a redirect without `L` left behind.

@@ -11,7 +11,7 @@ use byway_core::ruleset::{Order, TableId};
 
 use super::expand::{Token, alias_tokens, tokens};
 use super::lower::Lowering;
-use super::onward::takers;
+use super::onward::{takers, writes_inside};
 use super::rule::RewriteRule;
 use super::site::{Effective, SetEnv};
 use super::steps::{self, Names};
@@ -50,7 +50,9 @@ pub(super) struct Plan<'s> {
     pub(super) sets: Vec<&'s SetEnv>,
     pub(super) keeps_uri: bool,
     /// Where a list of a folder ends whose last rule wrote a path: what was hung on it goes.
-    pub(super) settle: Option<TableId>,
+    pub(super) settle: BTreeMap<State, TableId>,
+    /// Where `RewriteBase` takes the place of the folder in what was written.
+    pub(super) rebase: Option<TableId>,
     /// Where a list ends whose rules made a URL and went on.
     pub(super) finish: BTreeMap<State, TableId>,
 }
@@ -63,7 +65,7 @@ impl Plan<'_> {
 
     /// Whether some rule writes for those behind it, so that what stands behind the file is looked at again.
     pub(super) fn goes_on(&self) -> bool {
-        self.settle.is_some() || !self.finish.is_empty()
+        !self.settle.is_empty() || !self.finish.is_empty()
     }
 
     pub(super) fn segment_of(&self, rule: usize) -> usize {
@@ -139,7 +141,8 @@ impl Lowering<'_, '_> {
             names,
             sets,
             keeps_uri: false,
-            settle: None,
+            settle: BTreeMap::new(),
+            rebase: None,
             finish: BTreeMap::new(),
             rules,
         }
@@ -167,15 +170,20 @@ impl Lowering<'_, '_> {
         for state in states {
             match state {
                 State::Same => {}
-                State::Absolute | State::Relative if folder.is_none() || plan.settle.is_some() => {}
+                State::Absolute | State::Relative if folder.is_none() => {}
                 State::Absolute | State::Relative => {
-                    plan.settle = Some(self.table(row(&APACHE_REWRITE), Order::Listed, ""));
+                    plan.settle.insert(state, self.table(row(&APACHE_REWRITE), Order::Listed, ""));
                 }
                 State::Url(_, is_bare) => {
                     let dialect = row(if is_bare { &APACHE_NE } else { &APACHE_REWRITE });
                     plan.finish.insert(state, self.table(dialect, Order::Listed, ""));
                 }
             }
+        }
+        let is_elsewhere = plan.base.as_deref().is_some_and(|base| Some(base) != folder) && !plan.is_section;
+        if folder.is_some() && is_elsewhere && plan.rules.iter().any(|rule| !steps::stops(rule) && writes_inside(rule))
+        {
+            plan.rebase = Some(self.table(row(&APACHE_REWRITE), Order::Listed, ""));
         }
         plan
     }
@@ -197,8 +205,7 @@ fn bounds(rules: &[Rc<RewriteRule>]) -> Vec<usize> {
         if inside || rule.flags.chain {
             bounds.insert(at + 1);
         }
-        let stops = rule.flags.last || rule.flags.end || rule.flags.passes_on;
-        if steps::substitutes(rule) && !stops {
+        if steps::substitutes(rule) && !steps::stops(rule) {
             bounds.insert(at + 1);
         }
         if rule.flags.skip > 0 {
@@ -231,7 +238,7 @@ pub(super) fn reached(plan: &Plan<'_>) -> Vec<(usize, State)> {
         if !steps::substitutes(rule) {
             continue;
         }
-        let stops = flags.last || flags.end || flags.passes_on;
+        let stops = steps::stops(rule);
         let after_skip = at + 1 + flags.skip as usize;
         if !stops && after_skip < plan.rules.len() {
             let new = State::Url(flags.redirect.unwrap_or(302), flags.noescape);

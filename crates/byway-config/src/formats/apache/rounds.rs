@@ -11,13 +11,13 @@ use byway_core::target::{Landing, Part, Piece, Target, What};
 
 use super::alias::Alias;
 use super::aliases::Stage;
-use super::expand::{Token, Unplaced, alias_tokens};
+use super::expand::{Token, alias_tokens};
 use super::folders::Folder;
 use super::lower::{Facts, Lowering, ancestors, any, no_span, path_piece};
 use super::pattern::pattern;
 use super::plan::Plan;
 use super::site::{Section, Server, SetEnv};
-use super::steps::{Around, FILE, INFO, Names, URI, WROTE_QUERY};
+use super::steps::{Around, FILE, INFO, Names, TAKEN, URI, WROTE_QUERY};
 
 /// What no query may hold that goes on unescaped.
 pub(super) const BARE: &str = "[\\x00-\\x20\\x7f]";
@@ -30,6 +30,15 @@ pub(super) struct Turn<'s> {
     slashes: Option<TableId>,
     /// Where the round begins.
     pub(super) round: TableId,
+}
+
+/// When a URL was taken back.
+#[derive(Clone, Copy)]
+pub(super) enum Round {
+    /// Before httpd began anew.
+    Before,
+    /// Ever, and behind the gate httpd has begun anew.
+    Any,
 }
 
 impl Lowering<'_, '_> {
@@ -55,6 +64,7 @@ impl Lowering<'_, '_> {
         aliased: &[&Folder<'s>],
         server: &Server,
         folders: &BTreeMap<&'s str, Folder<'s>>,
+        takes_back: bool,
         facts: &Facts<'_>,
     ) {
         let behind = turn.slashes.unwrap_or(turn.round);
@@ -62,6 +72,9 @@ impl Lowering<'_, '_> {
         self.refuse(turn.first, What::Part(Part::WorkingQuery), BARE, ReplyStatus::Forbidden);
         let text = Target::of_pieces(vec![path_piece(What::Part(Part::WorkingPath))]);
         self.push(turn.first, any(), &[], Action::Set { slot: FILE, text, then: Then::Next }, &no_span());
+        if takes_back && let Some(is_taken) = slot_is(TAKEN, "1") {
+            self.push(turn.first, any(), &[is_taken], Action::Enter(turn.round), &no_span());
+        }
         self.write_slot(turn.first, URI, stage);
         self.fill_stage(&turn.stage, aliased, None, behind, &Facts { has_turned: true, ..*facts });
         if let Some(table) = turn.slashes {
@@ -160,10 +173,24 @@ impl Lowering<'_, '_> {
         }
     }
 
+    /// `RewriteBase` takes the place of the folder in what rules of the folder have written.
+    pub(super) fn rebase(&mut self, plan: &Plan<'_>, table: TableId, then: TableId) {
+        self.reading.set_after(table, After::Table(then));
+        let (Some(folder), Some(base)) = (plan.folder, plan.base.as_deref()) else { return };
+        let here = Subject::Text(vec![path_piece(What::Part(Part::WorkingPath))]);
+        let text = format!("^{}(.*)$", super::pattern::quoted(folder));
+        if let Ok(below) = Condition::new(here, Test::Regex(pattern(&text, LetterCase::Significant)), false) {
+            let pieces = [What::Literal(base.to_owned().into()), What::ConditionCapture(1)].map(path_piece);
+            let target = Target::of_pieces(pieces.to_vec());
+            let action = Action::Rewrite { target, query: QueryPolicy::Replace, then: Then::Table(then) };
+            self.push(table, any(), &[below], action, &no_span());
+        }
+    }
+
     /// Sends people to the URL that rules have made.
     pub(super) fn finish(&mut self, table: TableId, status: u16) {
         let Some(status) = RedirectStatus::from_number(status) else { return };
-        let Ok(wrote) = wrote_query() else { return };
+        let Some(wrote) = slot_is(WROTE_QUERY, "1") else { return };
         for scheme in ["https://", "http://"] {
             for (port, path) in [(None, 2), (Some(2), 3)] {
                 let middle = if port.is_some() { ":([0-9]+)" } else { "" };
@@ -189,6 +216,35 @@ impl Lowering<'_, '_> {
                 self.push(table, any(), &[wrote.clone(), condition.clone()], action, &no_span());
                 self.push(table, any(), &[condition], redirect(pieces, QueryPolicy::Replace), &no_span());
             }
+        }
+    }
+
+    /// Where a URL was taken back and httpd has begun anew, nobody but mod_rewrite is asked (`None`: nobody at all).
+    pub(super) fn gate(&mut self, table: TableId, then: TableId, taken_in: Round, taken: Option<TableId>) {
+        self.reading.set_after(table, After::Table(then));
+        let is_taken = match taken_in {
+            Round::Before => slot_is(TAKEN, "1"),
+            Round::Any => {
+                let kept = Subject::Text(vec![path_piece(What::Slot(TAKEN))]);
+                Condition::new(kept, Test::Regex(pattern(".", LetterCase::Significant)), false).ok()
+            }
+        };
+        let Some(is_taken) = is_taken else { return };
+        let action = match taken {
+            Some(taken) => Action::Enter(taken),
+            None => {
+                let target = Target::of_pieces(vec![path_piece(What::Part(Part::WorkingPath))]);
+                Action::Rewrite { target, query: QueryPolicy::Replace, then: Then::End }
+            }
+        };
+        self.push(table, any(), &[is_taken], action, &no_span());
+    }
+
+    /// What was taken back was so before httpd begins anew.
+    pub(super) fn begin_taken(&mut self, table: TableId) {
+        let text = Target::of_pieces(vec![path_piece(What::Literal("1".into()))]);
+        if let Some(is_taken) = slot_is(TAKEN, "s") {
+            self.push(table, any(), &[is_taken], Action::Set { slot: TAKEN, text, then: Then::Next }, &no_span());
         }
     }
 
@@ -233,10 +289,10 @@ impl Lowering<'_, '_> {
     }
 }
 
-/// Whether a rule that made a URL wrote a query too.
-pub(super) fn wrote_query() -> Result<Condition, Unplaced> {
-    let wrote = Subject::Text(vec![path_piece(What::Slot(WROTE_QUERY))]);
-    Condition::new(wrote, Test::Is("1".to_owned()), false).map_err(|error| error.what.into())
+/// Whether a slot holds a value.
+pub(super) fn slot_is(slot: u16, value: &str) -> Option<Condition> {
+    let kept = Subject::Text(vec![path_piece(What::Slot(slot))]);
+    Condition::new(kept, Test::Is(value.to_owned()), false).ok()
 }
 
 /// The working query with its `?`.

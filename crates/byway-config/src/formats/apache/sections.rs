@@ -370,6 +370,7 @@ fn one(place: &Place, facts: &Facts<'_>) -> Result<Asked, Unplaced> {
                 names: &names,
                 disk: &disk,
                 maps: &maps,
+                is_astray: false,
             };
             let mut clauses = Vec::new();
             for (text, holds) in asked {

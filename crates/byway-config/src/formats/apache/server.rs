@@ -16,8 +16,10 @@ use super::folders::{Folder, disk, errors, merged_folders};
 use super::indexes::Index;
 use super::lower::{Facts, Lowering, any, below, no_span, path_piece};
 use super::missing::Said;
+use super::onward::may_take_back;
 use super::pattern::pattern;
 use super::plan::Plan;
+use super::rounds::Round;
 use super::rule::RewriteRule;
 use super::sections::Rows;
 use super::site::{Effective, Inherits, Scope, Section, Server, SetEnv};
@@ -85,6 +87,13 @@ impl Lowering<'_, '_> {
         let passed = keeps_uri.then(|| self.table(row(&APACHE), Order::Listed, ""));
         let own_aliases: Vec<&Alias> =
             server.own.aliases.iter().chain(main.iter().flat_map(|main| &main.own.aliases)).collect();
+        let in_places = || {
+            let of_folders = folders.values().flat_map(|folder| folder.layers.iter().copied());
+            of_folders.chain(sections.iter().map(|section| &section.scope)).flat_map(|scope| &scope.rewriting.rules)
+        };
+        let takes_back = in_places().next().is_some() && may_take_back(in_places().chain(&plan.rules));
+        let before_alias = takes_back.then(|| self.table(row(&APACHE), Order::Listed, ""));
+        let before_good = before_alias.map(|_| self.table(row(&APACHE), Order::Listed, ""));
         let early = wholes.iter().filter(|(section, _)| section.is_some_and(Section::is_early)).copied();
         let early: Vec<_> = early.chain(own_aliases.iter().map(|alias| (None, *alias))).collect();
         let aliases = self.alias_tables(early.iter().copied(), row);
@@ -122,6 +131,7 @@ impl Lowering<'_, '_> {
             None => may_change.then(|| self.table(row(&APACHE), Order::Listed, "")),
         };
         let changed = turn.as_ref().map(|turn| turn.first).or(restart);
+        let before_end = takes_back.then(|| self.table(row(&APACHE), Order::Listed, ""));
         let back = (keeps_uri && has_aliases).then(|| self.table(row(&APACHE), Order::Listed, ""));
         let stage = self.alias_stage(&locations, &aliased, row);
         let (location, alias_dispatch) = (stage.first_location(), stage.dispatch);
@@ -161,14 +171,23 @@ impl Lowering<'_, '_> {
 
         // What comes after what.
         let first_of = |tables: &[Option<TableId>]| tables.iter().copied().flatten().next().unwrap_or(to_files);
-        let after_folder = first_of(&[back, location, alias_dispatch, slashes]);
+        let after_gate = first_of(&[back, location, alias_dispatch, slashes]);
+        let after_folder = before_end.unwrap_or(after_gate);
         let after_alias = first_of(&[forth, slashes]);
         let to_lists = first_of(&[located.first(), dispatch, Some(after_folder)]);
         let to_folders = first_of(&[broken_table, Some(to_lists)]);
-        let to_alias = alias.unwrap_or(to_folders);
+        let to_alias = before_alias.or(alias).unwrap_or(to_folders);
+        let end_alias = end_aliases.first().map_or(after_folder, |(table, _)| *table);
+        let without_rewriting = before_good.unwrap_or(end_alias);
         let first = plan.first().unwrap_or(to_alias);
         let start = switch.unwrap_or(first);
         self.chain(&aliases, to_folders);
+        if let (Some(before_alias), Some(before_good), Some(before_end)) = (before_alias, before_good, before_end) {
+            let to_own = alias.unwrap_or(to_folders);
+            self.gate(before_alias, to_own, Round::Before, Some(to_folders));
+            self.gate(before_good, end_alias, Round::Any, None);
+            self.gate(before_end, after_gate, Round::Before, None);
+        }
         if let Some(odd) = odd {
             self.odd(odd, start);
         }
@@ -241,7 +260,6 @@ impl Lowering<'_, '_> {
                 }
             }
         }
-        let without_rewriting = end_aliases.first().map_or(after_folder, |(table, _)| *table);
         self.chain(&end_aliases, after_folder);
         self.fill_aliases(&end_aliases, &facts);
         let for_good = last_turn.as_ref().map_or(without_rewriting, |turn| turn.first);
@@ -265,13 +283,19 @@ impl Lowering<'_, '_> {
             self.fill(plan, &facts, after_folder, for_good);
         }
         for turn in turn.iter().chain(&last_turn) {
-            self.fill_turn(turn, &aliased, server, &folders, &facts);
+            self.fill_turn(turn, &aliased, server, &folders, takes_back, &facts);
         }
         let names = || plans.iter().map(|(_, plan)| &plan.names).chain(located.names());
         if let Some(restart) = restart {
+            if takes_back {
+                self.begin_taken(restart);
+            }
             self.restart(restart, start, turn.is_some(), names());
         }
         if let Some(turn) = &last_turn {
+            if takes_back {
+                self.begin_taken(turn.round);
+            }
             if keeps_uri {
                 let text = Target::of_pieces(vec![path_piece(What::Slot(FILE))]);
                 self.push(turn.round, any(), &[], Action::Set { slot: URI, text, then: Then::Next }, &no_span());

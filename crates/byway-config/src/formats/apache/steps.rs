@@ -35,8 +35,11 @@ pub(super) const DISK: u16 = 5;
 pub(super) const HERE: u16 = 6;
 /// The slot that keeps the deepest folder that is there, with its slash.
 pub(super) const FOLDER: u16 = 7;
+/// The slot that says whether a URL that a rule had made was taken back: `s`, and `1` where httpd has begun anew since. There it
+/// answers the status that the rule gave, without a Location, whatever another module has to say.
+pub(super) const TAKEN: u16 = 8;
 /// The slot that keeps the path of a round's beginning while httpd asks of itself for another.
-pub(super) const ASKER: u16 = 8;
+pub(super) const ASKER: u16 = 9;
 
 /// Why a rule of a section cannot be said.
 pub(super) const NO_ROOT: &str = "rules in a section see the path of the file on the disk, and no document root is known (`--root DIR`, or write `RewriteRule ^` with `%{REQUEST_URI}`)";
@@ -66,6 +69,8 @@ pub(super) struct Around<'l> {
     pub(super) names: &'l Names,
     pub(super) disk: &'l Disk,
     pub(super) maps: &'l BTreeMap<String, Rc<Map>>,
+    /// Whether a rule before has written what httpd takes for the whole path of a file: a URL, or a path of the server.
+    pub(super) is_astray: bool,
 }
 
 /// Variables of the environment that the rules set; httpd does not tell large letters in their names from small ones.
@@ -155,6 +160,11 @@ pub(super) fn dialect(rule: &RewriteRule) -> &'static Dialect {
     }
 }
 
+/// Whether a rule is the last of its list that is run.
+pub(super) fn stops(rule: &RewriteRule) -> bool {
+    rule.flags.last || rule.flags.end || rule.flags.passes_on
+}
+
 /// Whether a rule changes the path or sends away.
 pub(super) fn substitutes(rule: &RewriteRule) -> bool {
     rule.substitution != "-" && rule.flags.status.is_none()
@@ -230,7 +240,10 @@ pub(super) fn ready(rule: &RewriteRule, around: &Around<'_>, is_changed: bool) -
         if cond.pattern.starts_with('-') && cond.pattern.len() == 2 {
             strip_root(&mut parts, around.root);
         }
-        let made = cond::condition(cond, &parts, around.disk)?;
+        // Nothing of a site lies at the root of the disk.
+        let nothing = Disk { files: Some(Vec::new()), folders: Some(Vec::new()) };
+        let is_astray = around.is_astray && is_file_name(&cond.test);
+        let made = cond::condition(cond, &parts, if is_astray { &nothing } else { around.disk })?;
         ready.approximates = ready.approximates.or(made.approximates);
         ready.conditions.push(made.condition);
     }
@@ -263,6 +276,12 @@ pub(super) fn sees_disk(rule: &RewriteRule) -> bool {
         _ => false,
     };
     rule.is_negated || shape(&rule.pattern) != Shape::Any || texts.flat_map(|text| tokens(text)).any(takes)
+}
+
+/// Whether a text begins with the name of the file.
+fn is_file_name(test: &str) -> bool {
+    let test = test.to_ascii_uppercase();
+    test.starts_with("%{REQUEST_FILENAME}") || test.starts_with("%{SCRIPT_FILENAME}")
 }
 
 /// Whether a rule asks for the file.
@@ -379,6 +398,7 @@ pub(super) fn variable(
         },
         "REQUEST_FILENAME" | "SCRIPT_FILENAME" => {
             match (around.folder, around.root) {
+                _ if around.is_astray => {}
                 (Some(_), Some(root)) => out.push(Known::Text(root.to_owned())),
                 (Some(_), None) => {
                     *approximates = Some("no document root is known (`--root DIR`): file names begin at it");
@@ -578,6 +598,8 @@ fn one(
                     false => name.to_owned(),
                 }
             }
+            // What goes on is a path of the folder until the list is through.
+            (Some(folder), Some(_), false) if !stops(rule) => folder.to_owned(),
             (Some(_), Some(base), _) => base.to_owned(),
             (Some(folder), None, false) => folder.to_owned(),
             (Some(folder), None, true) => match around.root {
@@ -598,7 +620,13 @@ fn one(
     }
     let mut placed = expand::place(&parts, escaping, flags.qsl)?;
     let mut inside = match is_redirect && !(flags.last || flags.end || flags.passes_on) {
-        true => Some(expand::place(&parts, Escaping::Inside, flags.qsl)?),
+        true => {
+            // Rules below see a whole URL, be the port one that nobody knows.
+            if !is_url {
+                prepend_server(&mut parts, around.name.is_none().then_some(("", None)), false);
+            }
+            Some(expand::place(&parts, Escaping::Inside, flags.qsl)?)
+        }
         false => None,
     };
     let query = match (placed.has_query, flags.qsd, flags.qsa) {

@@ -253,11 +253,15 @@ pub(super) fn folder_text(draw: &mut Draw) -> String {
                     "R=307,END",
                     "S=1",
                     "R=308",
+                    "R",
                 ]);
                 let target = if matches!(flags, "G" | "F") { "-" } else { draw.word(TARGETS) };
                 out.push_str(&format!("RewriteRule \"^{}\" \"{target}\" [{flags}]\n", draw.word(REGEXES)));
             }
         }
+    }
+    if draw.one_in(3) {
+        out.push_str(&front_controller(draw));
     }
     if draw.one_in(4) {
         // Names that a server defines are not known in a folder by itself.
@@ -267,6 +271,24 @@ pub(super) fn folder_text(draw: &mut Draw) -> String {
         let status = draw.word(&["404", "403", "410", "405"]);
         out.push_str(&format!("ErrorDocument {status} https://errors.example/{status}\n"));
     }
+    out
+}
+
+/// What stands at the end of most content systems' files: everything else is one page's. A redirect without `L` above it is lost.
+fn front_controller(draw: &mut Draw) -> String {
+    let mut out = String::new();
+    if draw.one_in(2) {
+        out.push_str("RewriteRule ^index\\.php$ - [L]\n");
+    }
+    if draw.one_in(3) {
+        out.push_str("RewriteCond %{REQUEST_URI} !^/(old|img)/\n");
+    }
+    if !draw.one_in(3) {
+        out.push_str("RewriteCond %{REQUEST_FILENAME} !-f\nRewriteCond %{REQUEST_FILENAME} !-d\n");
+    }
+    let target = draw.word(&["/index.php", "index.php", "index.php?q=$1", "/", "/docs/"]);
+    let flags = draw.word(&["L", "L,QSA", "END", "PT", "R=303", "NC"]);
+    out.push_str(&format!("RewriteRule {} {target} [{flags}]\n", draw.word(&[".", "^(.*)$", "^", "^http"])));
     out
 }
 

@@ -1,7 +1,7 @@
 //! Whole configurations of Apache, made by a grammar: virtual hosts, folders, locations, files, expressions, errors, maps, names.
 
 use super::super::{FILE_MARK, ROOT_MARK};
-use super::{CONDITIONS, REGEXES, SEGMENTS, TARGETS, folder_text};
+use super::{CONDITIONS, REGEXES, SEGMENTS, TARGETS, folder_text, front_controller};
 use crate::replay::draw::Draw;
 
 const STATUSES: &[&str] = &["301", "302", "303", "307", "308", "307"];
@@ -22,6 +22,7 @@ const FLAGS: &[&str] = &[
     "R=404",
     "S=1",
     "R=308",
+    "R",
     "L,E=seen:$1",
     "C",
 ];
@@ -57,6 +58,9 @@ pub(super) fn configuration(draw: &mut Draw) -> String {
             out.push_str("RewriteRule ^/map/(.*)$ ${names:$1} [R=307,L]\n");
         }
         rules(draw, false, &mut out);
+        if draw.one_in(5) {
+            out.push_str(&front_controller(draw));
+        }
         for _ in 0..draw.below(4) {
             out.push_str(&place(draw, true));
         }
