@@ -18,11 +18,12 @@ use super::missing::Said;
 use super::onward::may_take_back;
 use super::pattern::pattern;
 use super::plan::Plan;
-use super::rounds::{BARE, Round, slot_is};
+use super::rounds::Round;
 use super::rule::RewriteRule;
 use super::sections::Rows;
 use super::site::{Effective, Inherits, Scope, Section, Server, SetEnv};
-use super::steps::{self, FILE, TAKEN, URI};
+use super::steps::{self, FILE, URI};
+use super::turns::{self, Turn};
 
 impl Lowering<'_, '_> {
     /// Makes the tables of a server, and returns the one that it begins with.
@@ -105,7 +106,7 @@ impl Lowering<'_, '_> {
             .chain(sections.iter().map(|section| &section.scope))
             .any(|scope| scope.rewriting.rules.iter().any(|rule| steps::asks_file(rule)));
         let has_disk = is_listed && (asks_file || sections.iter().any(|section| section.asks_disk()));
-        let mut located = self.located(&sections, (has_disk, base.is_on), &own_sets, &folders, row);
+        let mut located = self.located((server, &sections), (has_disk, base.is_on), &own_sets, &folders, row);
         let lists: Vec<&Folder<'_>> = folders.values().filter(|folder| folder.rewrites).collect();
         let dispatch = (!lists.is_empty()).then(|| self.table(row(&APACHE), Order::Specific, ""));
         let mut plans: Vec<(&str, Plan<'_>)> = lists
@@ -118,11 +119,10 @@ impl Lowering<'_, '_> {
         // mod_alias looks at the path as it came before a round that mod_rewrite has changed begins again.
         let may_change = plans.iter().any(|(_, plan)| !plan.rules.is_empty()) || located.has_rules();
         let has_folders = server.known.len() > 1;
-        let swap = (may_change && (has_aliases || has_folders)).then(|| self.table(row(&APACHE), Order::Listed, ""));
-        let before_restart = swap.map(|_| self.alias_stage(&locations, &aliased, row));
-        // The slash of a folder too.
-        let slashes_before = swap.filter(|_| has_folders).map(|_| self.table(row(&APACHE), Order::Specific, ""));
-        let restart = may_change.then(|| self.table(row(&APACHE), Order::Listed, ""));
+        let turn = may_change.then(|| self.turn(has_folders, &locations, &aliased, row));
+        // `[END]` too turns, and no rule of mod_rewrite is asked then.
+        let ends = may_change && in_places().any(|rule| rule.flags.end);
+        let turn_for_good = ends.then(|| self.turn(has_folders, &locations, &aliased, row));
         let before_end = takes_back.then(|| self.table(row(&APACHE), Order::Listed, ""));
         let back = (keeps_uri && has_aliases).then(|| self.table(row(&APACHE), Order::Listed, ""));
         let stage = self.alias_stage(&locations, &aliased, row);
@@ -165,7 +165,9 @@ impl Lowering<'_, '_> {
         let to_lists = first_of(&[located.first(), dispatch, Some(after_folder)]);
         let to_folders = first_of(&[broken_table, Some(to_lists)]);
         let to_alias = before_alias.or(alias).unwrap_or(to_folders);
-        let for_good = before_good.or(alias).unwrap_or(after_folder);
+        let own_for_good = before_good.or(alias).unwrap_or(after_folder);
+        let for_good = turn_for_good.as_ref().map_or(own_for_good, Turn::first);
+        let changed = turn.as_ref().map(Turn::first);
         let first = plan.first().unwrap_or(to_alias);
         let start = switch.unwrap_or(first);
         self.chain(&aliases, to_folders);
@@ -247,11 +249,11 @@ impl Lowering<'_, '_> {
             }
         }
         let ways =
-            Rows { to_lists: first_of(&[dispatch, Some(after_folder)]), after_folder, changed: swap.or(restart) };
+            Rows { server, to_lists: first_of(&[dispatch, Some(after_folder)]), after_folder, for_good, changed };
         self.fill_located(&mut located, &facts, &ways, &folders);
         for (path, plan) in &mut plans {
-            plan.changed = swap.or(restart);
-            plan.keeps_uri |= swap.is_some();
+            plan.changed = changed;
+            plan.keeps_uri |= turn.as_ref().is_some_and(Turn::keeps_uri);
             plan.keeps_uri &= !keeps_uri;
             let first = plan.first().unwrap_or(after_folder);
             if let Some(dispatch) = dispatch {
@@ -266,28 +268,12 @@ impl Lowering<'_, '_> {
             }
             self.fill(plan, &facts, after_folder, for_good);
         }
-        if let (Some(swap), Some(before), Some(restart)) = (swap, &before_restart, restart) {
-            let to_restart = slashes_before.unwrap_or(restart);
-            let first = before.first_location().or(before.dispatch).unwrap_or(to_restart);
-            self.refuse(swap, What::Part(Part::WorkingQuery), BARE, ReplyStatus::Forbidden);
-            let text = Target::of_pieces(vec![path_piece(What::Part(Part::WorkingPath))]);
-            self.push(swap, any(), &[], Action::Set { slot: FILE, text, then: Then::Next }, &no_span());
-            if takes_back && let Some(is_taken) = slot_is(TAKEN, "1") {
-                self.push(swap, any(), &[is_taken], Action::Enter(restart), &no_span());
-            }
-            self.write_slot(swap, URI, first);
-            self.fill_stage(before, &aliased, to_restart, &facts);
-            if let Some(table) = slashes_before {
-                self.reading.set_after(table, After::Table(restart));
-                self.slashes(table, server, &folders, &facts);
-            }
-        }
-        if let Some(restart) = restart {
+        let around = turns::Around { server, folders: &folders, aliased: &aliased, facts: &facts, takes_back };
+        for (turn, to) in [(&turn, start), (&turn_for_good, own_for_good)] {
             let names = plans.iter().map(|(_, plan)| &plan.names).chain(located.names());
-            if takes_back {
-                self.begin_taken(restart);
+            if let Some(turn) = turn {
+                self.fill_turn(turn, to, names, around);
             }
-            self.restart(restart, start, swap.is_some(), names);
         }
         if let (Some(back), Some(forth)) = (back, forth) {
             let text = Target::of_pieces(vec![path_piece(What::Part(Part::WorkingPath))]);
