@@ -115,8 +115,13 @@ fn what_a_redirect_without_last_becomes_is_read() {
 }
 
 #[test]
+fn who_may_ask_is_read() {
+    check(include_str!("httpd/denied.md"), 6);
+}
+
+#[test]
 fn maps_are_looked_up() {
-    check(include_str!("httpd/maps.md"), 5);
+    check(include_str!("httpd/maps.md"), 9);
 }
 
 #[test]

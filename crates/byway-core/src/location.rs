@@ -484,6 +484,10 @@ impl Writer<'_, '_> {
                 let kept = with.slots.get(usize::from(*slot)).map(Vec::as_slice).unwrap_or_default();
                 self.slot(kept, piece.place)?;
             }
+            What::Changed(change, slot) => {
+                let kept = with.slots.get(usize::from(*slot)).map(Vec::as_slice).unwrap_or_default();
+                self.slot(&change.of(kept), piece.place)?;
+            }
             What::Argument(name) => {
                 let found = query::argument(with.query.unwrap_or_default(), name.as_bytes());
                 self.variable(found, piece.place)?;
@@ -809,7 +813,7 @@ fn undone_by_nginx(text: &[u8]) -> Vec<u8> {
 }
 
 /// Appends bytes as Apache's `ap_escape_uri` does.
-fn push_apache(text: &[u8], out: &mut Vec<u8>) {
+pub(crate) fn push_apache(text: &[u8], out: &mut Vec<u8>) {
     let kept = |b: u8| b.is_ascii_alphanumeric() || b"$-_.+!*'(),:;@&=/~".contains(&b);
     push_if(text, kept, push_escaped_lower, out);
 }

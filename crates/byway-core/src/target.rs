@@ -4,6 +4,7 @@
 //! `*` or `:name` mirrors the source. What was written is parsed into [`Piece`]s, each with its place; how a piece is escaped for
 //! its place is in [`crate::location`].
 
+mod change;
 mod parse;
 
 use std::borrow::Cow;
@@ -14,6 +15,7 @@ use crate::host::{HostPattern, normalise, split_authority};
 use crate::path::{is_path_byte, is_query_byte};
 use crate::request::Scheme;
 use crate::source::Source;
+pub use change::Change;
 use parse::Parser;
 
 /// The most bytes of a target.
@@ -92,6 +94,8 @@ pub enum What<'a> {
     Argument(Cow<'a, str>),
     /// Imported rules only: the value of the first cookie of this name, whatever its case (nginx's `$cookie_x`).
     Cookie(Cow<'a, str>),
+    /// Imported rules only: a text kept by [`crate::Action::Set`], changed (Apache's `${lower:…}`).
+    Changed(Change, u16),
 }
 
 /// A part of the request that a target may use.
@@ -426,6 +430,7 @@ impl Target<'_> {
                 What::PortElse(port) => out.push_str(&format!(":{{port-or-{port}}}")),
                 What::Argument(name) => out.push_str(&format!("{{argument.{name}}}")),
                 What::Cookie(name) => out.push_str(&format!("{{cookie.{name}}}")),
+                What::Changed(change, slot) => out.push_str(&format!("{{{}.slot.{slot}}}", change.name())),
             }
         }
         out
@@ -454,6 +459,7 @@ impl Piece<'_> {
             What::PortElse(port) => What::PortElse(port),
             What::Argument(name) => What::Argument(Cow::Owned(name.into_owned())),
             What::Cookie(name) => What::Cookie(Cow::Owned(name.into_owned())),
+            What::Changed(change, slot) => What::Changed(change, slot),
         };
         Piece { place: self.place, what }
     }

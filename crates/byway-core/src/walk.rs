@@ -538,7 +538,10 @@ impl<'w, W: Watch> Walk<'w, W> {
 /// Whether a text takes what a rule before has kept: that was looked at when it was.
 fn takes_kept(target: TargetBytes<'_>) -> bool {
     let TargetBytes::Template(bytes) = target else { return false };
-    shape::pieces(bytes).any(|piece| matches!(piece.what, crate::target::What::Slot(_)))
+    let is_kept = |what: &crate::target::What<'_>| {
+        matches!(what, crate::target::What::Slot(_) | crate::target::What::Changed(..))
+    };
+    shape::pieces(bytes).any(|piece| is_kept(&piece.what))
 }
 
 fn go_on(rule: RuleRef, then: Then) -> Flow {

@@ -94,7 +94,7 @@ impl Watcher for OpenRedirect {
         let in_host = target.pieces().iter().filter(|piece| piece.place == Landing::Host);
         let mut slots = Vec::new();
         let is_of_host = in_host.fold(true, |all, piece| match piece.what {
-            What::Slot(slot) => {
+            What::Slot(slot) | What::Changed(_, slot) => {
                 slots.push(slot);
                 all
             }
@@ -263,6 +263,7 @@ fn is_open(what: &What<'_>) -> bool {
         | What::QueryValue(_)
         | What::Field(_)
         | What::Slot(_)
+        | What::Changed(..)
         | What::Argument(_)
         | What::Cookie(_)
         | What::Tail(_)

@@ -22,7 +22,7 @@ use crate::wire::{Cursor, slice, u16_at, u32_at, u64_at};
 
 /// The first eight bytes of a compiled rule set.
 pub const MAGIC: &[u8; 8] = b"BYWAY\x0d\x0a\x1a";
-pub(super) const VERSION: u32 = 3;
+pub(super) const VERSION: u32 = 4;
 pub(super) const BYTE_ORDER: u32 = 0x0102_0304;
 pub(super) const HEADER: usize = 48 + Section::COUNT * 16;
 /// Bytes of a rule before its texts.

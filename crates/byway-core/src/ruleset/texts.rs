@@ -2,7 +2,7 @@
 
 use crate::dialect::LetterCase;
 use crate::regex::{Anchoring, Flavour, Pattern};
-use crate::target::{Landing, Part, Piece, Pieces, Target, What};
+use crate::target::{Change, Landing, Part, Piece, Pieces, Target, What};
 use crate::wire::{Cursor, Put, u16_at};
 
 /// A pattern: how it is read, its text, the program that it is run by where it has one, and the length of that.
@@ -82,6 +82,10 @@ pub(crate) fn encode_pieces(pieces: &[Piece<'_>], out: &mut Vec<u8>) {
                 out.put_u8(11);
                 out.put_bytes(name.as_bytes());
             }
+            What::Changed(change, slot) => {
+                out.extend_from_slice(&[12, *change as u8]);
+                out.put_u16(*slot);
+            }
         }
     }
 }
@@ -113,6 +117,7 @@ pub(crate) fn pieces(bytes: &[u8]) -> impl Iterator<Item = Piece<'_>> + Clone {
             9 => What::PortElse(cursor.u16()),
             10 => What::Argument(cursor.str().into()),
             11 => What::Cookie(cursor.str().into()),
+            12 => What::Changed(*Change::ALL.get(usize::from(cursor.u8()))?, cursor.u16()),
             _ => return None,
         };
         Some(Piece { place: *Landing::ALL.get(usize::from(place))?, what })

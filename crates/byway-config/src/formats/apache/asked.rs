@@ -18,11 +18,12 @@ use super::lower::{Facts, Lowering, any, below, no_span, path_piece};
 use super::plan::Plan;
 use super::rule::{Flags, RewriteRule};
 use super::sections::{Located, Rows};
-use super::site::{Effective, Section, SetEnv};
+use super::site::{Effective, Section, Server, SetEnv};
 use super::steps::{self, ASKER, URI};
 
 /// What is said in a server, of which such a request sees the most.
 pub(super) struct Around<'a, 's> {
+    pub(super) server: &'s Server,
     /// The server's own rules; none where sections switch them on and off.
     pub(super) own: Option<&'a Effective>,
     pub(super) own_sets: &'a [&'s SetEnv],
@@ -93,7 +94,14 @@ impl Lowering<'_, '_> {
             (Some(begin), Some(own), Some(passed)) => {
                 let hears = |rewriting: Effective| heard(&rewriting);
                 let sets = around.own_sets;
-                let located = self.located(around.sections, (false, around.is_on), sets, around.folders, hears, row);
+                let located = self.located(
+                    (around.server, around.sections),
+                    (false, around.is_on),
+                    sets,
+                    around.folders,
+                    hears,
+                    row,
+                );
                 let dispatch = self.table(row(&APACHE), Order::Specific, "");
                 let lists = around.folders.values().filter(|folder| folder.rewrites);
                 let lists = lists
@@ -149,7 +157,8 @@ impl Lowering<'_, '_> {
         own.changed = Some(to_folders);
         own.passed = Some(*passed);
         self.fill(own, &facts, to_aliases, back);
-        let ways = Rows { to_lists: dispatch, after_folder: back, changed: Some(back), for_good: back };
+        let ways =
+            Rows { server: around.server, to_lists: dispatch, after_folder: back, changed: Some(back), for_good: back };
         self.fill_located(located, &facts, &ways, around.folders);
         self.reading.set_after(dispatch, After::Table(back));
         for (path, plan) in lists {

@@ -9,7 +9,7 @@ use super::cond;
 use super::expand::Known;
 use super::pattern::pattern;
 use super::rule::{Cond, RewriteRule};
-use super::steps::{DISK, HERE, URI};
+use super::steps::{DISK, HERE, KEYS, KEYS_OF_PATH, URI};
 
 /// One of the things that a target may turn out to be.
 #[derive(Clone)]
@@ -48,14 +48,17 @@ pub(super) fn beginnings(rule: &RewriteRule, parts: Vec<Known>, standing: Standi
     };
     match what {
         What::Part(Part::WorkingPath) | What::Slot(URI | DISK | HERE) => return vec![plain(parts, None, true)],
-        What::Capture(_) | What::ConditionCapture(_) | What::Slot(_) => {}
+        What::Capture(_) | What::ConditionCapture(_) | What::Slot(_) | What::Changed(..) => {}
         _ => return vec![Beginning { may_be_url: true, ..plain(parts, None, false) }],
     }
     let number = match what {
         What::ConditionCapture(number) => Some(*number),
         _ => None,
     };
-    let is_kept = matches!(what, What::Slot(_));
+    let is_kept = match what {
+        What::Changed(_, slot) => *slot >= KEYS.start + KEYS_OF_PATH,
+        what => matches!(what, What::Slot(_)),
+    };
     let is_path =
         !is_kept && !standing.is_changed && number.is_none_or(|_| conditions_with_groups(rule).all(asks_path));
     // The rest behind a folder's name, or behind the slash of a server, begins with none.

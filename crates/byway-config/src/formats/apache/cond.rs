@@ -55,16 +55,19 @@ pub(super) fn condition(cond: &Cond, parts: &[Known], disk: &Disk) -> Result<Mad
             let names = match letter {
                 'f' | 'F' | 's' => &disk.files,
                 'd' => &disk.folders,
-                _ => return Err("it asks for links or programs on the disk".into()),
+                'l' | 'L' | 'h' => &Some(Vec::new()),
+                _ => return Err("it asks for programs on the disk".into()),
             };
             match names {
                 Some(names) if names.len() > NAMES => {
                     return Err("it asks for a file, and the document root holds too many".into());
                 }
                 Some(names) => {
-                    if letter != 'd' && letter != 'f' {
-                        approximates = Some("`-s` and `-F` are taken for `-f`");
-                    }
+                    approximates = match letter {
+                        'd' | 'f' => None,
+                        'l' | 'L' | 'h' => Some("links are taken for what they lead to, and no link is found"),
+                        _ => Some("`-s` and `-F` are taken for `-f`"),
+                    };
                     match names.is_empty() {
                         true => (never(), false),
                         false => (Test::In(names.clone()), false),

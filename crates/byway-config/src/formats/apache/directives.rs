@@ -7,7 +7,7 @@ use super::lines::{Line, Word, words};
 use super::names::{self, Known};
 use super::read::Reader;
 use super::rule::{self, Wrong, wrong};
-use super::site::{ErrorUrl, SetEnv};
+use super::site::{Around, ErrorUrl, SetEnv};
 use crate::foreign::Text;
 use crate::pcre;
 use crate::span::Span;
@@ -163,6 +163,22 @@ impl<'a, 'r> Reader<'a, 'r> {
                 }
                 Ok(())
             }
+            "require" | "order" | "allow" | "deny" | "satisfy" => {
+                let words: Vec<String> = taken().into_iter().map(|word| word.text).collect();
+                // What is said of some methods alone is said of some askers.
+                let is_of_methods = self.is_in(&["limit", "limitexcept"]);
+                // Of the whole disk it is said everywhere, and elsewhere what is served of it.
+                let is_of_disk =
+                    !self.in_section() && matches!(self.folder_here(), Some(Around::Disk(path)) if path == "/");
+                let is_plain = match is_of_methods || is_of_disk {
+                    true => self.scope().access.read("require", &[]) || is_of_disk,
+                    false => self.scope().access.read(&lower, &words),
+                };
+                if !is_plain {
+                    self.reading.beyond(span, resolved);
+                }
+                Ok(())
+            }
             "include" | "includeoptional" => {
                 let words = taken();
                 self.include(&words, lower == "include", text, line, span);
@@ -173,7 +189,9 @@ impl<'a, 'r> Reader<'a, 'r> {
                 Ok(())
             }
             _ => {
-                self.server().serves_more |= names::serves_more(&lower);
+                let serves_more = names::serves_more(&lower);
+                self.server().serves_more |= serves_more;
+                self.server().maps_paths |= serves_more && !lower.ends_with("handler");
                 match names::known(&lower) {
                     Known::Passive => {}
                     Known::Beyond => self.reading.beyond(span, resolved),

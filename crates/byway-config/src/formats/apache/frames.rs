@@ -123,7 +123,12 @@ impl<'a, 'r> Reader<'a, 'r> {
                 self.reading.beyond(span, &format!("<{name}{inside}>"));
                 Frame::Skipped
             }
-            "requireall" | "requireany" | "requirenone" | "authnprovideralias" | "authzprovideralias" => Frame::Skipped,
+            "requireall" | "requireany" | "requirenone" => {
+                self.scope().access.read("require", &[]);
+                self.reading.beyond(span, &format!("<{name}{inside}>"));
+                Frame::Skipped
+            }
+            "authnprovideralias" | "authzprovideralias" => Frame::Skipped,
             _ => {
                 let what = format!(
                     "Invalid command '<{name}', perhaps misspelled or defined by a module not included in the server configuration"

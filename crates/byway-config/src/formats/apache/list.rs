@@ -211,6 +211,7 @@ impl Lowering<'_, '_> {
                 self.push(table, ready.source.clone(), &conditions, action, &rule.span);
                 continue;
             }
+            self.forbid_question_mark(rule, plan, &written.placed.pieces, (table, &ready.source, &conditions));
             let target = Target::of_pieces(written.placed.pieces.clone());
             if written.is_redirect {
                 let number = flags.redirect.unwrap_or(302);
@@ -300,6 +301,34 @@ impl Lowering<'_, '_> {
             self.push(table, ready.source.clone(), &conditions, action, &rule.span);
         }
         Ok(approximates)
+    }
+
+    /// Where `ErrorDocument` has a URL for 403, it is for a `?` too that a text of the request brings into a path.
+    fn forbid_question_mark(
+        &mut self,
+        rule: &RewriteRule,
+        plan: &Plan<'_>,
+        pieces: &[Piece<'static>],
+        (table, source, conditions): (TableId, &Source<'static>, &[Condition]),
+    ) {
+        let is_inside = plan.folder.is_some();
+        let leads = match is_inside {
+            true => self.errors_at.contains_key(&403),
+            false => matches!(self.errors.get(&(None, 403)), Some(Some(_))),
+        };
+        if !leads || rule.flags.unsafe_question || rule.flags.escape_captures {
+            return;
+        }
+        let of_request = |piece: &&Piece<'static>| !matches!(piece.what, What::Literal(_) | What::PortElse(_));
+        let path = pieces.iter().take_while(|piece| piece.place < Landing::Query).filter(of_request);
+        let path: Vec<Piece<'static>> = path.map(|piece| path_piece(piece.what.clone())).collect();
+        if path.is_empty() {
+            return;
+        }
+        let found = Condition::new(Subject::Text(path), Test::Regex(pattern("\\?", LetterCase::Significant)), false);
+        if let (Ok(found), Ok(action)) = (found, self.error(is_inside, 403)) {
+            self.push(table, source.clone(), &[conditions, &[found]].concat(), action, &rule.span);
+        }
     }
 
     /// What a rule writes for those behind it in its list: what stood behind the file is hung on it again.

@@ -10,17 +10,17 @@ use std::path::Path;
 
 use byway_core::dialect::APACHE_MAP;
 use byway_core::query::decoded;
-use byway_core::rule::Action;
+use byway_core::rule::{Action, Then};
 use byway_core::ruleset::{Order, TableId};
 use byway_core::source::{PathPattern, Source};
 use byway_core::status::{RedirectStatus, ReplyStatus, StatusByMethod};
-use byway_core::target::Target;
+use byway_core::target::{Change, Target, What};
 
 use super::cond;
 use super::expand::{Token, Unplaced, closing, escape_uri, split_default, tokens};
 use super::lower::Lowering;
 use super::rule::{Cond, RewriteRule};
-use super::steps::{self, Around};
+use super::steps::{self, Around, CHANGED, KEYS, KEYS_OF_PATH};
 use crate::diagnostic::Severity;
 use crate::foreign::{Reading, Text};
 use crate::span::Span;
@@ -186,6 +186,50 @@ fn outcome(rule: &RewriteRule, value: Option<&str>) -> Result<Option<RewriteRule
     Ok(Some(out))
 }
 
+/// The look-ups of a text whose keys hold no others.
+fn innermost(text: &str) -> Vec<LookUp> {
+    let inner = |found: LookUp| match innermost(&found.key) {
+        inside if inside.is_empty() => vec![found],
+        inside => inside,
+    };
+    look_ups(text).into_iter().flat_map(inner).collect()
+}
+
+/// What a variable stands for that a rule with such a map was given.
+pub(super) fn changed_text(name: &str) -> Option<What<'static>> {
+    let mut letters = name.strip_prefix(CHANGED)?.chars();
+    let change = Internal::ALL.into_iter().find(|internal| Some(internal.letter()) == letters.clone().next())?;
+    letters.next();
+    Some(What::Changed(change.change(), letters.as_str().parse().ok().filter(|slot| KEYS.contains(slot))?))
+}
+
+/// The slots that a rule's maps took.
+#[derive(Default)]
+struct Keys {
+    of_path: u16,
+    others: u16,
+    /// Whether groups of conditions are not known when a key is kept.
+    loses_groups: bool,
+}
+
+impl Keys {
+    fn next(&mut self, key: &str, internal: Internal) -> Option<u16> {
+        let begins = match tokens(key).first() {
+            Some(Token::Group(_)) => true,
+            Some(Token::Variable(name)) => name.eq_ignore_ascii_case("REQUEST_URI"),
+            _ => false,
+        };
+        let is_path = begins && internal != Internal::Unescape;
+        let (taken, first, end) = match is_path {
+            true => (&mut self.of_path, KEYS.start, KEYS.start + KEYS_OF_PATH),
+            false => (&mut self.others, KEYS.start + KEYS_OF_PATH, KEYS.end),
+        };
+        let slot = first + *taken;
+        *taken += 1;
+        (slot < end).then_some(slot)
+    }
+}
+
 fn asks_groups(text: &str) -> bool {
     tokens(text).iter().any(|token| matches!(token, Token::CondGroup(_)))
 }
@@ -222,6 +266,9 @@ impl Lowering<'_, '_> {
         around: &Around<'_>,
         is_changed: bool,
     ) -> Result<Missed, Unplaced> {
+        if let Some(changed) = self.changed(rule, table, around, is_changed)? {
+            return Ok(Missed { rule: Some(changed), approximates: None });
+        }
         let mut all = texts(rule).flat_map(|text| look_ups(text));
         let first = all.next().ok_or("nothing is looked up")?;
         let is_one = all.all(|other| other.name == first.name && other.key == first.key);
@@ -238,10 +285,98 @@ impl Lowering<'_, '_> {
             Some(Map::Refused(why)) => Err((*why).into()),
             Some(Map::Internal(internal)) => match plain(&first.key) {
                 Some(key) => Ok(missed(outcome(rule, Some(&internal.of(&key)))?)),
-                None => Ok(missed(Some(folded(rule, *internal)?))),
+                None => Err(CHANGES.into()),
             },
             Some(Map::List(list)) => self.entries(rule, list, &first.key, table, around, is_changed),
         }
+    }
+
+    /// A rule whose maps that change a text of the request look at a text that is kept before: none where no map does.
+    fn changed(
+        &mut self,
+        rule: &RewriteRule,
+        table: TableId,
+        around: &Around<'_>,
+        is_changed: bool,
+    ) -> Result<Option<RewriteRule>, Unplaced> {
+        let all: Vec<LookUp> = texts(rule).flat_map(|text| innermost(text)).collect();
+        let internal = |found: &LookUp| match around.maps.get(&found.name).map(|map| &**map) {
+            Some(Map::Internal(internal)) if plain(&found.key).is_none() => Some(*internal),
+            _ => None,
+        };
+        let Some(first) = all.iter().find_map(internal) else { return Ok(None) };
+        if rule.flags.env.iter().any(|(_, value)| value.as_ref().is_some_and(|value| !look_ups(value).is_empty())) {
+            return Err("a variable that keeps what was looked up".into());
+        }
+        let is_alone = all.iter().all(|found| internal(found) == Some(first) && found.key == all[0].key);
+        if is_alone && let Ok(folded) = folded(rule, first) {
+            return Ok(Some(folded));
+        }
+        let mut out = rule.clone();
+        let mut keys = Keys::default();
+        for at in 0..out.conds.len() {
+            let test = std::mem::take(&mut out.conds[at].test);
+            let mut asked = RewriteRule { conds: out.conds[..at].to_vec(), ..rule.clone() };
+            let or_before = asked.conds.iter().rev().take_while(|cond| cond.or_next).count();
+            asked.conds.truncate(at - or_before);
+            keys.loses_groups = or_before > 0;
+            out.conds[at].test = self.keep(&mut keys, &test, &asked, table, around, is_changed)?;
+        }
+        keys.loses_groups = false;
+        let asked = out.clone();
+        out.substitution = self.keep(&mut keys, &rule.substitution, &asked, table, around, is_changed)?;
+        Ok(Some(out))
+    }
+
+    /// A text in which what such maps are asked for is kept in slots by a rule before, and asked there.
+    fn keep(
+        &mut self,
+        keys: &mut Keys,
+        text: &str,
+        asked: &RewriteRule,
+        table: TableId,
+        around: &Around<'_>,
+        is_changed: bool,
+    ) -> Result<String, Unplaced> {
+        let mut out = String::new();
+        let mut from = 0;
+        for found in look_ups(text) {
+            out.push_str(&text[from..found.at.start]);
+            from = found.at.end;
+            let key = self.keep(keys, &found.key, asked, table, around, is_changed)?;
+            let internal = match around.maps.get(&found.name).map(|map| &**map) {
+                Some(Map::Internal(internal)) => *internal,
+                _ => {
+                    let default = if found.default.is_empty() { String::new() } else { format!("|{}", found.default) };
+                    out.push_str(&format!("${{{}:{key}{default}}}", found.name));
+                    continue;
+                }
+            };
+            if let Some(key) = plain(&key) {
+                out.push_str(&kept(&internal.of(&key)));
+                continue;
+            }
+            if asked.flags.escape_captures {
+                return Err("`B` beside a map that changes a text of the request".into());
+            }
+            if keys.loses_groups && asks_groups(&key) {
+                return Err("a group of a condition beside `OR`, in a map that changes it".into());
+            }
+            let slot = keys.next(&key, internal).ok_or("more maps in one rule than byway keeps texts for")?;
+            let asked = RewriteRule { substitution: key.clone(), ..asked.clone() };
+            let ready = steps::ready(&asked, around, is_changed)?;
+            let text = Target::of_pieces(steps::kept(&key, &ready, around, is_changed)?);
+            self.push(
+                table,
+                ready.source,
+                &ready.conditions,
+                Action::Set { slot, text, then: Then::Next },
+                &asked.span,
+            );
+            out.push_str(&format!("%{{{CHANGED}{}{slot}}}", internal.letter()));
+        }
+        out.push_str(&text[from..]);
+        Ok(out)
     }
 
     fn entries(
@@ -325,6 +460,26 @@ fn action(
 }
 
 impl Internal {
+    const ALL: [Internal; 4] = [Internal::Lower, Internal::Upper, Internal::Escape, Internal::Unescape];
+
+    fn letter(self) -> char {
+        match self {
+            Internal::Lower => 'l',
+            Internal::Upper => 'u',
+            Internal::Escape => 'e',
+            Internal::Unescape => 'd',
+        }
+    }
+
+    fn change(self) -> Change {
+        match self {
+            Internal::Lower => Change::Lower,
+            Internal::Upper => Change::Upper,
+            Internal::Escape => Change::Escape,
+            Internal::Unescape => Change::Unescape,
+        }
+    }
+
     fn of(self, text: &str) -> String {
         match self {
             Internal::Lower => text.to_ascii_lowercase(),
@@ -335,9 +490,10 @@ impl Internal {
     }
 }
 
+const CHANGES: &str = "a map that changes the text of the request";
+
 /// A rule whose conditions look at the request in small letters, as one whose conditions look at it without case.
 fn folded(rule: &RewriteRule, internal: Internal) -> Result<RewriteRule, Unplaced> {
-    const CHANGES: &str = "a map that changes the text of the request";
     if !matches!(internal, Internal::Lower | Internal::Upper) || !look_ups(&rule.substitution).is_empty() {
         return Err(CHANGES.into());
     }

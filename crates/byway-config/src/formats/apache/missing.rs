@@ -316,7 +316,7 @@ impl Lowering<'_, '_> {
                     400 | 408 | 413 | 414 | 417 | 431 | 500.. if *status != 501 => {
                         Ok(Some("only where a rule answers so: what is refused before any rule is not sent there"))
                     }
-                    403 => Ok(Some("what passwords, addresses and a captured `%3F` are refused for is not sent there")),
+                    403 => Ok(Some("what passwords and addresses are refused for is not sent there")),
                     _ if of_files && completes => Ok(Some("names of files are not completed (`MultiViews`)")),
                     _ if of_files && said.server.serves_more => {
                         Ok(Some("other directives serve paths that are no files of the document root"))

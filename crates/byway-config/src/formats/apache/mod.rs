@@ -5,6 +5,7 @@
 //! other as httpd asks its modules: mod_rewrite of the server, mod_alias of the server, mod_rewrite of the deepest folder,
 //! mod_alias of the folders, the slash of a folder.
 
+mod access;
 mod alias;
 mod aliases;
 mod asked;
@@ -37,6 +38,7 @@ mod server;
 mod site;
 mod steps;
 mod trees;
+mod turns;
 mod write;
 mod written;
 

@@ -83,11 +83,6 @@ impl Plan<'_> {
         self.bounds[segment]..end
     }
 
-    /// Whether some rule ends mod_rewrite.
-    pub(super) fn ends(&self) -> bool {
-        self.rules.iter().any(|rule| rule.flags.end)
-    }
-
     /// Whether some rule writes a path inside.
     pub(super) fn writes(&self) -> bool {
         self.rules.iter().any(|rule| steps::substitutes(rule) && rule.flags.redirect.is_none())

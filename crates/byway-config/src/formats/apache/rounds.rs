@@ -3,34 +3,21 @@
 use std::collections::BTreeMap;
 
 use byway_core::condition::{Condition, Subject, Test};
-use byway_core::dialect::{APACHE, Dialect, LetterCase, QueryPolicy};
+use byway_core::dialect::{LetterCase, QueryPolicy};
 use byway_core::rule::{Action, Then};
-use byway_core::ruleset::{After, Order, TableId};
+use byway_core::ruleset::{After, TableId};
 use byway_core::status::{RedirectStatus, ReplyStatus, StatusByMethod};
 use byway_core::target::{Landing, Part, Piece, Target, What};
 
-use super::alias::Alias;
-use super::aliases::Stage;
 use super::expand::{Token, alias_tokens};
-use super::folders::Folder;
 use super::lower::{Facts, Lowering, ancestors, any, no_span, path_piece};
 use super::pattern::pattern;
 use super::plan::Plan;
-use super::site::{Section, Server, SetEnv};
+use super::site::SetEnv;
 use super::steps::{Around, FILE, INFO, Names, TAKEN, URI, WROTE_QUERY};
 
 /// What no query may hold that goes on unescaped.
 pub(super) const BARE: &str = "[\\x00-\\x20\\x7f]";
-
-/// What stands between a rule that wrote a path and the round that begins with it: mod_alias and the slash of a folder look at the
-/// path as it came.
-pub(super) struct Turn<'s> {
-    pub(super) first: TableId,
-    stage: Stage<'s>,
-    slashes: Option<TableId>,
-    /// Where the round begins.
-    pub(super) round: TableId,
-}
 
 /// When a URL was taken back.
 #[derive(Clone, Copy)]
@@ -42,47 +29,6 @@ pub(super) enum Round {
 }
 
 impl Lowering<'_, '_> {
-    /// Makes the tables of a turn.
-    pub(super) fn turn<'s>(
-        &mut self,
-        locations: &[(Option<&'s Section>, &'s Alias)],
-        aliased: &[&Folder<'s>],
-        has_folders: bool,
-        row: impl Fn(&Dialect) -> &'static Dialect + Copy,
-    ) -> Turn<'s> {
-        let first = self.table(row(&APACHE), Order::Listed, "");
-        let stage = self.alias_stage(locations, aliased, row);
-        let slashes = has_folders.then(|| self.table(row(&APACHE), Order::Specific, ""));
-        let round = self.table(row(&APACHE), Order::Listed, "");
-        Turn { first, stage, slashes, round }
-    }
-
-    /// Fills them but for the round.
-    pub(super) fn fill_turn<'s>(
-        &mut self,
-        turn: &Turn<'s>,
-        aliased: &[&Folder<'s>],
-        server: &Server,
-        folders: &BTreeMap<&'s str, Folder<'s>>,
-        takes_back: bool,
-        facts: &Facts<'_>,
-    ) {
-        let behind = turn.slashes.unwrap_or(turn.round);
-        let stage = turn.stage.first_location().or(turn.stage.dispatch).unwrap_or(behind);
-        self.refuse(turn.first, What::Part(Part::WorkingQuery), BARE, ReplyStatus::Forbidden);
-        let text = Target::of_pieces(vec![path_piece(What::Part(Part::WorkingPath))]);
-        self.push(turn.first, any(), &[], Action::Set { slot: FILE, text, then: Then::Next }, &no_span());
-        if takes_back && let Some(is_taken) = slot_is(TAKEN, "1") {
-            self.push(turn.first, any(), &[is_taken], Action::Enter(turn.round), &no_span());
-        }
-        self.write_slot(turn.first, URI, stage);
-        self.fill_stage(&turn.stage, aliased, None, behind, &Facts { has_turned: true, ..*facts });
-        if let Some(table) = turn.slashes {
-            self.reading.set_after(table, After::Table(turn.round));
-            self.slashes(table, server, folders, facts);
-        }
-    }
-
     /// What stands before the first rule: the path kept, variables set by fields of the request.
     pub(super) fn begin<'s>(&mut self, plan: &Plan<'s>, table: TableId, around: &Around<'_>, facts: &Facts<'_>) {
         if let Some(folder) = plan.folder.filter(|_| plan.goes_on() && !plan.is_section) {

@@ -15,12 +15,13 @@ use byway_core::source::{PathPattern, Source};
 use byway_core::status::ReplyStatus;
 use byway_core::target::{Part, Piece, Target, What};
 
+use super::access::Doors;
 use super::expand::Unplaced;
 use super::folders::Folder;
 use super::lower::{Facts, Lowering, any, below, no_span, path_piece};
 use super::pattern::{pattern, quoted};
 use super::plan::Plan;
-use super::site::{Effective, Place, Section, SetEnv, Site, url_of};
+use super::site::{Effective, Place, Section, Server, SetEnv, Site, url_of};
 use super::steps::{Around, DISK, FOLDER, HERE, NAME, Names, URI};
 use super::{cond, expr};
 use crate::foreign::Reading;
@@ -32,6 +33,8 @@ type Asked = (Option<Vec<Condition>>, Option<&'static str>);
 pub(super) struct Located<'s> {
     /// Where it is looked up which file is meant; and then, for a folder without its slash, and for all else.
     places: Option<[TableId; 3]>,
+    doors: Doors,
+    sections: Vec<&'s Section>,
     choose: Option<TableId>,
     lists: Vec<List<'s>>,
 }
@@ -54,26 +57,22 @@ struct List<'s> {
 }
 
 /// Where the tables of sections lead.
-pub(super) struct Rows {
+pub(super) struct Rows<'s> {
+    pub(super) server: &'s Server,
     pub(super) to_lists: TableId,
     pub(super) after_folder: TableId,
-    pub(super) changed: Option<TableId>,
-    /// Where it goes on behind `[END]`.
+    /// After `[END]`.
     pub(super) for_good: TableId,
+    pub(super) changed: Option<TableId>,
 }
 
 impl<'s> Located<'s> {
     pub(super) fn first(&self) -> Option<TableId> {
-        self.places.map(|[first, ..]| first).or(self.choose)
+        self.places.map(|[first, ..]| first).or(self.doors.first()).or(self.choose)
     }
 
     pub(super) fn has_rules(&self) -> bool {
         self.lists.iter().any(|list| !list.plan.rules.is_empty())
-    }
-
-    /// Whether some rule ends mod_rewrite.
-    pub(super) fn ends(&self) -> bool {
-        self.lists.iter().any(|list| list.plan.ends())
     }
 
     pub(super) fn names(&self) -> impl Iterator<Item = &Names> {
@@ -85,7 +84,7 @@ impl Lowering<'_, '_> {
     /// Makes the tables of sections.
     pub(super) fn located<'s>(
         &mut self,
-        sections: &[&'s Section],
+        (server, sections): (&'s Server, &[&'s Section]),
         (has_disk, is_on): (bool, bool),
         sets: &[&'s SetEnv],
         folders: &BTreeMap<&'s str, Folder<'s>>,
@@ -96,6 +95,7 @@ impl Lowering<'_, '_> {
             let mut table = |order| self.table(row(&APACHE), order, "");
             [table(Order::Specific), table(Order::Listed), table(Order::Listed)]
         });
+        let doors = self.doors(server, sections, folders, row);
         let ruled: Vec<&'s Section> =
             sections.iter().copied().filter(|section| section.scope.rewriting.is_there).collect();
         let choose = (!ruled.is_empty()).then(|| self.table(row(&APACHE), Order::Listed, ""));
@@ -124,7 +124,7 @@ impl Lowering<'_, '_> {
                 List { section, before, is_on: base, plan, entry, back, sane, refused }
             })
             .collect();
-        Located { places, choose, lists }
+        Located { places, doors, sections: sections.to_vec(), choose, lists }
     }
 
     /// Fills them.
@@ -132,12 +132,14 @@ impl Lowering<'_, '_> {
         &mut self,
         located: &mut Located<'s>,
         facts: &Facts<'_>,
-        ways: &Rows,
+        ways: &Rows<'_>,
         folders: &BTreeMap<&'s str, Folder<'s>>,
     ) {
+        let to_rules = located.choose.unwrap_or(ways.to_lists);
         if let Some(places) = located.places {
-            self.fill_places(places, facts, located.choose.unwrap_or(ways.to_lists));
+            self.fill_places(places, facts, located.doors.first().unwrap_or(to_rules));
         }
+        self.fill_doors(&located.doors, (ways.server, &located.sections), folders, facts, to_rules);
         let Some(choose) = located.choose else { return };
         self.reading.set_after(choose, After::Table(ways.to_lists));
         for list in &mut located.lists {
@@ -150,7 +152,7 @@ impl Lowering<'_, '_> {
         list: &mut List<'s>,
         choose: TableId,
         facts: &Facts<'_>,
-        ways: &Rows,
+        ways: &Rows<'_>,
         folders: &BTreeMap<&'s str, Folder<'s>>,
     ) {
         let section = list.section;

@@ -24,6 +24,7 @@ use super::rule::RewriteRule;
 use super::sections::Rows;
 use super::site::{Effective, Inherits, Scope, Section, Server, SetEnv};
 use super::steps::{self, FILE, URI};
+use super::turns::{self, Turn};
 
 impl Lowering<'_, '_> {
     /// Makes the tables of a server, and returns the one that it begins with.
@@ -107,7 +108,8 @@ impl Lowering<'_, '_> {
             .chain(sections.iter().map(|section| &section.scope))
             .any(|scope| scope.rewriting.rules.iter().any(|rule| steps::asks_file(rule)));
         let has_disk = is_listed && (asks_file || sections.iter().any(|section| section.asks_disk()));
-        let mut located = self.located(&sections, (has_disk, base.is_on), &own_sets, &folders, |own| own, row);
+        let mut located =
+            self.located((server, &sections), (has_disk, base.is_on), &own_sets, &folders, |own| own, row);
         let lists: Vec<&Folder<'_>> = folders.values().filter(|folder| folder.rewrites).collect();
         let dispatch = (!lists.is_empty()).then(|| self.table(row(&APACHE), Order::Specific, ""));
         let mut plans: Vec<(&str, Plan<'_>)> = lists
@@ -120,23 +122,18 @@ impl Lowering<'_, '_> {
         // mod_alias looks at the path as it came before a round that mod_rewrite has changed begins again.
         let may_change = plans.iter().any(|(_, plan)| !plan.rules.is_empty()) || located.has_rules();
         let has_folders = server.known.len() > 1;
-        let turns = may_change && (has_aliases || has_folders);
-        let turn = turns.then(|| self.turn(&locations, &aliased, has_folders, row));
-        // What `[END]` wrote begins a round without mod_rewrite.
-        let ends = plans.iter().any(|(_, plan)| plan.ends()) || located.ends();
-        let last_turn = (turns && ends).then(|| self.turn(&locations, &aliased, has_folders, row));
+        let turn = may_change.then(|| self.turn(has_folders, &locations, &aliased, row));
+        // `[END]` too turns, and no rule of mod_rewrite is asked then.
+        let ends = may_change && in_places().any(|rule| rule.flags.end);
+        let turn_for_good = ends.then(|| self.turn(has_folders, &locations, &aliased, row));
         let end_aliases = if ends { self.alias_tables(early.iter().copied(), row) } else { Vec::new() };
-        let restart = match &turn {
-            Some(turn) => Some(turn.round),
-            None => may_change.then(|| self.table(row(&APACHE), Order::Listed, "")),
-        };
-        let changed = turn.as_ref().map(|turn| turn.first).or(restart);
         let before_end = takes_back.then(|| self.table(row(&APACHE), Order::Listed, ""));
         let back = (keeps_uri && has_aliases).then(|| self.table(row(&APACHE), Order::Listed, ""));
         let stage = self.alias_stage(&locations, &aliased, row);
         let (location, alias_dispatch) = (stage.first_location(), stage.dispatch);
         let forth = back.map(|_| self.table(row(&APACHE), Order::Listed, ""));
         let around = Around {
+            server,
             own: Some(&own).filter(|_| switch.is_none()),
             own_sets: &own_sets,
             early: &early,
@@ -178,7 +175,9 @@ impl Lowering<'_, '_> {
         let to_folders = first_of(&[broken_table, Some(to_lists)]);
         let to_alias = before_alias.or(alias).unwrap_or(to_folders);
         let end_alias = end_aliases.first().map_or(after_folder, |(table, _)| *table);
-        let without_rewriting = before_good.unwrap_or(end_alias);
+        let own_for_good = before_good.unwrap_or(end_alias);
+        let for_good = turn_for_good.as_ref().map_or(own_for_good, Turn::first);
+        let changed = turn.as_ref().map(Turn::first);
         let first = plan.first().unwrap_or(to_alias);
         let start = switch.unwrap_or(first);
         self.chain(&aliases, to_folders);
@@ -262,12 +261,12 @@ impl Lowering<'_, '_> {
         }
         self.chain(&end_aliases, after_folder);
         self.fill_aliases(&end_aliases, &facts);
-        let for_good = last_turn.as_ref().map_or(without_rewriting, |turn| turn.first);
-        let ways = Rows { to_lists: first_of(&[dispatch, Some(after_folder)]), after_folder, changed, for_good };
+        let ways =
+            Rows { server, to_lists: first_of(&[dispatch, Some(after_folder)]), after_folder, for_good, changed };
         self.fill_located(&mut located, &facts, &ways, &folders);
         for (path, plan) in &mut plans {
             plan.changed = changed;
-            plan.keeps_uri |= turn.is_some();
+            plan.keeps_uri |= turn.as_ref().is_some_and(Turn::keeps_uri);
             plan.keeps_uri &= !keeps_uri;
             let first = plan.first().unwrap_or(after_folder);
             if let Some(dispatch) = dispatch {
@@ -282,25 +281,12 @@ impl Lowering<'_, '_> {
             }
             self.fill(plan, &facts, after_folder, for_good);
         }
-        for turn in turn.iter().chain(&last_turn) {
-            self.fill_turn(turn, &aliased, server, &folders, takes_back, &facts);
-        }
-        let names = || plans.iter().map(|(_, plan)| &plan.names).chain(located.names());
-        if let Some(restart) = restart {
-            if takes_back {
-                self.begin_taken(restart);
+        let turning = turns::Around { server, folders: &folders, aliased: &aliased, facts: &facts, takes_back };
+        for (turn, to) in [(&turn, start), (&turn_for_good, own_for_good)] {
+            let names = plans.iter().map(|(_, plan)| &plan.names).chain(located.names());
+            if let Some(turn) = turn {
+                self.fill_turn(turn, to, names, turning);
             }
-            self.restart(restart, start, turn.is_some(), names());
-        }
-        if let Some(turn) = &last_turn {
-            if takes_back {
-                self.begin_taken(turn.round);
-            }
-            if keeps_uri {
-                let text = Target::of_pieces(vec![path_piece(What::Slot(FILE))]);
-                self.push(turn.round, any(), &[], Action::Set { slot: URI, text, then: Then::Next }, &no_span());
-            }
-            self.restart(turn.round, without_rewriting, true, names());
         }
         if let (Some(back), Some(forth)) = (back, forth) {
             let text = Target::of_pieces(vec![path_piece(What::Part(Part::WorkingPath))]);

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use byway_core::dialect::EncodedSlash;
 
+use super::access::Access;
 use super::alias::Alias;
 use super::maps::Map;
 use super::rule::{Cond, RewriteRule, Rules};
@@ -45,6 +46,8 @@ pub(super) struct Server {
     pub(super) files: Option<Vec<String>>,
     /// Whether something beside the files of the document root is served (`Alias`, `ProxyPass` and the like).
     pub(super) serves_more: bool,
+    /// Whether some of that is found by its path, where what folders say does not hold.
+    pub(super) maps_paths: bool,
 }
 
 /// A section: all of these must hold.
@@ -172,6 +175,8 @@ pub(super) struct Scope {
     pub(super) fallback: Option<(Span, String)>,
     /// Whether `.htaccess` files below may redirect (`AllowOverride`).
     pub(super) allows_files: Option<bool>,
+    /// Who may ask.
+    pub(super) access: Access,
     /// Why httpd answers everything here with 500.
     pub(super) broken: Option<Span>,
 }

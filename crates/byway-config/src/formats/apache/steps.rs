@@ -2,6 +2,7 @@
 // Long because what a rule sees and what it writes depend on the same place.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::rc::Rc;
 
 use byway_core::condition::{Condition, Subject, Test};
@@ -12,7 +13,7 @@ use byway_core::target::{Landing, Part, Piece, What};
 use super::beginnings::{Beginning, Standing, beginnings};
 use super::cond::{self, Disk};
 use super::expand::{self, Escaping, Known, Placed, Token, Unplaced, tokens};
-use super::maps::Map;
+use super::maps::{self, Map};
 use super::pattern::{Shape, pattern, shape};
 use super::rebase::rebased;
 use super::rule::RewriteRule;
@@ -40,6 +41,12 @@ pub(super) const FOLDER: u16 = 7;
 pub(super) const TAKEN: u16 = 8;
 /// The slot that keeps the path of a round's beginning while httpd asks of itself for another.
 pub(super) const ASKER: u16 = 9;
+/// The slots that keep what a rule hands to maps that change a text; the first four of them begin as the path does.
+pub(super) const KEYS: Range<u16> = 10..18;
+/// How many of those begin as the path does.
+pub(super) const KEYS_OF_PATH: u16 = 4;
+/// What the name of a variable begins with that stands for a text so changed: no name in a file does.
+pub(super) const CHANGED: char = '\u{1}';
 
 /// Why a rule of a section cannot be said.
 pub(super) const NO_ROOT: &str = "rules in a section see the path of the file on the disk, and no document root is known (`--root DIR`, or write `RewriteRule ^` with `%{REQUEST_URI}`)";
@@ -83,7 +90,7 @@ pub(super) struct Names {
 
 impl Names {
     pub(super) fn slot(&mut self, name: &str) -> u16 {
-        let next = self.slots.len() as u16 + ASKER + 1;
+        let next = self.slots.len() as u16 + KEYS.end;
         *self.slots.entry(name.to_ascii_uppercase()).or_insert(next)
     }
 
@@ -237,12 +244,13 @@ pub(super) fn ready(rule: &RewriteRule, around: &Around<'_>, is_changed: bool) -
         }
         let mut parts = Vec::new();
         known(&tokens(&cond.test), around, &ready.groups, is_changed, &mut parts, &mut ready.approximates)?;
+        let mut is_astray = false;
         if cond.pattern.starts_with('-') && cond.pattern.len() == 2 {
-            strip_root(&mut parts, around.root);
+            let is_below = strip_root(&mut parts, around.root);
+            is_astray = !is_below && begins_at_root_of_disk(&cond.test, around);
         }
         // Nothing of a site lies at the root of the disk.
-        let nothing = Disk { files: Some(Vec::new()), folders: Some(Vec::new()) };
-        let is_astray = around.is_astray && is_file_name(&cond.test);
+        let nothing = Disk { files: Some(Vec::new()), folders: Some(vec!["/".to_owned()]) };
         let made = cond::condition(cond, &parts, if is_astray { &nothing } else { around.disk })?;
         ready.approximates = ready.approximates.or(made.approximates);
         ready.conditions.push(made.condition);
@@ -278,10 +286,12 @@ pub(super) fn sees_disk(rule: &RewriteRule) -> bool {
     rule.is_negated || shape(&rule.pattern) != Shape::Any || texts.flat_map(|text| tokens(text)).any(takes)
 }
 
-/// Whether a text begins with the name of the file.
-fn is_file_name(test: &str) -> bool {
+/// Whether a text that is no path below the document root is one at the root of the disk: a path of the URL, and in a server the
+/// name of the file too, since no file is known yet.
+fn begins_at_root_of_disk(test: &str, around: &Around<'_>) -> bool {
     let test = test.to_ascii_uppercase();
-    test.starts_with("%{REQUEST_FILENAME}") || test.starts_with("%{SCRIPT_FILENAME}")
+    let is_file = test.starts_with("%{REQUEST_FILENAME}") || test.starts_with("%{SCRIPT_FILENAME}");
+    is_file && (around.is_astray || around.folder.is_none()) || test.starts_with("%{REQUEST_URI}")
 }
 
 /// Whether a rule asks for the file.
@@ -314,16 +324,15 @@ fn uses_whole(rule: &RewriteRule) -> bool {
     texts.into_iter().any(|text| text.contains("$0"))
 }
 
-/// A path of the disk as a path of the document root.
-fn strip_root(parts: &mut Vec<Known>, root: Option<&str>) {
-    if let (Some(Known::Text(text)), Some(root)) = (parts.first_mut(), root)
-        && let Some(rest) = text.strip_prefix(root)
-    {
-        *text = rest.to_owned();
-        if text.is_empty() {
-            parts.remove(0);
-        }
+/// A path of the disk as a path of the document root; returns whether it was one below.
+fn strip_root(parts: &mut Vec<Known>, root: Option<&str>) -> bool {
+    let (Some(Known::Text(text)), Some(root)) = (parts.first_mut(), root) else { return false };
+    let Some(rest) = text.strip_prefix(root) else { return false };
+    *text = rest.to_owned();
+    if text.is_empty() {
+        parts.remove(0);
     }
+    true
 }
 
 /// Replaces the parts of a text by what the core knows them as.
@@ -359,6 +368,10 @@ pub(super) fn variable(
     out: &mut Vec<Known>,
     approximates: &mut Option<&'static str>,
 ) -> Result<(), Unplaced> {
+    if let Some(changed) = maps::changed_text(name) {
+        out.push(Known::Insert(changed));
+        return Ok(());
+    }
     let upper = name.to_ascii_uppercase();
     let field = |name: &str| What::Field(name.to_ascii_lowercase().into());
     let uri = || match is_changed || around.keeps_uri {
@@ -640,6 +653,12 @@ fn one(
         for placed in std::iter::once(&mut placed).chain(&mut inside) {
             placed.pieces.retain(|piece| piece.place != Landing::Query);
         }
+    }
+    let is_text = |part: &Known| {
+        matches!(part, Known::Insert(What::Capture(_) | What::ConditionCapture(_) | What::Slot(_) | What::Changed(..)))
+    };
+    if flags.unsafe_question && parts.iter().any(is_text) {
+        approximates = Some("a `?` that a text of the request brings is answered with 403, as without UnsafeAllow3F");
     }
     if flags.escapes_some || flags.blank_as_escape {
         approximates = Some("some characters are escaped in another way than B alone does");

@@ -297,7 +297,9 @@ impl Within {
     /// A text that is set where conditions hold, and what it was before.
     fn cases(&self, slot: u16, conditions: Vec<Condition>, text: &[Piece<'_>]) -> Held {
         let is_simple = |one: &Condition| match &one.subject {
-            Subject::Text(pieces) => !one.or_next && !pieces.iter().any(|piece| matches!(piece.what, What::Slot(_))),
+            Subject::Text(pieces) => {
+                !one.or_next && !pieces.iter().any(|piece| matches!(piece.what, What::Slot(_) | What::Changed(..)))
+            }
             Subject::Of { .. } => !one.or_next,
         };
         if !conditions.iter().all(is_simple) {
@@ -477,6 +479,7 @@ pub(super) fn owned_piece(piece: &Piece<'_>) -> Result<Piece<'static>, Why> {
         What::Argument(name) => What::Argument(text(name)),
         What::Cookie(name) => What::Cookie(text(name)),
         What::Slot(slot) => What::Slot(*slot),
+        What::Changed(..) => return Err("a map that changes a text of the request".into()),
     };
     Ok(Piece { place: piece.place, what })
 }

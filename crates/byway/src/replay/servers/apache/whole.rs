@@ -57,6 +57,9 @@ pub(super) fn configuration(draw: &mut Draw) -> String {
             out.push_str("RewriteEngine On\nRewriteCond ${names:$1|none} !=none\n");
             out.push_str("RewriteRule ^/map/(.*)$ ${names:$1} [R=307,L]\n");
         }
+        if draw.one_in(4) {
+            out.push_str(&changed_text(draw));
+        }
         rules(draw, false, &mut out);
         if draw.one_in(5) {
             out.push_str(&front_controller(draw));
@@ -81,6 +84,15 @@ pub(super) fn configuration(draw: &mut Draw) -> String {
         }
     }
     out
+}
+
+/// A map that changes a text of the request, and a rule that asks it.
+fn changed_text(draw: &mut Draw) -> String {
+    let kind = draw.word(&["tolower", "toupper", "escape", "unescape"]);
+    let target = draw.word(&["/${M:$1}", "https://m.example/${M:$1}?q=${M:%{QUERY_STRING}}", "${M:%{REQUEST_URI}}x"]);
+    let flags = draw.word(&["R=307,L", "R=301,L,NE", "L", "R=302"]);
+    let pattern = draw.word(&["^/(.*[A-Z].*)$", "^/(.*%.*)$", "^/api/(.*)$"]);
+    format!("RewriteEngine On\nRewriteMap M int:{kind}\nRewriteRule {pattern} {target} [{flags}]\n")
 }
 
 /// A section that a `.htaccess` may hold.
@@ -151,6 +163,10 @@ fn rules(draw: &mut Draw, in_section: bool, out: &mut String) {
     }
     if in_section && draw.one_in(5) {
         out.push_str("RewriteBase /base\n");
+    }
+    if in_section && draw.one_in(6) {
+        let who = ["Require all denied", "Require all granted", "Order allow,deny\nDeny from all", "Deny from all"];
+        out.push_str(&format!("{}\n", draw.word(&who)));
     }
     for _ in 0..1 + draw.below(4) {
         match draw.below(6) {
