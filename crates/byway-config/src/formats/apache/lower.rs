@@ -165,6 +165,11 @@ impl Plan<'_> {
     }
 }
 
+/// A condition that a part of the request is this text.
+fn asks(part: Part, text: String) -> Option<Condition> {
+    Condition::new(Subject::Text(vec![path_piece(What::Part(part))]), Test::Is(text), false).ok()
+}
+
 impl Lowering<'_, '_> {
     pub(super) fn table(&mut self, dialect: &'static Dialect, order: Order, strip: &str) -> TableId {
         self.tables += 1;
@@ -244,17 +249,16 @@ impl Lowering<'_, '_> {
         }
         let starts: Vec<TableId> = hosts.iter().map(|host| self.server(host, Some(main))).collect();
         for (port, names, globs, members) in &choices {
-            let mut source = any();
-            source.port = *port;
-            self.push(ports, source, &[], Action::Enter(*names), &no_span());
+            // httpd looks at the port that it was asked on, whatever the Host field says.
+            let listens = port.and_then(|port| asks(Part::LocalPort, port.to_string()));
+            self.push(ports, any(), listens.as_slice(), Action::Enter(*names), &no_span());
             self.choice(*names, *globs, members, hosts, &starts);
         }
         // A port that no virtual host names: the scheme says which are meant.
         for (port, scheme) in [(443, Scheme::Https), (80, Scheme::Http)] {
             if let Some((_, names, _, _)) = choices.iter().find(|choice| choice.0 == Some(port)) {
-                let mut source = any();
-                source.scheme = Some(scheme);
-                self.push(ports, source, &[], Action::Enter(*names), &no_span());
+                let scheme = asks(Part::Scheme, scheme.as_str().to_owned());
+                self.push(ports, any(), scheme.as_slice(), Action::Enter(*names), &no_span());
             }
         }
         if let Some((_, names, _, _)) = choices.first() {
