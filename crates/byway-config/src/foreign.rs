@@ -21,7 +21,7 @@ use crate::intake::Intake;
 use crate::remarks::{Beyond, Remarks, Verdict};
 use crate::span::{FileId, FileTable, LineIndex, Span};
 use crate::template;
-use crate::written::{self, Written};
+use crate::written::{self, Door, Written};
 
 /// Whether what is passed over is an error.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -90,6 +90,7 @@ pub(crate) struct Workshop<'r> {
     pub(crate) remarks: &'r mut Remarks,
     pub(crate) beyond: &'r mut Beyond,
     pub(crate) written: &'r mut Vec<Written>,
+    pub(crate) doors: &'r mut Vec<Door>,
     pub(crate) accepted: &'r mut Accepted,
     pub(crate) options: &'r ForeignOptions,
 }
@@ -448,6 +449,13 @@ impl<'r> Reading<'r> {
     pub(crate) fn written(&mut self, written: Written) {
         if self.with.written.len() < written::KEPT {
             self.with.written.push(written);
+        }
+    }
+
+    /// Notes a server, for lints.
+    pub(crate) fn door(&mut self, door: Door) {
+        if self.with.doors.len() < written::KEPT {
+            self.with.doors.push(door);
         }
     }
 

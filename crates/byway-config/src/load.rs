@@ -34,7 +34,7 @@ use crate::places::Databases;
 use crate::remarks::{Beyond, Remarks};
 use crate::span::{FileId, FileTable, LineIndex, Span};
 use crate::writing::KeySource;
-use crate::written::Written;
+use crate::written::{Door, Written};
 
 /// Where includes may lead.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -98,6 +98,8 @@ pub struct Loaded {
     pub beyond: Beyond,
     /// What their redirects look like where they are written.
     pub(crate) written: Vec<Written>,
+    /// The servers of those configurations.
+    pub(crate) doors: Vec<Door>,
     /// The findings that their comments accept.
     pub(crate) accepted: Accepted,
     /// Why rules that ask for a place have no way past them, by the file and line of each.
@@ -159,6 +161,7 @@ struct Loader<'l> {
     remarks: Remarks,
     beyond: Beyond,
     written: Vec<Written>,
+    doors: Vec<Door>,
     accepted: Accepted,
 }
 
@@ -207,6 +210,7 @@ impl<'l> Loader<'l> {
             remarks: Remarks::default(),
             beyond: Beyond::default(),
             written: Vec::new(),
+            doors: Vec::new(),
             accepted: Accepted::default(),
         }
     }
@@ -294,6 +298,7 @@ impl<'l> Loader<'l> {
             remarks: &mut self.remarks,
             beyond: &mut self.beyond,
             written: &mut self.written,
+            doors: &mut self.doors,
             accepted: &mut self.accepted,
             options: &self.options.foreign,
         };
@@ -611,6 +616,7 @@ impl<'l> Loader<'l> {
             remarks: self.remarks,
             beyond: self.beyond,
             written: self.written,
+            doors: self.doors,
             accepted: self.accepted,
             now: self.options.now,
         }

@@ -3,7 +3,7 @@
 //! Such rules enter one another and ask for more than a source says, so that no rule alone says what a request gets. A trial is
 //! decided by the whole rule set: what it shows is proven, and a sample that fits nothing shows nothing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use byway_core::condition::{Condition, Subject, Test};
 use byway_core::dialect::View;
@@ -17,6 +17,7 @@ use regex_syntax::hir::{Class, Hir, HirKind};
 use crate::examples::Case;
 use crate::lints::Seen;
 use crate::sample::{ANY_HOST, sample};
+use crate::written::Door;
 
 /// The most hosts that are tried.
 const HOST_LIMIT: usize = 64;
@@ -26,12 +27,15 @@ const PATH_LIMIT: usize = 10_000;
 const LIMIT: usize = 40_000;
 /// The most tables that all paths are tried with.
 const TABLES_TRIED: usize = 5_000;
+/// The most places of one host that are asked.
+const PLACES: usize = 8;
 /// The longest sample of a pattern.
 const SAMPLE_LIMIT: usize = 2_000;
 
 /// What is tried.
 pub(crate) struct Trials {
-    hosts: Vec<String>,
+    /// Hosts, each with the places where it is asked.
+    hosts: Vec<(String, Vec<(Scheme, u16)>)>,
     paths: Vec<String>,
     /// Whether some rule asks for the scheme or the port, so that http and https may get different answers.
     pub(crate) asks_scheme: bool,
@@ -39,17 +43,18 @@ pub(crate) struct Trials {
 
 impl Trials {
     /// What the rules of other servers speak of; what a pattern leaves wide open is filled with a text.
-    pub(crate) fn of(rules: &RuleSet, filler: &str) -> Trials {
+    pub(crate) fn of(rules: &RuleSet, doors: &[Door], filler: &str) -> Trials {
         let strips: Vec<&[u8]> = rules.tables().map(|table| table.strip).collect();
         // A request may go through all tables in turn: where they are very many, fewer requests are made.
         let most = PATH_LIMIT * TABLES_TRIED / strips.len().max(TABLES_TRIED);
         let (mut hosts, mut paths) = (BTreeSet::new(), BTreeSet::new());
-        let mut asks_scheme = false;
+        let (mut asks_scheme, mut is_foreign) = (false, false);
         for rule in rules.rules() {
             let seen = Seen::of(rule);
             if seen.is_own() {
                 continue;
             }
+            is_foreign = true;
             let conditions = seen.rule.conditions();
             asks_scheme |= conditions.iter().any(is_of_scheme);
             if hosts.len() < HOST_LIMIT {
@@ -61,28 +66,67 @@ impl Trials {
                 paths.extend(paths_of(&seen, strip, filler));
             }
         }
-        if !paths.is_empty() {
+        if is_foreign {
             paths.insert("/".to_owned());
         }
         let paths: Vec<String> = paths.into_iter().collect();
-        let mut hosts: Vec<String> = std::iter::once(ANY_HOST.to_owned()).chain(hosts).collect();
-        hosts.truncate((LIMIT / paths.len().max(1)).clamp(1, HOST_LIMIT));
+        let usual: &[Scheme] = if asks_scheme { &[Scheme::Http, Scheme::Https] } else { &[Scheme::Http] };
+        let mut places = Places::of(doors, usual.iter().map(|scheme| (*scheme, scheme.default_port())).collect());
+        let named: Vec<String> =
+            places.named.keys().filter(|name| !hosts.contains(**name)).map(|name| (*name).to_owned()).collect();
+        let hosts = std::iter::once(ANY_HOST.to_owned()).chain(hosts).chain(named);
+        let most = (LIMIT / paths.len().max(1)).clamp(1, HOST_LIMIT);
+        let hosts = hosts.take(most).map(|host| (host.clone(), places.of_host(&host))).collect();
         Trials { hosts, paths, asks_scheme }
     }
 
-    /// A GET of every path at every host, by http and, where that makes a difference, by https.
+    /// A GET of every path at every host, at each place where that may make a difference.
     pub(crate) fn cases(&self) -> impl Iterator<Item = Case> + '_ {
-        let schemes: &[Scheme] = if self.asks_scheme { &[Scheme::Http, Scheme::Https] } else { &[Scheme::Http] };
-        self.hosts.iter().flat_map(move |host| {
+        self.hosts.iter().flat_map(move |(host, places)| {
             self.paths.iter().flat_map(move |path| {
-                schemes.iter().map(move |&scheme| Case {
-                    host: host.clone(),
-                    scheme,
-                    port: scheme.default_port(),
-                    ..Case::get(path)
-                })
+                places.iter().map(move |&(scheme, port)| Case { host: host.clone(), scheme, port, ..Case::get(path) })
             })
         })
+    }
+}
+
+/// Where hosts are asked.
+struct Places<'d> {
+    /// Where every host is.
+    usual: Vec<(Scheme, u16)>,
+    /// Where somebody listens.
+    all: Vec<(Scheme, u16)>,
+    named: BTreeMap<&'d str, Vec<(Scheme, u16)>>,
+}
+
+impl<'d> Places<'d> {
+    fn of(doors: &'d [Door], usual: Vec<(Scheme, u16)>) -> Places<'d> {
+        let mut places = Places { all: usual.clone(), usual, named: BTreeMap::new() };
+        for door in doors {
+            add(&mut places.all, &door.ports);
+            for name in &door.names {
+                add(places.named.entry(name).or_default(), &door.ports);
+            }
+        }
+        places
+    }
+
+    fn of_host(&mut self, host: &str) -> Vec<(Scheme, u16)> {
+        let mut places = self.usual.clone();
+        match self.named.get(host) {
+            Some(named) => add(&mut places, named),
+            None => add(&mut places, &self.all),
+        }
+        places
+    }
+}
+
+/// Adds places that are not there yet, as far as they are asked.
+fn add(places: &mut Vec<(Scheme, u16)>, more: &[(Scheme, u16)]) {
+    for place in more {
+        if places.len() < PLACES && !places.contains(place) {
+            places.push(*place);
+        }
     }
 }
 
@@ -130,7 +174,10 @@ fn host_asked(condition: &Condition) -> Option<String> {
 fn paths_of(seen: &Seen<'_>, strip: &[u8], filler: &str) -> Vec<String> {
     let found = match &seen.source.path {
         PathPattern::BytePrefix { prefix, .. } if prefix.is_empty() => Vec::new(),
-        PathPattern::BytePrefix { prefix, .. } => vec![prefix.to_vec(), [prefix, &b"/x"[..]].concat()],
+        PathPattern::BytePrefix { prefix, .. } => {
+            let below: &[u8] = if prefix.ends_with(b"/") { b"x" } else { b"/x" };
+            vec![prefix.to_vec(), [prefix, below].concat()]
+        }
         PathPattern::Regex(pattern) => text_of(&pattern.text, filler).into_iter().collect(),
         _ => sample(&seen.source).map(|case| case.path.into_bytes()).into_iter().collect(),
     };

@@ -4,7 +4,27 @@
 //! rule began with, what stood around it. A reader notes it here, one [`Written`] for each statement that sends people on;
 //! lints look at it beside the rules. Nothing that decides a request reads it.
 
+use byway_core::request::Scheme;
+
 use crate::span::Span;
+
+/// A server of another server's text, as clients find it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Door {
+    /// The hosts that it answers for by their whole names, in small letters.
+    pub(crate) names: Vec<Box<str>>,
+    /// Where it listens, and what is spoken there; none where the text does not say.
+    pub(crate) ports: Vec<(Scheme, u16)>,
+    /// Whether all that it does stands in the text, and not a part of it alone.
+    pub(crate) is_whole: bool,
+}
+
+impl Door {
+    /// What clients speak at a port: whoever comes to 443 comes by https, wherever it is taken off.
+    pub(crate) fn scheme_at(port: u16, is_tls: bool) -> Scheme {
+        if is_tls || port == 443 { Scheme::Https } else { Scheme::Http }
+    }
+}
 
 /// A statement that sends people on, or another rule of mod_rewrite.
 #[derive(Clone, Debug)]
@@ -111,13 +131,21 @@ impl Written {
     }
 }
 
+/// A name of a server as a host that a client may ask for; none where it stands for many, or for none.
+pub(crate) fn host(name: &str) -> Option<Box<str>> {
+    let is_host = |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte));
+    let name = name.to_ascii_lowercase();
+    let is_one = !name.is_empty() && !name.starts_with('.') && is_host(&name) && name.bytes().any(|byte| byte != b'-');
+    is_one.then(|| name.into())
+}
+
 /// Hosts that are nobody's: whoever lets one of them through lets any through.
 pub(crate) const STRANGERS: [&str; 2] = ["elsewhere.invalid", "www.elsewhere.invalid"];
 
 /// The methods that conditions are asked about: what sends something.
 pub(crate) const METHODS: [&str; 4] = ["POST", "PUT", "PATCH", "DELETE"];
 
-/// How many statements are kept of one load.
+/// How many statements are kept of one load, and how many servers.
 pub(crate) const KEPT: usize = 500_000;
 
 /// Segments of paths at which programs send what they have, and do not only look.

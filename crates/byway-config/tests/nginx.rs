@@ -341,3 +341,24 @@ fn nginx_takes_what_is_written() {
     std::fs::remove_dir_all(&folder).expect("the folder of this test");
     assert!(output.status.success(), "{}\n{frame}", String::from_utf8_lossy(&output.stderr));
 }
+
+/// Servers, each on a port of its own: four times as many take about four times as long. Sixteen times as long is what comparing
+/// each with each takes.
+#[test]
+fn servers_on_ports_of_their_own_cost_what_they_are() {
+    let took = |count: usize| {
+        let server =
+            |at| format!("server {{ listen {}; server_name s{at}.test; return 301 https://e.test; }}\n", 1024 + at);
+        let text: String = (0..count).map(server).collect();
+        let once = || {
+            let began = std::time::Instant::now();
+            let loaded = read(&text);
+            assert!(loaded.rules.is_some(), "{:#?}", loaded.diagnostics);
+            began.elapsed()
+        };
+        // The least of several: other programs run too.
+        (0..5).map(|_| once()).min().unwrap_or_default()
+    };
+    let (few, many) = (took(4_000), took(16_000));
+    assert!(many < few * 10, "{few:?} became {many:?}");
+}

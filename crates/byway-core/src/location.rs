@@ -19,7 +19,7 @@ use crate::query::{self, push_by_policy, push_query};
 use crate::regex::Span;
 use crate::request::{Request, Scheme};
 use crate::ruleset::shape;
-use crate::target::{Landing, Part, Piece, What};
+use crate::target::{GROUP_OF_SET, Landing, Part, Piece, What};
 
 /// The longest Location that is sent (RFC 9110 §4.1 asks everyone to take as much).
 pub const LENGTH_LIMIT: usize = 8_000;
@@ -522,6 +522,11 @@ impl Writer<'_, '_> {
             Part::Host if with.host.is_empty() && with.form != CaptureForm::Verbatim => {
                 return Err(Refusal::InvalidLocation);
             }
+            // A number stands for an address in the place of a host; elsewhere nginx writes what was sent, in small letters.
+            Part::Host if place >= Landing::Path && writes_variables_as_they_are(with.dialect) => {
+                let host = with.request.host.strip_suffix('.').unwrap_or(with.request.host);
+                self.out.extend(host.bytes().map(|byte| byte.to_ascii_lowercase()));
+            }
             Part::Host => self.out.extend_from_slice(with.host.as_bytes()),
             Part::Port if place == Landing::Port => {
                 if with.request.port != with.request.scheme.default_port() {
@@ -587,8 +592,21 @@ impl Writer<'_, '_> {
         Ok(())
     }
 
+    /// A numbered group in a text that nginx's `set` keeps: nginx escapes it as in a redirect's query, and only where the path of the
+    /// request has an escape or a `+`.
+    fn group_of_set(&mut self, text: &[u8]) {
+        match self.with.request.path.iter().any(|&b| b == b'%' || b == b'+') {
+            true => push_if(text, is_kept_by_nginx, push_escaped, self.out),
+            false => self.out.extend_from_slice(text),
+        }
+    }
+
     /// A text that a rule kept; in the place of the host it may bring a port along, as the value of a `map` does.
     fn slot(&mut self, text: &[u8], place: Landing) -> Result<(), Refusal> {
+        if place == GROUP_OF_SET && self.with.form == CaptureForm::Verbatim {
+            self.group_of_set(text);
+            return Ok(());
+        }
         let colon = text.iter().rposition(|&b| b == b':');
         match colon {
             Some(at)
@@ -610,7 +628,11 @@ impl Writer<'_, '_> {
         let inside = self.with.form == CaptureForm::Verbatim && self.with.dialect.captures == CaptureForm::NginxRewrite;
         match (inside, place) {
             (true, Landing::Query) if self.with.request.path.iter().any(|&b| b == b'%' || b == b'+') => {
-                push_if(text, |b| (0x21..=0x7E).contains(&b) && !NGINX_ARGUMENT.contains(&b), push_escaped, self.out);
+                push_if(text, is_kept_by_nginx, push_escaped, self.out);
+                Ok(())
+            }
+            _ if place == GROUP_OF_SET && self.with.form == CaptureForm::Verbatim => {
+                self.group_of_set(text);
                 Ok(())
             }
             _ => self.text_of(text, place, self.with.form),
@@ -699,7 +721,10 @@ impl Writer<'_, '_> {
                 self.out.extend(text.iter().map(u8::to_ascii_lowercase));
             }
             (Landing::Path, CaptureForm::Raw) => push_raw(text, is_path_byte, self.out),
-            (_, CaptureForm::Raw) => push_raw(text, |b| is_query_byte(b) && !b"&=+".contains(&b), self.out),
+            (_, CaptureForm::Raw) => {
+                let opens = !writes_variables_as_they_are(self.with.dialect);
+                push_raw(text, |b| is_query_byte(b) && !(opens && b"&=+".contains(&b)), self.out);
+            }
             (_, CaptureForm::Decoded | CaptureForm::ApacheMatch) => {
                 push_if(text, |b| (0x21..=0x7E).contains(&b), push_escaped, self.out)
             }
@@ -728,6 +753,12 @@ impl Writer<'_, '_> {
         }
         Ok(())
     }
+}
+
+/// Whether rules are nginx's: what its variables hold may open further pairs of a query there, and so it does here.
+fn writes_variables_as_they_are(dialect: &Dialect) -> bool {
+    matches!(dialect.captures, CaptureForm::Decoded | CaptureForm::NginxRewrite)
+        && dialect.question == QuestionMark::Kept
 }
 
 /// A path decoded and normalised.
@@ -778,6 +809,11 @@ fn push_raw(text: &[u8], fits: impl Fn(u8) -> bool, out: &mut Vec<u8>) {
 
 /// What nginx escapes of a capture behind `?`, beside controls, blanks and bytes above 0x7E (`NGX_ESCAPE_ARGS`).
 const NGINX_ARGUMENT: &[u8] = b"%#&+;?\"<>\\^`{|}";
+
+/// Whether nginx leaves a byte of a group alone where it escapes groups.
+fn is_kept_by_nginx(byte: u8) -> bool {
+    (0x21..=0x7E).contains(&byte) && !NGINX_ARGUMENT.contains(&byte)
+}
 
 /// What becomes of the path of a redirect of nginx's `rewrite`: escapes of what needs none are undone up to the first `?`, a
 /// broken one goes (`NGX_UNESCAPE_REDIRECT`).

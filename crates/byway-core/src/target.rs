@@ -62,6 +62,10 @@ pub enum Landing {
     Fragment = 5,
 }
 
+/// Where a numbered group stands in a text that nginx's `set` keeps: a text that no client sees has no port, and what stands there is
+/// escaped as nginx escapes it.
+pub const GROUP_OF_SET: Landing = Landing::Port;
+
 impl Landing {
     pub(crate) const ALL: [Landing; 6] =
         [Landing::Scheme, Landing::Host, Landing::Port, Landing::Path, Landing::Query, Landing::Fragment];

@@ -22,11 +22,13 @@ mod past_review;
 mod permanent_with_end;
 mod pooled_permanent;
 mod prefix_for_one;
+mod proof;
 mod query_in_path;
 mod redirect_to_itself;
 mod redirect_without_last;
 mod replaced_temporary;
 mod review_without_since;
+mod rewrite_loop;
 mod rewrite_status;
 mod slash_mismatch;
 mod stale_temporary;
@@ -39,6 +41,7 @@ use byway_core::rule::Action;
 use byway_core::ruleset::{RuleSet, RuleView};
 use byway_core::source::{PathPattern, Source};
 
+use self::proof::Doubts;
 use crate::accepted::Accepted;
 use crate::check::{Count, Report};
 use crate::diagnostic::{Diagnostic, Severity};
@@ -47,7 +50,7 @@ use crate::load::Loaded;
 use crate::locate::Locator;
 use crate::remarks::Remark;
 use crate::span::FileId;
-use crate::written::Written;
+use crate::written::{Door, Written};
 
 /// A lint.
 #[derive(Debug)]
@@ -65,6 +68,7 @@ pub struct Lint {
 /// All lints, the gravest first.
 pub static LINTS: &[&Lint] = &[
     &loops::LINT,
+    &rewrite_loop::LINT,
     &open_redirect::LINT,
     &duplicate_id::LINT,
     &header_split::LINT,
@@ -194,6 +198,10 @@ pub(crate) struct Scene<'a, 'l> {
     pub(crate) temporary_max_age: i64,
     /// What the comments of other servers' texts accept.
     pub(crate) accepted: &'a Accepted,
+    /// The servers of other servers' texts.
+    pub(crate) doors: &'a [Door],
+    /// What is not quite known of their rules.
+    pub(crate) doubts: Doubts,
     /// The rules whose target is a path here and may be anything on the server that they were written for.
     pub(crate) taken_for_paths: BTreeSet<(FileId, u32)>,
 }
@@ -249,8 +257,10 @@ pub(crate) fn run(loaded: &Loaded, rules: &RuleSet, now: i64, locator: &mut Loca
     let is_taken = |remark: &&Remark| remark.verdict.why() == Some(TAKEN_FOR_PATH);
     let taken = loaded.remarks.kept.iter().filter(is_taken).filter_map(|remark| remark.span.as_ref());
     let taken_for_paths = taken.map(|span| (span.file, span.line)).collect();
-    let (targets, accepted) = (loaded.targets, &loaded.accepted);
-    let mut scene = Scene { rules, locator, findings, now, targets, temporary_max_age, accepted, taken_for_paths };
+    let (targets, accepted, doors) = (loaded.targets, &loaded.accepted, loaded.doors.as_slice());
+    let doubts = Doubts::of(&loaded.remarks);
+    let mut scene =
+        Scene { rules, locator, findings, now, targets, temporary_max_age, accepted, doors, doubts, taken_for_paths };
     if loaded.written.len() >= crate::written::KEPT {
         let message = format!(
             "the texts of the first {} statements were looked at, and those behind them were not",

@@ -116,7 +116,7 @@ impl Watcher for OpenRedirect {
             return;
         }
         let rules = scene.rules;
-        let trials = Trials::of(rules, ELSEWHERE);
+        let trials = Trials::of(rules, scene.doors, ELSEWHERE);
         let queries = self.queries();
         let fields = self.hostile_fields();
         let mut scratch = Scratch::new();

@@ -93,6 +93,10 @@ fn as_text(tallies: &BTreeMap<&'static str, Tally>, with_rules: bool) -> String 
         if tally.configurations == 0 {
             continue;
         }
+        if tally.differ > tally.differences.len() as u64 && !tally.differences.is_empty() {
+            let shown = grouped(tally.differences.len() as u64);
+            _ = writeln!(out, "of {} differences {shown} are shown, one for each rule", grouped(tally.differ));
+        }
         for asked in tally.asked.iter().filter(|_| with_rules) {
             let (verdict, rule) = (asked.verdict.as_str(), &asked.rule);
             let rule: String = rule.chars().map(|sign| if sign.is_control() { '\u{FFFD}' } else { sign }).collect();

@@ -14,6 +14,8 @@ pub(crate) enum Answer {
     Status(u16),
     /// No rule has anything to say: the server's own content.
     Passes,
+    /// The connection was closed without a word.
+    Closed,
 }
 
 impl Answer {
@@ -23,6 +25,7 @@ impl Answer {
             Answer::Redirect(status, location) => format!("{status} {}", location.escape_ascii()),
             Answer::Status(status) => status.to_string(),
             Answer::Passes => "pass".to_owned(),
+            Answer::Closed => "closes the connection".to_owned(),
         }
     }
 }
@@ -81,6 +84,7 @@ pub(crate) const OPENS_QUERY: &str = "capture-opens-query";
 pub(crate) const HOST_GROWS: &str = "host-grows";
 pub(crate) const CONTROL: &str = "control-bytes";
 pub(crate) const AS_SEEN: &str = "path-as-seen";
+pub(crate) const NO_ANSWER: &str = "no-answer";
 pub(crate) const LAST_AMPERSAND: &str = "last-ampersand";
 
 /// The most bytes of a Location that byway sends.
@@ -91,6 +95,8 @@ pub(crate) fn compare(theirs: &Answer, ours: &Ours) -> Verdict {
     match (theirs, &ours.answer) {
         (theirs, ours) if theirs == ours => Verdict::Agree,
         (_, Answer::Status(400)) if ours.edge => Verdict::Named(EDGE),
+        // The rule is the one that nothing was made of.
+        (Answer::Closed, Answer::Passes) if ours.rule.is_some() => Verdict::Named(NO_ANSWER),
         // Content, or none: 404 of a folder without files, 405 of a file that takes no POST, and so on.
         (Answer::Status(status), Answer::Passes) if is_content(*status) => Verdict::Agree,
         (Answer::Redirect(_, location), Answer::Status(414)) if location.len() > LOCATION_LIMIT => {

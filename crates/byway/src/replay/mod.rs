@@ -13,18 +13,16 @@ mod mutations;
 mod reach;
 mod said;
 mod sampler;
+mod served;
 mod servers;
 mod spelling;
 mod wire;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use byway_config::foreign::ForeignOptions;
 use byway_config::formats::Format;
 use byway_config::load::{LoadOptions, Loaded, load};
 use byway_config::remarks::Verdict as SaidVerdict;
@@ -40,6 +38,7 @@ use draw::Draw;
 use reach::{Reach, Reacher, Trail};
 use said::Said;
 use sampler::Sampler;
+use served::Served;
 use servers::{Folder, Server, Source};
 use spelling::{as_seen, is_odd_path, plain};
 use wire::Wire;
@@ -223,6 +222,9 @@ pub(crate) fn generated(format: &str, count: usize, plan: &Plan) -> Result<BTree
     Ok(BTreeMap::from([(server.name, total)]))
 }
 
+/// How many ports of one configuration are asked, the first in its text.
+const MOST_PORTS: usize = 32;
+
 fn one(file: &Path, plan: &Plan, seed: u64) -> Result<(&'static str, Tally), String> {
     let began = Instant::now();
     let first = read(file, plan, None)?;
@@ -253,7 +255,6 @@ fn as_it_is(
     plan.reading.foreign.allowed.push(folder.path().to_owned());
     let plan = &plan;
     let loaded = read(&laid.named, plan, Some(format))?;
-    let port = laid.ports.first().copied().ok_or("no port")?;
     let mut tally = Tally { configurations: 1, taken_out: running.taken_out.len() as u64, ..Tally::default() };
     tally.rules = [loaded.remarks.exact, loaded.remarks.approximated, loaded.remarks.refused];
     let said = Said::of_reading(&loaded);
@@ -261,7 +262,10 @@ fn as_it_is(
         Over::Process => None,
         Over::Wire => Some(Served::start(&laid.named, format, &plan.reading.foreign)?),
     };
-    ask_all(&loaded, &said, served, port, plan, seed, &mut tally)?;
+    // As a server of its own byway listens on one port, and takes it for the first.
+    let count = if served.is_some() { 1 } else { laid.ports.len().min(MOST_PORTS) };
+    let ports = laid.ports.get(..count);
+    ask_all(&loaded, &said, served, ports.ok_or("no port")?, plan, seed, &mut tally)?;
     Ok((server, tally))
 }
 
@@ -286,7 +290,7 @@ fn written(
     if let Some(line) = running.taken_out.first() {
         return Err(format!("{} does not take what was written: {line}", server.name));
     }
-    let port = laid.ports.first().copied().ok_or("no port")?;
+    let port = laid.ports.get(..1).ok_or("no port")?;
     let mut tally = Tally { configurations: 1, ..Tally::default() };
     tally.rules = [writing.remarks.exact, writing.remarks.approximated, writing.remarks.refused];
     let said = Said::of_writing(&writing);
@@ -322,7 +326,7 @@ fn ask_all(
     loaded: &Loaded,
     said: &Said,
     served: Option<Served>,
-    port: u16,
+    ports: &[u16],
     plan: &Plan,
     seed: u64,
     tally: &mut Tally,
@@ -330,8 +334,8 @@ fn ask_all(
     let rules = loaded.rules.as_ref().ok_or("no rules")?;
     let texts: Vec<Vec<u8>> = loaded.files.iter().filter_map(|(_, file)| std::fs::read(&file.path).ok()).collect();
     let sampler = Sampler::new(rules, &texts);
-    let wire = Wire::new(SocketAddr::from(([127, 0, 0, 1], port)));
-    let mut asking = Asking { rules, said, plan, port, wire, scratch: Scratch::new(), served, seen: HashSet::new() };
+    let doors = ports.iter().map(|&port| (port, Wire::new(SocketAddr::from(([127, 0, 0, 1], port))))).collect();
+    let mut asking = Asking { rules, said, plan, doors, scratch: Scratch::new(), served, seen: HashSet::new() };
     let mut draw = Draw::new(seed);
     let mut turn = 0;
     // A part of the requests is for rules that nothing came to by chance.
@@ -342,33 +346,58 @@ fn ask_all(
         // Small configurations have fewer different requests than were asked for.
         while tally.requests < most && turn < plan.requests * 4 {
             let ask = sampler.ask(turn, &mut draw);
+            let door = if ports.len() > 1 { draw.below(ports.len()) } else { 0 };
             turn += 1;
-            asking.one(&ask, parts, &mut shown, tally)?;
+            asking.one(door, &ask, parts, &mut shown, tally)?;
         }
         Ok::<(), String>(())
     };
     round(&mut asking, by_chance, &mut parts, tally)?;
-    let mut reacher = Reacher::new(rules, sampler.host(), port, plan.now);
+    let mut reachers: Vec<Reacher<'_>> =
+        ports.iter().map(|&port| Reacher::new(rules, sampler.host(), port, plan.now)).collect();
     let mut why: BTreeMap<(u16, u32), Why> = BTreeMap::new();
     let mut apart = HashSet::new();
     for place in said.places().filter(|place| !parts.contains_key(place)).collect::<Vec<_>>() {
-        let found = reacher.reach(Place { file: FileId(place.0), line: place.1 });
-        let found = match found {
-            Reach::Asked(ask) if tally.requests < plan.requests as u64 => {
-                asking.one(&ask, &mut parts, &mut apart, tally)?;
+        let rule = Place { file: FileId(place.0), line: place.1 };
+        let mut best = Reach::Never;
+        let mut door = None;
+        for (at, reacher) in reachers.iter_mut().enumerate() {
+            let found = reacher.reach(rule);
+            if rank(&found) > rank(&best) {
+                (best, door) = (found, Some(at));
+            }
+            if matches!(best, Reach::Asked(_)) {
+                break;
+            }
+        }
+        let found = match (best, door) {
+            (Reach::Asked(ask), Some(door)) if tally.requests < plan.requests as u64 => {
+                asking.one(door, &ask, &mut parts, &mut apart, tally)?;
                 continue;
             }
-            Reach::Asked(_) | Reach::Unknown => Why::NotFound,
-            Reach::Never => Why::Never,
-            Reach::Https => Why::Https,
-            Reach::Nothing => Why::Idle,
-            Reach::Hidden(by) => Why::Hidden(words_of_place(loaded, by)),
+            (Reach::Asked(_) | Reach::Unknown, _) => Why::NotFound,
+            (Reach::Never, _) => Why::Never,
+            (Reach::Https, _) => Why::Https,
+            (Reach::Nothing, _) => Why::Idle,
+            (Reach::Hidden(by), _) => Why::Hidden(words_of_place(loaded, by)),
         };
         why.insert(place, found);
     }
     round(&mut asking, plan.requests as u64, &mut parts, tally)?;
     tally.asked.extend(said.asked(&parts, &why, loaded));
     Ok(())
+}
+
+/// Which of the things that were found at the ports of a server is said of a rule.
+fn rank(found: &Reach) -> u8 {
+    match found {
+        Reach::Never => 0,
+        Reach::Https => 1,
+        Reach::Nothing => 2,
+        Reach::Hidden(_) => 3,
+        Reach::Unknown => 4,
+        Reach::Asked(_) => 5,
+    }
 }
 
 /// Requests that a source rule had a part in, and how many of them differed.
@@ -383,29 +412,32 @@ struct Asking<'a> {
     rules: &'a RuleSet,
     said: &'a Said,
     plan: &'a Plan,
-    port: u16,
-    wire: Wire,
+    /// The ports of the server.
+    doors: Vec<(u16, Wire)>,
     scratch: Scratch,
     served: Option<Served>,
-    seen: HashSet<Ask>,
+    seen: HashSet<(usize, Ask)>,
 }
 
 impl Asking<'_> {
-    /// Asks both one request, unless they were asked it before.
+    /// Asks both one request at a port, unless they were asked it there before.
     fn one(
         &mut self,
+        door: usize,
         ask: &Ask,
         parts: &mut Parts,
         shown: &mut HashSet<Option<(u16, u32)>>,
         tally: &mut Tally,
     ) -> Result<(), String> {
         let (rules, plan) = (self.rules, self.plan);
-        if !self.seen.insert(ask.clone()) {
+        if !self.seen.insert((door, ask.clone())) {
             return Ok(());
         }
-        let theirs = self.wire.ask(ask).map_err(|error| format!("{}: {error}", ask.words()))?;
+        let (port, wire) = self.doors.get_mut(door).ok_or("no port")?;
+        let port = *port;
+        let theirs = wire.ask(ask).map_err(|error| format!("{}: {error}", ask.words()))?;
         let mut trail = Trail::default();
-        let mut ours = ask.watched(rules, (self.port, plan.now), &mut self.scratch, &mut trail);
+        let mut ours = ask.watched(rules, (port, plan.now), &mut self.scratch, &mut trail);
         let mut bodies_differ = false;
         if let Some(served) = &mut self.served {
             let heard = served.wire.ask(ask).map_err(|error| format!("byway, {}: {error}", ask.words()))?;
@@ -417,8 +449,7 @@ impl Asking<'_> {
         if plan.written_as.is_some() {
             resolve(&mut ours, &theirs.answer, ask);
             verdict = compare(&theirs.answer, &ours);
-            if verdict == Verdict::Differ && is_as_seen(ask, &theirs.answer, rules, self.port, plan, &mut self.scratch)
-            {
+            if verdict == Verdict::Differ && is_as_seen(ask, &theirs.answer, rules, port, plan, &mut self.scratch) {
                 verdict = Verdict::Named(answer::AS_SEEN);
             }
             if verdict == Verdict::Differ {
@@ -526,48 +557,4 @@ fn words(ask: &Ask, theirs: &Answer, ours: &Ours, rules: &RuleSet) -> String {
     });
     let (theirs, ours) = (theirs.words(), ours.answer.words());
     format!("{}\n    server  {theirs}\n    byway   {ours}{}", ask.words(), place.unwrap_or_default())
-}
-
-/// byway as a server of its own.
-struct Served {
-    child: Child,
-    wire: Wire,
-}
-
-impl Served {
-    fn start(named: &Path, format: &Format, foreign: &ForeignOptions) -> Result<Served, String> {
-        let program = std::env::current_exe().map_err(|error| error.to_string())?;
-        let mut command = Command::new(program);
-        command.arg("serve").arg(named).args(["--from", format.name, "--redirects-only", "--listen", "127.0.0.1:0"]);
-        if let Some(root) = &foreign.root {
-            command.arg("--root").arg(root);
-        }
-        foreign.allowed.iter().for_each(|folder| _ = command.arg("--allow-include").arg(folder));
-        let mut child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .map_err(|error| error.to_string())?;
-        let said = child.stderr.take().ok_or("byway says nothing")?;
-        let mut lines = BufReader::new(said).lines().map_while(Result::ok);
-        let address = lines.find_map(|line| line.strip_prefix("listening on ")?.rsplit('/').next()?.parse().ok());
-        // What it says later must not fill the pipe.
-        std::thread::spawn(move || lines.for_each(drop));
-        match address {
-            Some(address) => Ok(Served { child, wire: Wire::new(address) }),
-            None => {
-                let _ = child.kill();
-                let _ = child.wait();
-                Err("byway does not serve it".to_owned())
-            }
-        }
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }

@@ -49,7 +49,8 @@ impl Wire {
     fn try_ask(&mut self, ask: &Ask) -> io::Result<Heard> {
         self.out.clear();
         ask.bytes(&mut self.out);
-        if self.stream.is_none() {
+        let is_new = self.stream.is_none();
+        if is_new {
             self.stream = Some(connect(self.address)?);
         }
         let Some(stream) = &mut self.stream else { return Err(io::ErrorKind::NotConnected.into()) };
@@ -61,12 +62,22 @@ impl Wire {
                 self.stream = None;
                 Ok(heard)
             }
+            // Of a connection that stood open it may be the last request's end.
+            Err(error) if is_new && is_closed(&error) && self.buffer.is_empty() => {
+                self.stream = None;
+                Ok(Heard { answer: Answer::Closed, has_body: false })
+            }
             Err(error) => {
                 self.stream = None;
                 Err(error)
             }
         }
     }
+}
+
+/// Whether the other side ended the connection.
+fn is_closed(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset)
 }
 
 fn connect(address: SocketAddr) -> io::Result<TcpStream> {

@@ -13,6 +13,11 @@ use byway_core::target::{Part, What};
 use super::lower::{Lowering, any, no_span, path_piece};
 use super::site::Server;
 
+/// A condition that a part of the request is this text.
+fn asks(part: Part, text: String) -> Option<Condition> {
+    Condition::new(Subject::Text(vec![path_piece(What::Part(part))]), Test::Is(text), false).ok()
+}
+
 impl Lowering<'_, '_> {
     /// The first whose name or alias fits, else the first of its port.
     pub(super) fn virtual_hosts(&mut self, main: &Server, hosts: &[Server]) {
@@ -52,17 +57,16 @@ impl Lowering<'_, '_> {
         }
         let starts: Vec<TableId> = hosts.iter().map(|host| self.server(host, Some(main))).collect();
         for (port, names, globs, members) in &choices {
-            let mut source = any();
-            source.port = *port;
-            self.push(ports, source, &[], Action::Enter(*names), &no_span());
+            // httpd looks at the port that it was asked on, whatever the Host field says.
+            let listens = port.and_then(|port| asks(Part::LocalPort, port.to_string()));
+            self.push(ports, any(), listens.as_slice(), Action::Enter(*names), &no_span());
             self.choice(*names, *globs, members, hosts, &starts);
         }
         // A port that no virtual host names: the scheme says which are meant.
         for (port, scheme) in [(443, Scheme::Https), (80, Scheme::Http)] {
             if let Some((_, names, _, _)) = choices.iter().find(|choice| choice.0 == Some(port)) {
-                let mut source = any();
-                source.scheme = Some(scheme);
-                self.push(ports, source, &[], Action::Enter(*names), &no_span());
+                let scheme = asks(Part::Scheme, scheme.as_str().to_owned());
+                self.push(ports, any(), scheme.as_slice(), Action::Enter(*names), &no_span());
             }
         }
         if let Some((_, names, _, _)) = choices.first() {

@@ -6,16 +6,20 @@ use super::alias::{Alias, AliasSource, is_url};
 use super::lines::{raw_words, words};
 use super::pattern::{Shape, pattern, shape};
 use super::rule::{Cond, RewriteRule, Rules};
-use super::site::{Scope, Site};
+use super::site::{Scope, Server, Site};
 use crate::diagnostic::Severity;
 use crate::foreign::Reading;
 use crate::span::Span;
-use crate::written::{Compares, Hosts, METHODS, STRANGERS, Stands, Statement, Words, Written};
+use crate::written::{self, Compares, Door, Hosts, METHODS, STRANGERS, Stands, Statement, Words, Written};
 
 /// Notes every rule of a configuration.
 pub(super) fn note(site: &Site, in_folder: bool, reading: &mut Reading<'_>) {
     let mut list = 0;
     for (at, server) in site.servers.iter().enumerate() {
+        // What virtual hosts leave to the main server is not known.
+        if !in_folder && (at > 0 || site.servers.len() == 1) {
+            reading.door(door(server));
+        }
         let hosts = match in_folder {
             true => Hosts::Any("a `.htaccess` file is asked for every host that its server answers for"),
             false => hosts(site, at),
@@ -26,6 +30,16 @@ pub(super) fn note(site: &Site, in_folder: bool, reading: &mut Reading<'_>) {
             list += 1;
             of_scope(scope, list, &stands, &hosts, reading);
         }
+    }
+}
+
+/// Where a server is found.
+fn door(server: &Server) -> Door {
+    let names = server.name.iter().map(|(name, _)| name).chain(&server.aliases);
+    Door {
+        names: names.filter_map(|name| written::host(name)).collect(),
+        ports: server.ports.iter().map(|&port| (Door::scheme_at(port, server.is_tls), port)).collect(),
+        is_whole: true,
     }
 }
 

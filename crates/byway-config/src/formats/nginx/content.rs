@@ -181,6 +181,10 @@ impl Run<'_, '_, '_, '_, '_> {
         if has_page(self.scope, 405) {
             let known = Test::In(["GET", "HEAD", "POST"].map(str::to_owned).to_vec());
             self.error(405, "files", &any(), &[asks(method.clone(), known, true)], &span);
+        } else if root.is_some() {
+            // Whether the file is there is asked for these methods alone.
+            let known = Test::In(["GET", "HEAD", "POST"].map(str::to_owned).to_vec());
+            self.push(&any(), &[asks(method.clone(), known, true)], stop(), &span);
         }
         let Some(root) = root else { return };
         let path = || vec![Known::What(What::Part(Part::WorkingPath))];

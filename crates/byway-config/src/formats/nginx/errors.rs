@@ -238,11 +238,19 @@ impl Lower<'_, '_, '_> {
     fn unanswered_of(&mut self, scope: &Scope, server: &Server, said: &mut HashSet<usize>) {
         for page in scope.error_pages.iter() {
             let key = std::ptr::from_ref(page) as usize;
-            if self.answered.contains(&key) || !self.may_redirect(page, server) || !said.insert(key) {
+            if !self.may_redirect(page, server) || !said.insert(key) {
                 continue;
             }
             let is_of_files = page.codes.iter().any(|code| matches!(code, 403..=405));
             let knows_files = self.roots.values().any(Option::is_some);
+            if self.answered.contains(&key) {
+                // Statements bring errors here, and files that are not there would as well.
+                if page.codes.contains(&404) && !knows_files {
+                    let span = self.span(page.word);
+                    self.reading.approximated(&span, &page.rule, OF_FILES);
+                }
+                continue;
+            }
             let why = if is_of_files && !knows_files { OF_FILES } else { OF_OTHERS };
             let span = self.span(page.word);
             self.reading.refused(&span, &page.rule, why);

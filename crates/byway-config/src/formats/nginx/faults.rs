@@ -1,6 +1,6 @@
 //! What nginx would stop at, with nginx's words for it, and what to write instead.
 
-use super::names;
+use super::{names, text};
 use crate::diagnostic::Diagnostic;
 use crate::pcre::Refused;
 use crate::span::Span;
@@ -11,6 +11,15 @@ pub(super) fn syntax(message: impl Into<String>, span: Span) -> Diagnostic {
     let help = help(&message);
     Diagnostic::error("nginx-syntax", message).at(span).label("nginx would stop here").help(help)
 }
+
+/// The same, with what to do.
+pub(super) fn syntax_with(message: impl Into<String>, help: &str, span: Span) -> Diagnostic {
+    Diagnostic::error("nginx-syntax", message.into()).at(span).label("nginx would stop here").help(help)
+}
+
+/// What to do about a brace of a pattern that stands outside of quotes.
+pub(super) const BRACE: &str =
+    "put the pattern in quotes, as `\"^/[0-9]{4}$\"`: outside of them nginx takes `{` for the beginning of a block";
 
 /// A regular expression that cannot be read.
 pub(super) fn regex(message: String, span: Span) -> Diagnostic {
@@ -46,6 +55,9 @@ fn help(message: &str) -> String {
         _ if message.ends_with("has no opening \"{\"") => "write `{` behind it, and `}` where its block ends",
         _ if message.starts_with("invalid number of arguments") => return words_of(quoted),
         _ if message.starts_with("unknown \"") => {
+            if let Some(meant) = text::meant(quoted) {
+                return format!("did you mean `${meant}`? A variable of your own is set before, as `set ${quoted} …;`");
+            }
             return format!("set it before, as `set ${quoted} …;`, or look at its name");
         }
         _ if message.starts_with("invalid variable name") => {

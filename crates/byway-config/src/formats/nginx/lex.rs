@@ -76,10 +76,21 @@ pub(super) enum Token {
 pub(super) struct Fault {
     pub(super) at: Range<usize>,
     pub(super) what: String,
+    /// What to do, where the words do not say it.
+    pub(super) help: Option<&'static str>,
 }
 
 pub(super) fn fault<T>(at: Range<usize>, what: impl Into<String>) -> Result<T, Fault> {
-    Err(Fault { at, what: what.into() })
+    Err(Fault { at, what: what.into(), help: None })
+}
+
+/// Whether a `{` that opens a block counts in a pattern, as the reader of the text meant it: `\d{4}`.
+pub(super) fn counts(bytes: &[u8], at: usize) -> bool {
+    let is_joined =
+        at.checked_sub(1).and_then(|before| bytes.get(before)).is_some_and(|byte| !byte.is_ascii_whitespace());
+    let rest = bytes.get(at + 1..).unwrap_or_default();
+    let end = rest.iter().position(|byte| !byte.is_ascii_digit() && *byte != b',').unwrap_or(rest.len());
+    is_joined && end > 0 && rest.get(end) == Some(&b'}')
 }
 
 /// Splits a text into words.

@@ -150,6 +150,8 @@ pub(super) enum Why {
 pub(super) struct Resolved {
     pub(super) parts: Vec<Known>,
     pub(super) lists: Vec<String>,
+    /// Which of the parts are groups by number.
+    pub(super) groups: Vec<usize>,
 }
 
 /// Lowers a model.
@@ -276,8 +278,11 @@ impl<'t> Lower<'t, '_, '_> {
         scope: &Scope,
         own: &dyn Fn(&Bit) -> Option<What<'static>>,
     ) -> Result<Resolved, Why> {
-        let mut found = Resolved { parts: Vec::new(), lists: Vec::new() };
+        let mut found = Resolved { parts: Vec::new(), lists: Vec::new(), groups: Vec::new() };
         for bit in bits(text).map_err(Why::Fault)? {
+            if matches!(bit, Bit::Group(_)) {
+                found.groups.push(found.parts.len());
+            }
             if let Some(what) = own(&bit) {
                 found.parts.push(Known::What(what));
                 continue;
@@ -600,7 +605,7 @@ impl<'t> Lower<'t, '_, '_> {
         match location.statements.as_slice() {
             _ if location.scope.is_internal || location.limit.is_some() => true,
             [] => self.has_content(content_of(location)),
-            [only] => own != style || !script::is_direct(only, self),
+            [only] => own != style || !script::is_direct(only, &location.scope, self),
             _ => true,
         }
     }

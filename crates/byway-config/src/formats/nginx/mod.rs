@@ -59,7 +59,7 @@ fn is_named(path: &Path) -> bool {
 
 /// Whether a text begins as only nginx does: a block or a line of it, ended as nginx ends it.
 fn is_like(head: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(head);
+    let text = String::from_utf8_lossy(head.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(head));
     text.lines().map(str::trim).filter(|line| !line.starts_with('#')).take(2_000).any(|line| {
         let name = line.split([' ', '\t', '{', ';']).next().unwrap_or_default();
         let ends = line.ends_with([';', '{', '}']) || line.contains("; #") || line.contains("{ #");

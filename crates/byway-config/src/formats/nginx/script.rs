@@ -248,6 +248,8 @@ pub(super) struct Run<'a, 'l, 't, 'r, 'd> {
     content: Option<TableId>,
     /// The lists that were looked up by whoever comes here: they are not asked again.
     looked: Vec<String>,
+    /// Whether a rewrite before may have gone on to what stands behind it.
+    went_on: bool,
 }
 
 impl<'a, 'l, 't, 'r, 'd> Run<'a, 'l, 't, 'r, 'd> {
@@ -273,6 +275,7 @@ impl<'a, 'l, 't, 'r, 'd> Run<'a, 'l, 't, 'r, 'd> {
             changes: false,
             content: None,
             looked: Vec::new(),
+            went_on: false,
         }
     }
 }
@@ -325,13 +328,15 @@ fn needs_memory(statements: &[Statement], is_top: bool) -> bool {
 }
 
 /// Whether a statement alone in its location is the rule of the location itself.
-pub(super) fn is_direct(statement: &Statement, lower: &Lower<'_, '_, '_>) -> bool {
+pub(super) fn is_direct(statement: &Statement, scope: &Scope, lower: &Lower<'_, '_, '_>) -> bool {
     match statement {
         // An error page may read what the location took.
         Statement::Return { status, .. } if lower.page_codes.contains(&status.unwrap_or(302)) => false,
         Statement::Return { text: Some(text), .. } => {
             let names = bits(&lower.tree.word(*text)).unwrap_or_default();
-            !names.iter().any(|bit| matches!(bit, Bit::Variable(name) if lower.lists.value(name).is_some()))
+            // Where the server's name goes before a path, a text that may be one makes two rules.
+            let is_two = scope.server_name && scope.absolute && !matches!(names.first(), Some(Bit::Text(_)));
+            !is_two && !names.iter().any(|bit| matches!(bit, Bit::Variable(name) if lower.lists.value(name).is_some()))
         }
         Statement::Return { status: Some(code), .. } => !(300..400).contains(code),
         _ => false,
@@ -540,10 +545,13 @@ impl Run<'_, '_, '_, '_, '_> {
                         pool: self.pool.take(),
                         changes: self.changes,
                         content: self.content,
+                        went_on: self.went_on,
                         ..Run::new(self.lower, self.of, own, self.style, self.phase, self.table, self.form)
                     };
                     inner.if_of(test, body, *word, live);
+                    let went_on = inner.went_on;
                     (self.table, self.form, self.pool) = (inner.table, inner.form, inner.pool.take());
+                    self.went_on = went_on;
                 }
                 None => self.if_of(test, body, *word, live),
             },
@@ -567,28 +575,20 @@ impl Run<'_, '_, '_, '_, '_> {
             Err(why) => return self.left_out(why, &span, &rule),
         };
         self.look_up(&resolved.lists, source, conditions, &span);
+        // Behind a rewrite that went on, nginx escapes groups no more.
+        let groups = if self.went_on { &[][..] } else { &resolved.groups };
+        let Some(text) = text::plain_with_groups(&resolved.parts, groups) else {
+            return self.left_out(Why::Refused("a text that is not UTF-8".into()), &span, &rule);
+        };
         if name == "args" {
-            return self.set_query(resolved.parts, source, conditions, &span, &rule);
+            return self.set_query(text, source, conditions, &span);
         }
         let slot = self.lower.slot(name);
-        match text::plain(&resolved.parts) {
-            Some(text) => self.push(source, conditions, Action::Set { slot, text, then: Then::Next }, &span),
-            None => self.left_out(Why::Refused("a text that is not UTF-8".into()), &span, &rule),
-        }
+        self.push(source, conditions, Action::Set { slot, text, then: Then::Next }, &span);
     }
 
     /// `set $args`: the query is another from here on, and the path stays.
-    fn set_query(
-        &mut self,
-        parts: Vec<Known>,
-        source: &Source<'static>,
-        conditions: &[Condition],
-        span: &Span,
-        rule: &str,
-    ) {
-        let Some(text) = text::plain(&parts) else {
-            return self.left_out(Why::Refused("a text that is not UTF-8".into()), span, rule);
-        };
+    fn set_query(&mut self, text: Target<'static>, source: &Source<'static>, conditions: &[Condition], span: &Span) {
         self.push(source, conditions, Action::Set { slot: TEXT, text, then: Then::Next }, span);
         let target = Target::of_pieces(vec![
             Piece { place: Landing::Path, what: What::Part(Part::WorkingPath) },
@@ -808,6 +808,7 @@ impl Run<'_, '_, '_, '_, '_> {
             (Flag::None, _) => Then::Next,
             _ => Then::Table(self.of.locations),
         };
+        self.went_on |= flag == Flag::None;
         if flag == Flag::None && self.changes {
             self.set(CHANGED, "1", &source, conditions, &span);
         }

@@ -16,45 +16,61 @@ use byway_core::target::{Part, What};
 use super::faults;
 use super::lex::Word;
 use super::lower::{HTTPS, Lower, METHOD, any, asks, go, piece};
-use super::model::{Port, Server};
+use super::model::{Model, Port};
 use super::pcre::Regex;
 use super::script::Digits;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, grouped};
 use crate::span::Span;
+
+/// How many ports are named where the servers' ports are.
+const PORTS_SHOWN: usize = 12;
+
+/// Who answers at a port: the servers that listen there, in their order, and the one for hosts that none names.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Who {
+    servers: Vec<usize>,
+    default: usize,
+}
+
+/// A port, and who answers there.
+#[derive(Debug)]
+struct Group {
+    port: Port,
+    who: Who,
+}
+
+/// The ports in the order in which the text has them, gone through once: some configurations have a server for each of thousands.
+fn groups(model: &Model) -> Vec<Group> {
+    let unsaid = [(Port { number: 80, is_tls: false }, false)];
+    let mut groups: Vec<Group> = Vec::new();
+    let mut places: HashMap<u16, usize> = HashMap::new();
+    let mut has_default: HashSet<u16> = HashSet::new();
+    for (at, server) in model.servers.iter().enumerate() {
+        let listens = if server.ports.is_empty() { &unsaid[..] } else { &server.ports };
+        for &(port, is_default) in listens {
+            let place = *places.entry(port.number).or_insert_with(|| {
+                groups.push(Group { port, who: Who { servers: Vec::new(), default: at } });
+                groups.len() - 1
+            });
+            let who = &mut groups[place].who;
+            // What a server says first of a port holds.
+            if who.servers.last() == Some(&at) {
+                continue;
+            }
+            who.servers.push(at);
+            if is_default && has_default.insert(port.number) {
+                who.default = at;
+            }
+        }
+    }
+    groups
+}
 
 impl<'t> Lower<'t, '_, '_> {
     /// Makes the tables that choose, and those of all servers.
     pub(super) fn servers(&mut self) {
         let model = self.model;
-        let mut ports: Vec<Port> = Vec::new();
-        let listens = |server: &Server| match server.ports.is_empty() {
-            true => vec![(Port { number: 80, is_tls: false }, false)],
-            false => server.ports.clone(),
-        };
-        for (port, _) in model.servers.iter().flat_map(listens) {
-            if !ports.iter().any(|known| known.number == port.number) {
-                ports.push(port);
-            }
-        }
-        // Servers of one port: which they are, and which is the default.
-        let groups: Vec<(Port, Vec<usize>, usize)> = ports
-            .iter()
-            .map(|&port| {
-                let mine: Vec<(usize, bool)> = model
-                    .servers
-                    .iter()
-                    .enumerate()
-                    .filter_map(|(at, server)| {
-                        listens(server)
-                            .iter()
-                            .find(|(other, _)| other.number == port.number)
-                            .map(|(_, default)| (at, *default))
-                    })
-                    .collect();
-                let default = mine.iter().find(|(_, default)| *default).or(mine.first()).map_or(0, |(at, _)| *at);
-                (port, mine.iter().map(|(at, _)| *at).collect(), default)
-            })
-            .collect();
+        let groups = groups(model);
         if groups.is_empty() {
             return;
         }
@@ -70,28 +86,29 @@ impl<'t> Lower<'t, '_, '_> {
             return self.begin(prelude, entry);
         }
         // Ports with the same servers need no choice between them, and those with others do.
-        let is_alike =
-            |(_, servers, default): &(Port, Vec<usize>, usize)| groups[0].1 == *servers && groups[0].2 == *default;
+        let is_alike = |group: &Group| groups[0].who == group.who;
         // Tables that look at no path refuse none: that is for the server that is chosen.
         let chooser = (!groups.iter().all(is_alike)).then(|| self.table(&dialect::NGINX_MAP, Order::Listed));
-        let mut hosts: Vec<(Vec<usize>, usize, TableId)> = Vec::new();
-        for (_, servers, default) in &groups {
-            if !hosts.iter().any(|(known, other, _)| known == servers && other == default) {
+        let mut hosts: Vec<(&Who, TableId)> = Vec::new();
+        let mut tables: HashMap<&Who, TableId> = HashMap::new();
+        for Group { who, .. } in &groups {
+            if !tables.contains_key(who) {
                 let table = self.table(&dialect::NGINX_MAP, Order::Specific);
-                hosts.push((servers.clone(), *default, table));
+                tables.insert(who, table);
+                hosts.push((who, table));
             }
         }
-        self.begin(prelude, chooser.unwrap_or(hosts[0].2));
+        self.begin(prelude, chooser.unwrap_or(hosts[0].1));
         if let Some(chooser) = chooser {
-            self.choose(chooser, &groups, &hosts);
+            self.choose(chooser, &groups, &tables);
         }
         let mut entries: HashMap<(usize, bool), (TableId, Digits)> = HashMap::new();
-        for (servers, default, table) in hosts {
-            let merges = model.servers[default].scope.merges;
-            for &at in &servers {
+        for (Who { servers, default }, table) in hosts {
+            let (merges, default) = (model.servers[*default].scope.merges, *default);
+            for &at in servers {
                 entries.entry((at, merges)).or_insert_with(|| self.server(&model.servers[at], merges));
             }
-            self.hosts(table, &servers, default, &|at| entries[&(at, merges)]);
+            self.hosts(table, servers, default, &|at| entries[&(at, merges)]);
         }
     }
 
@@ -106,8 +123,12 @@ impl<'t> Lower<'t, '_, '_> {
         }
     }
 
-    fn say_ports(&mut self, groups: &[(Port, Vec<usize>, usize)]) {
-        let numbers: Vec<String> = groups.iter().map(|(port, ..)| port.number.to_string()).collect();
+    fn say_ports(&mut self, groups: &[Group]) {
+        let mut numbers: Vec<String> =
+            groups.iter().take(PORTS_SHOWN).map(|group| group.port.number.to_string()).collect();
+        if groups.len() > PORTS_SHOWN {
+            numbers.push(format!("{} more", grouped((groups.len() - PORTS_SHOWN) as u64)));
+        }
         let span = self.whole();
         self.reading.say(
             Diagnostic::note("listen", format!("the servers listen on {}; none of these is bound", numbers.join(", ")))
@@ -143,24 +164,17 @@ impl<'t> Lower<'t, '_, '_> {
     }
 
     /// The port that a request came in on; where no server listens on it, its scheme.
-    fn choose(
-        &mut self,
-        chooser: TableId,
-        groups: &[(Port, Vec<usize>, usize)],
-        hosts: &[(Vec<usize>, usize, TableId)],
-    ) {
+    fn choose(&mut self, chooser: TableId, groups: &[Group], tables: &HashMap<&Who, TableId>) {
         let span = self.nowhere();
-        let table_of = |(_, servers, default): &(Port, Vec<usize>, usize)| {
-            hosts.iter().find(|(known, other, _)| known == servers && other == default).map(|(.., table)| *table)
-        };
+        let table_of = |group: &Group| tables.get(&group.who).copied();
         for group in groups {
             let Some(table) = table_of(group) else { continue };
-            let port = asks(What::Part(Part::LocalPort), Test::Is(group.0.number.to_string()), false);
+            let port = asks(What::Part(Part::LocalPort), Test::Is(group.port.number.to_string()), false);
             self.push(chooser, any(), &[port], Action::Enter(table), &span);
         }
         for (scheme, is_tls, usual) in [("https", true, 443), ("http", false, 80)] {
-            let of_scheme = |group: &&(Port, Vec<usize>, usize)| group.0.is_tls == is_tls;
-            let best = groups.iter().find(|group| group.0.number == usual).or(groups.iter().find(of_scheme));
+            let of_scheme = |group: &&Group| group.port.is_tls == is_tls;
+            let best = groups.iter().find(|group| group.port.number == usual).or(groups.iter().find(of_scheme));
             if let Some(table) = best.and_then(table_of) {
                 let scheme = asks(What::Part(Part::Scheme), Test::Is(scheme.to_owned()), false);
                 self.push(chooser, any(), &[scheme], Action::Enter(table), &span);

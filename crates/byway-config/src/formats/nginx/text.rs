@@ -6,7 +6,9 @@
 use std::borrow::Cow;
 
 use byway_core::condition::Subject;
-use byway_core::target::{Landing, Part, Piece, Target, What};
+use byway_core::target::{GROUP_OF_SET, Landing, Part, Piece, Target, What};
+
+use crate::own::suggest::misspelt;
 
 /// A part of a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -211,6 +213,23 @@ pub(super) fn is_taken(name: &str) -> bool {
     TAKEN.binary_search(&name).is_ok()
 }
 
+/// Fields that configurations ask for, as nginx names them.
+const FIELDS: [&str; 8] = [
+    "http_accept",
+    "http_accept_language",
+    "http_cookie",
+    "http_host",
+    "http_referer",
+    "http_upgrade",
+    "http_user_agent",
+    "http_x_forwarded_proto",
+];
+
+/// The variable that a name is a misspelling of.
+pub(super) fn meant(name: &str) -> Option<&'static str> {
+    misspelt(name, TAKEN.iter().copied().chain(FIELDS).filter(|known| known.len() > 3))
+}
+
 /// Whether a variable that is not nginx's own may be of a module that people build in.
 pub(super) fn is_of_module(name: &str) -> bool {
     let families = [
@@ -252,6 +271,13 @@ pub(super) enum Known {
 /// A text that no client sees: nothing in it has a place. `None` where its bytes are not UTF-8.
 pub(super) fn plain(parts: &[Known]) -> Option<Target<'static>> {
     Some(Target::of_pieces(plain_pieces(parts)?))
+}
+
+/// The same for `set`, which escapes groups by number.
+pub(super) fn plain_with_groups(parts: &[Known], groups: &[usize]) -> Option<Target<'static>> {
+    let mut pieces = plain_pieces(parts)?;
+    groups.iter().filter_map(|&at| Some(pieces.get_mut(at)?.place = GROUP_OF_SET)).for_each(drop);
+    Some(Target::of_pieces(pieces))
 }
 
 fn plain_pieces(parts: &[Known]) -> Option<Vec<Piece<'static>>> {

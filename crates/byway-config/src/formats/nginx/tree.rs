@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::faults;
-use super::lex::{Fault, Lexer, Token, Word, fault};
+use super::lex::{self, Fault, Lexer, Token, Word, fault};
 use super::names::{self, Shape};
 use crate::diagnostic::Diagnostic;
 use crate::foreign::{Reading, Text};
@@ -150,8 +150,7 @@ impl Reader<'_, '_> {
         let ended = self.loop_of(&mut lexer, &mut open, &mut here);
         self.tree.texts[usize::from(text)].bytes = bytes;
         if let Err(fault) = ended {
-            let span = self.tree.place(text, fault.at);
-            self.reading.say(faults::syntax(fault.what, span));
+            self.say(text, fault);
         }
         // What was read before the error is kept: the rest of the configuration is looked at all the same.
         while let Some(Open { mut directive, before }) = open.pop() {
@@ -159,6 +158,14 @@ impl Reader<'_, '_> {
             here.push(directive);
         }
         here
+    }
+
+    fn say(&mut self, text: u16, fault: Fault) {
+        let span = self.tree.place(text, fault.at);
+        self.reading.say(match fault.help {
+            Some(help) => faults::syntax_with(fault.what, help, span),
+            None => faults::syntax(fault.what, span),
+        });
     }
 
     fn loop_of(&mut self, lexer: &mut Lexer<'_>, open: &mut Vec<Open>, here: &mut Vec<Directive>) -> Result<(), Fault> {
@@ -177,6 +184,7 @@ impl Reader<'_, '_> {
                         None => self.include(lexer, std::mem::take(&mut words), here)?,
                     }
                 }
+                Token::Open(at) if lex::counts(lexer.bytes(), at) => return Err(of_pattern(lexer, &words, at)),
                 Token::Open(at) => {
                     let Some(directive) = self.directive(lexer, &mut words, Body::Block(Vec::new()))? else {
                         return fault(at..at + 1, "directive \"include\" is not terminated by \";\"");
@@ -296,7 +304,10 @@ impl Reader<'_, '_> {
                     }
                     words.clear();
                 }
-                Token::Open(at) => return fault(at..at + 1, "unexpected \"{\""),
+                Token::Open(at) => {
+                    let help = lex::counts(lexer.bytes(), at).then_some(faults::BRACE);
+                    return Err(Fault { at: at..at + 1, what: "unexpected \"{\"".to_owned(), help });
+                }
                 Token::Close(end) => {
                     found.push((text, from..end));
                     return Ok(found);
@@ -332,11 +343,30 @@ impl Reader<'_, '_> {
             other => other,
         };
         found.unwrap_or_else(|fault| {
-            let span = self.tree.place(text, fault.at);
-            self.reading.say(faults::syntax(fault.what, span));
+            self.say(text, fault);
             Vec::new()
         })
     }
+}
+
+/// What nginx says of a block that opens inside of a pattern: that depends on the directive.
+fn of_pattern(lexer: &Lexer<'_>, words: &[Word], at: usize) -> Fault {
+    let bytes = lexer.bytes();
+    let text = |word: Option<&Word>| word.map(|word| String::from_utf8_lossy(&word.of(bytes)).into_owned());
+    let name = text(words.first()).unwrap_or_default();
+    let what = match &*name {
+        "if" => format!("invalid condition \"{}\"", text(words.last()).unwrap_or_default()),
+        name if names::shape_of(name) == Some(Shape::Line) => {
+            format!("directive \"{name}\" is not terminated by \";\"")
+        }
+        _ => {
+            let rest = &bytes[at + 1..];
+            let ends = |byte: &u8| byte.is_ascii_whitespace() || matches!(byte, b';' | b'{');
+            let end = rest.iter().position(ends).unwrap_or(rest.len()).min(100);
+            format!("unknown directive \"{}\"", String::from_utf8_lossy(&rest[..end]))
+        }
+    };
+    Fault { at: at..at + 1, what, help: Some(faults::BRACE) }
 }
 
 fn lexer_end(rest: usize, tree: &Tree, text: u16) -> Range<usize> {

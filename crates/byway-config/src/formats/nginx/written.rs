@@ -4,13 +4,14 @@ use std::collections::HashMap;
 
 use byway_core::dialect::LetterCase;
 use byway_core::regex::Pattern;
+use byway_core::request::Scheme;
 
 use super::lex::Word;
 use super::model::{Flag, Found, IfTest, Location, Model, Server, Statement};
 use super::pcre::Regex;
 use super::tree::Tree;
 use crate::foreign::Reading;
-use crate::written::{Compares, Hosts, METHODS, STRANGERS, Stands, Statement as Kind, Words, Written};
+use crate::written::{self, Compares, Door, Hosts, METHODS, STRANGERS, Stands, Statement as Kind, Words, Written};
 
 /// Notes every `return` and `rewrite` that sends people on.
 pub(super) fn note(tree: &Tree, model: &Model, reading: &mut Reading<'_>) {
@@ -18,7 +19,12 @@ pub(super) fn note(tree: &Tree, model: &Model, reading: &mut Reading<'_>) {
     let is_whole = tree.directives.iter().any(|one| *tree.word(one.name) == *b"http");
     // A part of a configuration does not show which servers stand before it.
     let ports = is_whole.then(|| ports(model));
+    // Of lines without a server nobody knows where they stand.
+    let has_server = is_whole || tree.directives.iter().any(|one| *tree.word(one.name) == *b"server");
     for (at, server) in model.servers.iter().enumerate() {
+        let door = Door { names: notes.names(server), ports: Vec::new(), is_whole: has_server };
+        let ports_here = || doors_of(server).collect();
+        notes.reading.door(Door { ports: has_server.then(ports_here).unwrap_or_default(), ..door });
         let hosts = notes.hosts(model, at, ports.as_ref());
         let echoes = notes.echoes(server);
         let around = Around { hosts: &hosts, echoes: &echoes, location: None, methods: &[], is_asked: false };
@@ -49,6 +55,12 @@ fn ports_of(server: &Server) -> impl Iterator<Item = u16> {
     server.ports.iter().map(|(port, _)| port.number).chain(unsaid)
 }
 
+/// The same, with what is spoken there.
+fn doors_of(server: &Server) -> impl Iterator<Item = (Scheme, u16)> {
+    let is_tls = |number: u16| server.ports.iter().any(|(port, _)| port.number == number && port.is_tls);
+    ports_of(server).map(move |number| (Door::scheme_at(number, is_tls(number)), number))
+}
+
 /// What stands around a statement.
 #[derive(Clone, Copy)]
 struct Around<'a> {
@@ -66,6 +78,12 @@ struct Notes<'a, 'r, 'l> {
 }
 
 impl Notes<'_, '_, '_> {
+    /// The hosts that a server answers for by name.
+    fn names(&self, server: &Server) -> Vec<Box<str>> {
+        let names = server.names.iter().map(|&word| self.tree.str(word).to_ascii_lowercase());
+        names.filter_map(|name| written::host(&name)).collect()
+    }
+
     /// Which hosts come to a server: the default of a port takes those that none names.
     fn hosts(&self, model: &Model, at: usize, ports: Option<&Ports>) -> Hosts {
         let server = &model.servers[at];

@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 
-use super::{Folder, Laid, Server, Source, below, free_ports, is_root};
+use super::{Folder, Laid, Ports, Server, Source, below, is_root};
 use crate::replay::draw::Draw;
 
 pub(super) const ROW: Server = Server {
@@ -76,35 +76,34 @@ const LEFT_OUT: &[&str] = &[
 ];
 
 fn lay_out(source: &Source<'_>, folder: &Folder) -> Result<Laid, String> {
-    let port = free_ports(1)?.pop().ok_or("no port is free")?;
+    let mut ports = Ports::default();
     let own_root = folder.path().join("www");
     let mut frame = frame(folder)?;
-    let host = |root: &Path, inside: &str| {
+    let host = |port: u16, root: &Path, inside: &str| {
         format!(
             "<VirtualHost 127.0.0.1:{port}>\nServerName frame.test\nDocumentRoot \"{}\"\n{inside}</VirtualHost>\n",
             root.display()
         )
     };
-    frame.push_str(&format!("Listen 127.0.0.1:{port}\n"));
     let named = if source.named.is_dir() {
         let root = fs::canonicalize(source.named).map_err(|error| error.to_string())?;
         frame.push_str(&directory(&root));
-        frame.push_str(&host(&root, ""));
+        frame.push_str(&host(ports.get(80)?, &root, ""));
         root
     } else if source.format == "htaccess" {
         let text = fs::read(source.named).map_err(|error| format!("{}: {error}", source.named.display()))?;
         folder.write("www/.htaccess", text)?;
         frame.push_str(&directory(&own_root));
-        frame.push_str(&host(&own_root, ""));
+        frame.push_str(&host(ports.get(80)?, &own_root, ""));
         own_root
     } else {
         folder.write("www/empty.txt", "")?;
         let mut first = None;
         for file in source.files {
             let text = fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?;
-            let text = adapted(&String::from_utf8_lossy(&text), port);
+            let text = adapted(&String::from_utf8_lossy(&text), &mut ports)?;
             let text = match first.is_none() && !text.to_ascii_lowercase().contains("<virtualhost") {
-                true => host(&own_root, &text),
+                true => host(ports.get(80)?, &own_root, &text),
                 false => text,
             };
             let path = folder.write(Path::new("conf").join(below(file, source.named)), text)?;
@@ -115,8 +114,13 @@ fn lay_out(source: &Source<'_>, folder: &Folder) -> Result<Laid, String> {
         frame.push_str(&format!("Include \"{}\"\n", named.display()));
         named
     };
-    folder.write("frame.conf", frame)?;
-    Ok(Laid { named, ports: vec![port] })
+    // Without a virtual host nobody asked for a port yet.
+    if ports.given().is_empty() {
+        ports.get(80)?;
+    }
+    let listens: String = ports.given().iter().map(|port| format!("Listen 127.0.0.1:{port}\n")).collect();
+    folder.write("frame.conf", listens + &frame)?;
+    Ok(Laid { named, ports: ports.given() })
 }
 
 fn frame(folder: &Folder) -> Result<String, String> {
@@ -152,20 +156,32 @@ fn directory(root: &Path) -> String {
     )
 }
 
-/// A configuration whose virtual hosts listen on our port, without what concerns the machine.
-fn adapted(text: &str, port: u16) -> String {
+/// A configuration whose virtual hosts listen on ports of ours, without what concerns the machine.
+fn adapted(text: &str, ports: &mut Ports) -> Result<String, String> {
     let mut out = String::new();
     for line in text.lines() {
         let trimmed = line.trim_start().to_ascii_lowercase();
         if trimmed.starts_with("<virtualhost") {
-            out.push_str(&format!("<VirtualHost 127.0.0.1:{port}>"));
+            out.push_str(&format!("<VirtualHost{}>", addresses(&trimmed, ports)?));
         } else if !LEFT_OUT.iter().any(|head| trimmed.starts_with(head)) {
             out.push_str(line);
         }
         // A line that goes is an empty one: places stay what they are.
         out.push('\n');
     }
-    out
+    Ok(out)
+}
+
+/// The addresses of a virtual host on loopback, with the ports that stand for theirs; one that names none stands for 80.
+fn addresses(line: &str, ports: &mut Ports) -> Result<String, String> {
+    let mut wanted = Vec::new();
+    for address in line.trim_start_matches("<virtualhost").trim_end_matches('>').split_whitespace() {
+        let port = ports.get(address.rsplit(':').next().and_then(|port| port.parse().ok()).unwrap_or(80))?;
+        if !wanted.contains(&port) {
+            wanted.push(port);
+        }
+    }
+    Ok(wanted.iter().map(|port| format!(" 127.0.0.1:{port}")).collect())
 }
 
 pub(super) const SEGMENTS: &[&str] =
@@ -299,6 +315,19 @@ mod tests {
     #[test]
     fn places_stay_what_they_are() {
         let text = "ServerRoot /etc\n<VirtualHost *:80>\nRedirect 307 /a /b\n</VirtualHost>\n";
-        assert_eq!(adapted(text, 81), "\n<VirtualHost 127.0.0.1:81>\nRedirect 307 /a /b\n</VirtualHost>\n");
+        let mut ports = Ports::default();
+        let out = adapted(text, &mut ports).expect("a configuration");
+        let port = ports.given()[0];
+        assert_eq!(out, format!("\n<VirtualHost 127.0.0.1:{port}>\nRedirect 307 /a /b\n</VirtualHost>\n"));
+    }
+
+    #[test]
+    fn each_port_has_one_of_ours() {
+        let text = "<VirtualHost *:80>\n</VirtualHost>\n<VirtualHost a:443 [::]:443 b:80>\n</VirtualHost>\n";
+        let mut ports = Ports::default();
+        let out = adapted(text, &mut ports).expect("a configuration");
+        let [http, https] = ports.given()[..] else { panic!("{out}") };
+        let both = format!("<VirtualHost 127.0.0.1:{https} 127.0.0.1:{http}>");
+        assert!(out.starts_with(&format!("<VirtualHost 127.0.0.1:{http}>")) && out.contains(&both), "{out}");
     }
 }

@@ -1,6 +1,7 @@
 //! The real servers: one file and one row each. A row says which formats a server runs, how a configuration is laid out for it in
 //! a temporary folder, and what a generated configuration looks like.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
 use std::io;
@@ -65,7 +66,7 @@ pub(crate) struct Source<'s> {
 pub(crate) struct Laid {
     /// What byway reads: the same text, with the same ports.
     pub(crate) named: PathBuf,
-    /// The ports that the server listens on; the first is asked.
+    /// The ports that the server listens on, in the order in which the text has them.
     pub(crate) ports: Vec<u16>,
 }
 
@@ -232,6 +233,37 @@ impl Drop for Running {
 #[expect(clippy::disallowed_methods, reason = "another program's port opens without telling anybody")]
 fn pause() {
     std::thread::sleep(Duration::from_millis(10));
+}
+
+/// Ports of a configuration, and the free ones that stand for them.
+#[derive(Default)]
+struct Ports {
+    free: Vec<u16>,
+    of: BTreeMap<u16, u16>,
+    order: Vec<u16>,
+}
+
+impl Ports {
+    /// The free port that stands for one.
+    fn get(&mut self, port: u16) -> Result<u16, String> {
+        if let Some(free) = self.of.get(&port) {
+            return Ok(*free);
+        }
+        if self.free.is_empty() {
+            // Those that were given are free again to all that the system knows.
+            self.free = free_ports(16 + self.order.len())?;
+            self.free.retain(|port| !self.order.contains(port));
+        }
+        let free = self.free.pop().ok_or("no port is free")?;
+        self.of.insert(port, free);
+        self.order.push(free);
+        Ok(free)
+    }
+
+    /// Those that were given, in the order in which they were asked for.
+    fn given(&self) -> Vec<u16> {
+        self.order.clone()
+    }
 }
 
 /// So many free ports of the loopback address.

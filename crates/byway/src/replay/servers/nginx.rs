@@ -2,11 +2,10 @@
 
 mod made;
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
 
-use super::{Folder, Laid, Server, Source, below, free_ports, is_root};
+use super::{Folder, Laid, Ports, Server, Source, below, is_root};
 
 pub(super) const ROW: Server = Server {
     name: "nginx",
@@ -109,33 +108,6 @@ fn lay_out(source: &Source<'_>, folder: &Folder) -> Result<Laid, String> {
     Ok(Laid { named, ports: ports.given() })
 }
 
-/// Ports of a configuration, and the free ones that stand for them.
-#[derive(Default)]
-struct Ports {
-    free: Vec<u16>,
-    of: BTreeMap<u16, u16>,
-    order: Vec<u16>,
-}
-
-impl Ports {
-    fn get(&mut self, port: u16) -> Result<u16, String> {
-        if let Some(free) = self.of.get(&port) {
-            return Ok(*free);
-        }
-        if self.free.is_empty() {
-            self.free = free_ports(16)?;
-        }
-        let free = self.free.pop().ok_or("no port is free")?;
-        self.of.insert(port, free);
-        self.order.push(free);
-        Ok(free)
-    }
-
-    fn given(&self) -> Vec<u16> {
-        self.order.clone()
-    }
-}
-
 fn adapted(text: &str, is_first: bool, ports: &mut Ports) -> Result<String, String> {
     let mut rest = text;
     let mut statements = parse(&mut rest, 0)?;
@@ -199,7 +171,7 @@ fn write(statements: &[Statement], ports: &mut Ports, out: &mut String) -> Resul
 fn is_page_of_missing(text: &str) -> bool {
     let words: Vec<&str> = text.split_whitespace().collect();
     let is_local = words.last().is_some_and(|page| page.starts_with(['/', '@']));
-    matches!(words.as_slice(), ["error_page", codes @ .., _] if is_local && codes.iter().all(|code| ["403", "404"].contains(code)))
+    matches!(words.as_slice(), ["error_page", codes @ .., _] if is_local && codes.iter().all(|code| ["403", "404"].contains(code) || code.starts_with('=')))
 }
 
 /// `listen` on loopback, with the port that stands for the one that is written; a second address of the same port is left out.

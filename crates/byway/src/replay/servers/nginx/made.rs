@@ -43,6 +43,11 @@ const TARGETS: &[&str] = &[
     "/s/$server_name/$server_port/$remote_addr",
     "/c/$content_type/$nginx_version/$sent_http_x",
     "/two/$2$1",
+    "/login?next=$request_uri",
+    "https://sso.example/in?back=$scheme://$host$request_uri&a=1",
+    "/q?x=$uri",
+    "https://new.example/?$args&u=$uri",
+    "/m?x=$arg_a&y=$arg_b",
 ];
 const STATUSES: &[&str] = &["301", "302", "303", "307", "308", "307", "308"];
 /// What an `if` asks.
