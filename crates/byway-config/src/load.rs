@@ -271,7 +271,16 @@ impl<'l> Loader<'l> {
         let format = self.options.format.or_else(formats::of_folder);
         match format.map(|format| (format, format.reader, format.folders)) {
             Some((format, Reader::Foreign(read), Folders::DocumentRoot)) => {
+                let before = self.table.iter().count();
                 self.foreign(path, format, read, EntryKind::Folder, None);
+                if self.table.iter().count() == before {
+                    let message = format!(
+                        "there is no `.htaccess` in {} or in a folder of it: no rules are there",
+                        path.display()
+                    );
+                    let help = "name the document root of a site that has one, or the rule files themselves";
+                    self.diagnostics.push(Diagnostic::warning("no-htaccess", message).help(help));
+                }
             }
             _ => {
                 let message = format!("{} cannot be read: it is a folder", path.display());
@@ -327,6 +336,25 @@ impl<'l> Loader<'l> {
     fn open_or_say(&mut self, path: &Path, format: Option<&'static Format>, from: Option<&Span>) -> Option<Opened<'l>> {
         let diagnostic = match self.open(path, format) {
             Ok((Ok(format), reader)) => return Some((format, reader)),
+            // A part of a server's configuration is what such a name is for.
+            Ok((Err(Doubt::Several(formats)), reader)) if let Some(format) = formats::apache_of(&formats) => {
+                let message = format!(
+                    "{} could be a part of Apache's configuration or a `.htaccess`: it is read as the first",
+                    path.display()
+                );
+                let help = match from {
+                    Some(_) => "say `format = \"htaccess\"` if it is a `.htaccess` under another name",
+                    None => {
+                        "say `--from htaccess` if it is a `.htaccess` under another name, whose patterns see no slash in front"
+                    }
+                };
+                let diagnostic = Diagnostic::warning("read-as-apache", message).help(help);
+                self.diagnostics.push(match from {
+                    Some(span) => diagnostic.at(span.clone()),
+                    None => diagnostic,
+                });
+                return Some((format, reader));
+            }
             Ok((Err(doubt), _)) => {
                 let key = |name: &str| match from {
                     Some(_) => format!("`format = \"{name}\"`"),

@@ -1,5 +1,7 @@
 //! Rules written in another format and read again decide the same, or a remark says that they do not.
 
+// Long because every format is asked by the same helpers.
+
 mod httpd;
 
 use std::path::{Path, PathBuf};
@@ -326,7 +328,7 @@ fn a_report_says_what_stood_in_the_file_and_runs_nothing_of_it() {
     let rows = writing::rows(&loaded, &written);
     let page = writing::html(&rows, &loaded, &written, csv);
     assert!(!page.contains("<script"), "{page}");
-    assert!(page.contains("refused") && page.contains("A row has no conditions"), "{page}");
+    assert!(page.contains("refused") && page.contains("It asks for more than host and path"), "{page}");
     let json = writing::json(&rows, &loaded, &written, csv);
     assert_eq!((&json["refused"], &json["rules"][0]["line"]), (&1.into(), &2.into()));
     assert!(
@@ -371,12 +373,17 @@ fn rules_of_apache_are_laid_flat() {
         ("nginx.conf", nginx, "GET http://a.test/q -> pass"),
         ("nginx.conf", nginx, "GET http://b.test/p/7?q=1 -> 308 https://a.test/p/7?q=1"),
     ];
+    carried(&asked, &["toml", "apache", "htaccess", "nginx"]);
+}
+
+/// Asks what was written of each text in each format for what its own server answers.
+fn carried(asked: &[(&str, &str, &str)], formats: &[&str]) {
     let mut failed = Vec::new();
-    for (name, text, line) in asked {
+    for &(name, text, line) in asked {
         let files = MemoryFiles::new([(name, text)]);
         let loaded = load(&files, &[name.as_ref()], &LoadOptions::default());
         let case = Case::parse(line).expect("a case");
-        for to in ["toml", "apache", "htaccess", "nginx"] {
+        for &to in formats {
             let format = Format::named(to).expect("a format");
             let written = write(&loaded, format).expect("rules and a writer");
             let again_name = name_of(format).expect("a name");
@@ -393,7 +400,138 @@ fn rules_of_apache_are_laid_flat() {
             }
         }
     }
-    assert!(failed.is_empty(), "{} of {}:\n{}", failed.len(), asked.len() * 4, failed.join("\n"));
+    assert!(failed.is_empty(), "{} of {}:\n{}", failed.len(), asked.len() * formats.len(), failed.join("\n"));
+}
+
+#[test]
+fn what_a_condition_took_is_carried_over() {
+    let www =
+        "RewriteEngine On\nRewriteCond %{HTTP_HOST} ^www\\.(.+)$ [NC]\nRewriteRule ^(.*)$ https://%1/$1 [R=301,L]\n";
+    let query = "RewriteEngine On\nRewriteCond %{QUERY_STRING} ^id=(\\d+)$\nRewriteRule ^item\\.php$ /items/%1? [R=308,L]\n\
+        RewriteCond %{QUERY_STRING} (^|&)p=(\\w+)(&|$)\nRewriteRule ^$ /archives/%2? [R=302,L]\n";
+    let left = "RewriteEngine On\nRewriteCond %{REQUEST_URI} !^/\\.well-known/\nRewriteCond %{REQUEST_URI} !=/robots.txt\n\
+        RewriteRule ^ https://new.test%{REQUEST_URI} [R=302,L]\n";
+    let slash = "RewriteEngine On\nRewriteCond %{REQUEST_FILENAME} !-d\nRewriteCond %{REQUEST_URI} (.+)/$\nRewriteRule ^ %1 [L,R=301]\n";
+    let unfinished = "RewriteEngine On\nRewriteRule ^api$ https://x.test/api [R=301]\nRewriteRule ^b$ https://x.test/c [R=302]\n\
+        RewriteRule ^(.+)\\.txt$ https://x.test/text/$1 [R=301]\n";
+    let scheme = "server { listen 80; listen 443 ssl; server_name old.test; return 301 $scheme://new.test$request_uri; }\n\
+        server { listen 80; server_name ~^www\\.(?<name>.+)$; return 302 $scheme://$name$request_uri; }\n";
+    let asked_by_if = "server { listen 80; if ($args ~ \"^id=(\\d+)$\") { return 301 /item/$1; }\n\
+        if ($arg_p) { return 302 /archives/$arg_p; } if ($host ~* ^www\\.(.+)$) { return 301 https://$1$request_uri; } }\n";
+    let upgrade = "<VirtualHost *:80>\nServerName a.test\nServerAlias *.a.test\nRewriteEngine On\n\
+        RewriteRule ^(.*)$ %{REQUEST_SCHEME}://new.test$1 [R=301,L]\n</VirtualHost>\n";
+    let names = "map $uri $moved { /a /b; ~^/news/(?<n>\\d+)$ /articles/$n; }\n\
+        server { listen 80; server_name a.test; if ($moved) { return 301 $moved; } }\n";
+    carried(
+        &[
+            (".htaccess", www, "GET http://www.x.test/a/b -> 301 https://x.test/a/b"),
+            (".htaccess", www, "GET http://x.test/a -> pass"),
+            (".htaccess", query, "GET /item.php?id=7 -> 308 /items/7"),
+            (".htaccess", query, "GET /item.php?id=x -> pass"),
+            (".htaccess", query, "GET /?a=b&p=c -> 302 /archives/c"),
+            (".htaccess", left, "GET /a?q=1 -> 302 https://new.test/a?q=1"),
+            (".htaccess", left, "GET /.well-known/x -> pass"),
+            (".htaccess", left, "GET /robots.txt -> pass"),
+            (".htaccess", slash, "GET /a/b/ -> 301 /a/b"),
+            (".htaccess", unfinished, "GET /api -> 301 https://x.test/api"),
+            (".htaccess", unfinished, "GET /b -> 302 https://x.test/c"),
+            ("nginx.conf", scheme, "GET http://old.test/a?q=1 -> 301 http://new.test/a?q=1"),
+            ("nginx.conf", scheme, "GET https://old.test/a -> 301 https://new.test/a"),
+            ("nginx.conf", scheme, "GET http://www.x.test/a -> 302 http://x.test/a"),
+            ("nginx.conf", asked_by_if, "GET /x?id=7 -> 301 /item/7"),
+            ("nginx.conf", asked_by_if, "GET /x?p=b -> 302 /archives/b"),
+            ("nginx.conf", asked_by_if, "GET http://www.x.test/a?b -> 301 https://x.test/a?b"),
+            ("nginx.conf", names, "GET http://a.test/a -> 301 /b"),
+            ("nginx.conf", names, "GET http://a.test/news/7 -> 301 /articles/7"),
+            ("httpd.conf", upgrade, "GET http://w.a.test/x?q=1 -> 301 http://new.test/x?q=1"),
+        ],
+        &["toml", "apache", "htaccess", "nginx"],
+    );
+}
+
+#[test]
+fn ports_of_servers_are_carried_over() {
+    let nginx = "server { listen 8080; server_name a.test; location = /a { return 301 https://a.test/b; } }\n\
+        server { listen 8081; return 302 https://b.test$request_uri; }\n";
+    let apache = "Listen 8080\n<VirtualHost *:8080>\nServerName a.test\nRedirect 301 /a https://a.test/b\n</VirtualHost>\n\
+        <VirtualHost *:80>\nServerName a.test\nRedirect 307 /a https://a.test/c\n</VirtualHost>\n";
+    carried(
+        &[
+            ("nginx.conf", nginx, "GET http://a.test:8080/a -> 301 https://a.test/b"),
+            ("nginx.conf", nginx, "GET http://a.test:8081/a -> 302 https://b.test/a"),
+        ],
+        &["toml", "apache", "htaccess"],
+    );
+    carried(
+        &[
+            ("httpd.conf", apache, "GET http://a.test:8080/a -> 301 https://a.test/b"),
+            ("httpd.conf", apache, "GET http://a.test/a -> 307 https://a.test/c"),
+        ],
+        &["toml"],
+    );
+    let (text, _) = as_format(apache, "httpd.conf", "nginx");
+    assert!(text.contains("listen 8080 default_server;") && text.contains("listen 80 default_server;"), "{text}");
+}
+
+#[test]
+fn a_path_changed_inside_is_written_for_servers_alone() {
+    let folder = "RewriteEngine On\nRewriteRule ^old/(.*)$ https://x.test/$1 [R=301,L]\nRewriteRule ^a$ /b [L]\n\
+        RewriteRule ^article/(\\d+)$ /article.php?id=$1 [L,QSA]\n\
+        RewriteCond %{REQUEST_FILENAME} !-f\nRewriteCond %{REQUEST_FILENAME} !-d\nRewriteRule . /index.php [L]\n";
+    let (nginx, _) = as_format(folder, ".htaccess", "nginx");
+    for line in [
+        "rewrite ^ /b last;",
+        "rewrite \"^/article/(\\d+)$\" /article.php?id=$1 last;",
+        "try_files $uri $uri/ /index.php$is_args$args;",
+    ] {
+        assert!(nginx.contains(line), "{line}\n{nginx}");
+    }
+    let (apache, _) = as_format(folder, ".htaccess", "apache");
+    for line in ["RewriteRule ^/a$ /b [PT,L]", "RewriteCond %{REQUEST_FILENAME} !-d", "/article.php?id=$1 [PT,L,QSA]"] {
+        assert!(apache.contains(line), "{line}\n{apache}");
+    }
+    let (toml, remarks) = as_format(folder, ".htaccess", "toml");
+    assert_eq!(toml.matches("[[redirect]]").count(), 1, "{toml}");
+    let refused = remarks.iter().filter(|(verdict, why)| {
+        verdict == "refused" && why.as_deref().is_some_and(|why| why.contains("redirects nobody"))
+    });
+    assert!(refused.count() >= 3, "{remarks:?}");
+}
+
+#[test]
+fn what_a_person_would_write_by_hand_is_written() {
+    let text = "<VirtualHost *:80>\nServerName a.test\nRewriteEngine On\nRewriteRule ^/(.*)$ https://b.test/$1 [R=301,L]\n</VirtualHost>\n";
+    let (nginx, _) = as_format(text, "httpd.conf", "nginx");
+    assert!(nginx.contains("    return 301 https://b.test$request_uri;\n"), "{nginx}");
+    let (toml, _) = as_format(text, "httpd.conf", "toml");
+    assert!(toml.contains("from = \"/*\"\nto = \"https://b.test/*\"\n") && !toml.contains("pass"), "{toml}");
+    let (apache, _) = as_format(text, "httpd.conf", "htaccess");
+    assert!(apache.contains("Redirect 301 / https://b.test/\n"), "{apache}");
+}
+
+#[test]
+fn a_list_needs_no_priorities_where_no_two_rules_take_the_same() {
+    let nginx = "map $uri $new { /m /n; }\nserver { listen 80; location = /a { return 301 /b; } location = /c { return 308 https://x.test/c; }\n\
+        if ($new) { return 302 $new; } location /d/ { return 301 /e; } location = /d/x { return 301 /f; } }\n";
+    let (text, remarks) = as_format(nginx, "nginx.conf", "csv");
+    let rows: Vec<&str> = text.lines().skip(1).collect();
+    assert_eq!(rows.len(), 5, "{text}\n{remarks:?}");
+    let apache = "<VirtualHost *:80>\nServerName a.test\nRedirect 301 /a /b\nRedirectMatch 302 ^/c$ /d\nRedirect 301 /a/x /y\n</VirtualHost>\n";
+    let (text, remarks) = as_format(apache, "httpd.conf", "csv");
+    assert!(text.contains("/c,/d,302"), "{text}\n{remarks:?}");
+    // Behind `/a` nothing below it is reached.
+    assert!(text.contains("/a/*,/b/*,301") && !text.contains("/a/x"), "{text}\n{remarks:?}");
+}
+
+#[test]
+fn a_rule_behind_one_that_takes_everything_is_dead() {
+    let nginx = "server { listen 80; return 301 https://x.test$request_uri; location = /a { return 302 /b; } }\n";
+    let (text, remarks) = as_format(nginx, "nginx.conf", "toml");
+    assert!(!text.contains("/b"), "{text}");
+    let dead = |(verdict, why): &(String, Option<String>)| {
+        verdict == "approximated" && why.as_deref().is_some_and(|why| why.starts_with("dead: line 1 "))
+    };
+    assert!(remarks.iter().any(dead), "{remarks:?}");
 }
 
 #[test]

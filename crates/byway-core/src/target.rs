@@ -82,7 +82,7 @@ pub enum What<'a> {
     Tail(u8),
     /// The rest without its slash.
     TailText(u8),
-    /// Imported rules only: a group of the last pattern condition that held (Apache's `%1`).
+    /// A group of the last pattern condition that held (Apache's `%1`); of our own rules, of the only one.
     ConditionCapture(u8),
     /// A part of the request.
     Part(Part),
@@ -425,7 +425,7 @@ impl Target<'_> {
                 What::Literal(text) => out.push_str(text),
                 What::Capture(index) | What::TailText(index) => out.push_str(&named(*index)),
                 What::Tail(_) => out.push_str("/*"),
-                What::ConditionCapture(index) => out.push_str(&format!("%{index}")),
+                What::ConditionCapture(index) => out.push_str(&format!("{{when.{index}}}")),
                 What::Part(Part::Port) if piece.place == Landing::Port => out.push_str(":{port}"),
                 What::Part(part) => out.push_str(&format!("{{{}}}", part.name())),
                 What::QueryValue(name) => out.push_str(&format!("{{query.{name}}}")),
@@ -490,6 +490,7 @@ mod tests {
             ("https://t.test{path}", "https://t.test{path}"),
             ("/{{x}}", "/%7Bx%7D"),
             ("/x?u={path}", "/x?u={path}"),
+            ("https://{when.1}.t.test/{when.9}", "https://{when.1}.t.test/{when.9}"),
             ("/\"<", "/%22%3C"),
         ] {
             let target = Target::parse(text, &source).unwrap_or_else(|error| panic!("{text}: {error}"));
@@ -508,6 +509,7 @@ mod tests {
             ("https://t.test:0/", "`0` is no port"),
             ("/x ", "a space at the edge of a target"),
             ("/{nope}", "`{nope}` is no capture of the source"),
+            ("/{when.0}", "`{when.0}` is no capture of the source"),
             ("/x/:nope", "`:nope` is no capture of the source"),
             ("/a*", "`*` beside other text"),
             ("/100%", "a `%` without two hexadecimal digits"),

@@ -9,8 +9,10 @@ use byway_config::diagnostic::{Diagnostic, Severity, grouped};
 use byway_config::foreign::{ForeignOptions, Strictness};
 use byway_config::formats::{Format, NAMES};
 use byway_config::load::{LoadOptions, Loaded, Reach, load};
+use byway_config::own::suggest::nearest;
 use byway_config::render::{Colour, render};
 use byway_core::RuleSet;
+use byway_core::dialect::BYWAY;
 use byway_core::status::{RedirectStatus, StatusByMethod};
 
 use crate::disk::Disk;
@@ -145,7 +147,26 @@ fn seed() -> u64 {
 }
 
 fn parse_format(text: &str) -> Result<&'static Format, String> {
-    Format::named(text).ok_or_else(|| format!("there are {}", NAMES.join(", ")))
+    Format::named(text).ok_or_else(|| meant(text, &NAMES))
+}
+
+/// The name that was perhaps meant, and all that there are.
+pub(crate) fn meant(text: &str, known: &[&str]) -> String {
+    let all = format!("there are {}", known.join(", "));
+    match nearest(text, known.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`? {all}"),
+        None => all,
+    }
+}
+
+/// How many rules a person wrote: another server's are made into more, one after the other as it takes its steps.
+pub(crate) fn written(loaded: &Loaded, rules: &RuleSet) -> u64 {
+    let spoken = loaded.remarks.total();
+    if spoken == 0 {
+        return rules.len() as u64;
+    }
+    let own = rules.rules().filter(|rule| *rule.dialect() == BYWAY).count() as u64;
+    spoken - loaded.remarks.refused + own
 }
 
 fn parse_define(text: &str) -> Result<(String, String), String> {

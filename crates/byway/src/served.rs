@@ -49,6 +49,8 @@ pub(crate) enum Scope {
 pub(crate) struct Fresh {
     /// The rules.
     pub(crate) rules: RuleSet,
+    /// How many of them a person wrote.
+    pub(crate) written: u64,
     /// What `[server]` says.
     pub(crate) settings: ServerSettings,
     /// Who knows where addresses are, and the files that it was read from, with the names that were written.
@@ -59,7 +61,8 @@ pub(crate) struct Fresh {
 impl Fresh {
     /// Rules without files around them.
     fn of(rules: RuleSet) -> Fresh {
-        Fresh { rules, settings: ServerSettings::default(), places: None, place_files: Vec::new() }
+        let written = rules.len() as u64;
+        Fresh { rules, written, settings: ServerSettings::default(), places: None, place_files: Vec::new() }
     }
 }
 
@@ -97,6 +100,7 @@ fn read_files(roots: &[PathBuf], reading: &Reading, scope: Scope, colour: Colour
             Err(failure.help("`--redirects-only` serves its redirects, and nothing else of it"))
         }
         Some(rules) => Ok(Fresh {
+            written: rules::written(&loaded, &rules),
             rules,
             settings: std::mem::take(&mut loaded.settings),
             places: loaded.place_databases.take(),

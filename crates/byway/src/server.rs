@@ -70,7 +70,7 @@ pub(crate) fn run(served: Served, wishes: &Wishes, terminal: &Terminal) -> Ended
     let began = SystemTime::now();
     let read = served.read(colour);
     say_some(&read.said);
-    let Fresh { rules, settings: written, places, place_files } = read.fresh?;
+    let Fresh { rules, written: size, settings: written, places, place_files } = read.fresh?;
     let mut settings = settings(&written, wishes)?;
     let listening::Open { listeners, tls } = listening::open(&written, &wishes.listening, settings.threads())?;
     let addresses: Vec<String> = listeners.iter().map(Listener::url).collect();
@@ -90,7 +90,6 @@ pub(crate) fn run(served: Served, wishes: &Wishes, terminal: &Terminal) -> Ended
     }
     let (happens, happened) = channel();
     signal_to(happens.clone()).map_err(|error| Failure::no_verdict(format!("signals cannot be caught: {error}")))?;
-    let size = rules.len() as u64;
     let live = Live::new(rules, settings.threads());
     let place_keeper = PlaceKeeper::new(live.clone());
     place_keeper.take(places, place_files);

@@ -14,11 +14,11 @@ use crate::foreign::Reading;
 use crate::list::List;
 use crate::writing::Writing;
 
-mod apache;
+pub(crate) mod apache;
 mod cloudflare;
 mod compiled;
 pub(crate) mod csv;
-mod nginx;
+pub(crate) mod nginx;
 mod redirects;
 mod toml;
 
@@ -212,6 +212,13 @@ pub fn recognise(path: &Path, head: &[u8]) -> Result<&'static Format, Doubt> {
         ([], [name, ..], [content, ..]) => Err(Doubt::Mismatch { name, content }),
         ([], [], several) | ([], several, []) | (several, ..) => Err(Doubt::Several(several.to_vec())),
     }
+}
+
+/// Apache's, where a file could be nothing but a part of a server's configuration or a `.htaccess`.
+pub(crate) fn apache_of(doubtful: &[&'static Format]) -> Option<&'static Format> {
+    let is_apaches = |format: &&&'static Format| matches!(format.name, "apache" | "htaccess");
+    let all = doubtful.iter().all(|format| is_apaches(&format));
+    doubtful.iter().copied().find(|format| all && format.name == "apache")
 }
 
 /// The format that a folder is read as.

@@ -129,7 +129,7 @@ impl<'w> Writing<'w> {
 /// A rule in the words of our own files, for remarks.
 pub fn words(rule: &RuleView<'_>) -> String {
     match rule.target_text() {
-        target if target.is_empty() && rule.source().to_string().is_empty() => "a step between rules".to_owned(),
+        target if target.is_empty() && rule.source().to_string().is_empty() => "a step of its server".to_owned(),
         target if target.is_empty() => rule.source().to_string(),
         target => format!("{} → {target}", rule.source()),
     }
@@ -139,8 +139,19 @@ pub fn words(rule: &RuleView<'_>) -> String {
 pub(crate) fn foreign(verdict: &Verdict) -> std::borrow::Cow<'static, str> {
     match verdict {
         Verdict::Approximated(why) if why != own::SEEN => why.clone(),
-        _ => "a rule of another server, said by host, path and order".into(),
+        _ => FOREIGN.into(),
     }
+}
+
+const FOREIGN: &str = "read from another server's file: host, path and order are said anew";
+
+/// Whether a reason holds for every rule of another server, and says nothing of the one.
+///
+/// ```
+/// assert!(!byway_config::writing::is_of_all("keys of a `map` ignore case, and this path does not"));
+/// ```
+pub fn is_of_all(why: &str) -> bool {
+    why == FOREIGN || why == own::SEEN
 }
 
 /// What stands over a rule: its name, its note, its time.

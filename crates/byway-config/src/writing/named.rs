@@ -92,7 +92,7 @@ pub(super) fn window(window: &Window, out: &mut String) -> Result<(), Cow<'stati
     match &calendar {
         Calendar::Once(span) => {
             let [from, until] = [span.from, span.until].map(instant);
-            let unknown = "an instant that no calendar has";
+            let unknown = "a time that no calendar has";
             _ = writeln!(out, "from = {}\nuntil = {}", from.ok_or(unknown)?, until.ok_or(unknown)?);
         }
         Calendar::Days { days, at, zone: stated, lasts } => {
@@ -142,7 +142,7 @@ pub(super) fn split(
     }
     for (name, second) in [("start", split.start), ("end", split.end)] {
         if let Some(second) = second {
-            _ = writeln!(out, "{name} = {}", instant(second).ok_or("an instant that no calendar has")?);
+            _ = writeln!(out, "{name} = {}", instant(second).ok_or("a time that no calendar has")?);
         }
     }
     if let Some(consent) = &split.consent {

@@ -85,7 +85,7 @@ impl Nearer {
 }
 
 /// Whether one request may be for both.
-fn may_meet(one: &HostPattern<'_>, other: &HostPattern<'_>) -> bool {
+pub(super) fn may_meet(one: &HostPattern<'_>, other: &HostPattern<'_>) -> bool {
     match (one, other) {
         (HostPattern::Any, _) | (_, HostPattern::Any) => true,
         (HostPattern::Exact(one), HostPattern::Exact(other)) => one == other,

@@ -32,13 +32,75 @@ pub(crate) struct OwnRule<'s> {
     pub(crate) case: LetterCase,
     pub(crate) does: Does,
     pub(crate) conditions: Vec<Condition>,
+    /// Where conditions are of another server: what our own files say in its place, and why that is not quite the same.
+    pub(crate) ours: Option<Box<Instead<'s>>>,
     pub(crate) priority: i32,
+}
+
+/// The rules in place of one, or why there are none.
+pub(crate) type Instead<'s> = Result<(Vec<OwnRule<'s>>, Option<Cow<'static, str>>), Cow<'static, str>>;
+
+impl<'s> OwnRule<'s> {
+    /// The same once more.
+    pub(crate) fn again(&self) -> OwnRule<'s> {
+        let does = match &self.does {
+            Does::Redirect { status, to, query } => {
+                Does::Redirect { status: *status, to: to.clone(), query: query.clone() }
+            }
+            Does::Reply { status, retry_after } => Does::Reply { status: *status, retry_after: *retry_after },
+            Does::Rewrite { to, query } => Does::Rewrite { to: to.clone(), query: query.clone() },
+            Does::Pass => Does::Pass,
+        };
+        OwnRule { does, conditions: self.conditions.clone(), ..self.again_bare() }
+    }
+
+    /// The same source, doing nothing, asking nothing.
+    pub(crate) fn again_bare(&self) -> OwnRule<'s> {
+        OwnRule {
+            view: self.view,
+            from: self.from.clone(),
+            slash: self.slash,
+            case: self.case,
+            does: Does::Pass,
+            conditions: Vec::new(),
+            ours: None,
+            priority: self.priority,
+        }
+    }
+}
+
+/// Rules as our own files can say them, and why they are not quite what they were.
+pub(crate) fn in_ours<'s>((rules, verdict): Said<'s>) -> Result<Said<'s>, Cow<'static, str>> {
+    let (mut out, mut why) = (Vec::new(), None);
+    for mut rule in rules {
+        match rule.ours.take() {
+            None => out.push(rule),
+            Some(instead) => {
+                let (rules, other) = (*instead)?;
+                out.extend(rules);
+                why = why.or(other);
+            }
+        }
+    }
+    Ok((out, why.map_or(verdict, Verdict::Approximated)))
 }
 
 /// What a rule does, as text.
 pub(crate) enum Does {
-    Redirect { status: StatusByMethod, to: String, query: QueryPolicy },
-    Reply { status: ReplyStatus, retry_after: Option<RetryAfter> },
+    Redirect {
+        status: StatusByMethod,
+        to: String,
+        query: QueryPolicy,
+    },
+    Reply {
+        status: ReplyStatus,
+        retry_after: Option<RetryAfter>,
+    },
+    /// The path is another inside the server, as two servers can say it and our files cannot.
+    Rewrite {
+        to: String,
+        query: QueryPolicy,
+    },
     Pass,
 }
 
@@ -261,11 +323,15 @@ pub(crate) fn own<'s>(rule: RuleView<'s>, plan: &Plan) -> Result<Said<'s>, Cow<'
     }
     let (rules, why) = plan.flat.own(rule)?;
     if rules.iter().any(|rule| rule.priority.abs() > HIGHEST) {
-        return Err("more priorities would be needed than there are".into());
+        return Err(
+            "the file has more rules in a fixed order than there are priorities (1,000,000): convert it in parts"
+                .into(),
+        );
     }
-    let verdict = match rules.is_empty() {
-        true => Verdict::Exact,
-        false => Verdict::Approximated(why.unwrap_or(SEEN.into())),
+    // What came of no rule of a person's is no verdict on one.
+    let verdict = match why {
+        None if rules.is_empty() || !plan.flat.has_words(&rule) => Verdict::Exact,
+        why => Verdict::Approximated(why.unwrap_or(SEEN.into())),
     };
     Ok((rules, verdict))
 }
@@ -280,14 +346,18 @@ fn native<'s>(rule: RuleView<'s>, plan: &Plan) -> Result<OwnRule<'s>, Cow<'stati
     }
     let mut conditions = rule.conditions();
     if conditions.iter().any(|condition| condition.or_next || matches!(condition.subject, Subject::Text(_))) {
-        return Err("a condition of another server".into());
+        return Err("it asks for something that byway.toml has no condition for".into());
     }
     conditions.extend(plan.hosts_left(&rule, &source));
     let priority = plan.priority(&rule);
     if priority.abs() > HIGHEST {
-        return Err("more priorities would be needed than there are".into());
+        return Err(
+            "the file has more rules in a fixed order than there are priorities (1,000,000): convert it in parts"
+                .into(),
+        );
     }
-    Ok(OwnRule { view: rule, from, slash: source.slash, case: source.case, does, conditions, priority })
+    let ours = None;
+    Ok(OwnRule { view: rule, from, slash: source.slash, case: source.case, does, conditions, ours, priority })
 }
 
 /// What of a rule no other format has.
@@ -325,17 +395,21 @@ fn reads_back(source: &Source<'_>, text: &str) -> Result<(), Cow<'static, str>> 
     if let PathPattern::Regex(pattern) = &source.path
         && (pattern.anchoring != Anchoring::Whole || pattern.flavour != Flavour::Linear)
     {
-        return Err("a regex of another server".into());
+        return Err(
+            "its pattern has PCRE's signs, which byway's patterns do not have: write it without look-around".into()
+        );
     }
     if matches!(source.path, PathPattern::BytePrefix { .. }) {
-        return Err("a prefix that ends inside of a segment".into());
+        return Err("its prefix ends in the middle of a name, as `/doc` for `/docs`: write a pattern after `~`".into());
     }
-    let Ok(mut again) = Source::parse(text) else { return Err("a source that no file of our own can hold".into()) };
+    let Ok(mut again) = Source::parse(text) else {
+        return Err("its host and path make no `from` that byway.toml can hold".into());
+    };
     again.slash = source.slash;
     crate::own::rule::set_case(&mut again, source.case);
     match &again == source {
         true => Ok(()),
-        false => Err("a source that would read differently".into()),
+        false => Err("its host and path make a `from` that would be read as another one".into()),
     }
 }
 
@@ -345,15 +419,15 @@ fn does(rule: &RuleView<'_>, source: &Source<'_>, plan: &Plan) -> Result<Does, C
             let to = target.text(&source.capture_names());
             match Target::parse(&to, source) {
                 Ok(again) if again == target => Ok(Does::Redirect { status, to, query }),
-                _ => Err("a target that would read differently".into()),
+                _ => Err("its target would be read as another one".into()),
             }
         }
         Action::Reply { status, retry_after } => Ok(Does::Reply { status, retry_after }),
         Action::Pass if plan.roots.last() == Some(&rule.table()) => Ok(Does::Pass),
         Action::Pass if !plan.is_taken_later(rule, source) => Ok(Does::Pass),
-        Action::Pass => Err("an exception that leaves the request to the next list: one file has no next list".into()),
+        Action::Pass => Err("it leaves requests to the next file of rules, and one file has no next: put what that file says into this one".into()),
         Action::Enter(_) | Action::Call { .. } | Action::Rewrite { .. } | Action::Set { .. } => {
-            Err("a step between rules".into())
+            Err("it leads on inside the server and redirects nobody".into())
         }
     }
 }

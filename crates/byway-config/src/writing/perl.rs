@@ -15,7 +15,11 @@ pub(crate) fn cookie(name: &str, test: &Test) -> Result<String, Why> {
         Test::Is(value) => fitting(value.as_bytes()),
         Test::In(values) => alternatives(&values.iter().map(|value| fitting(value.as_bytes())).collect::<Vec<_>>()),
         Test::Glob(glob) => globbed(glob, "[^;]"),
-        Test::Regex(_) | Test::Range(..) => return Err("a pattern or a number asked of one cookie"),
+        Test::Regex(_) | Test::Range(..) => {
+            return Err(
+                "a pattern or a number asked of one cookie: the field holds all of them; ask for a value with `is`, `in` or `glob`",
+            );
+        }
     };
     Ok(format!("(?:^|;)\\s*{name}={value}\\s*(?:;|$)"))
 }
@@ -29,9 +33,35 @@ pub(crate) fn pair(name: &str, test: &Test) -> Result<String, Why> {
         Test::Is(value) => sent(value),
         Test::In(values) => alternatives(&values.iter().map(|value| sent(value)).collect::<Vec<_>>()),
         Test::Glob(glob) => globbed(glob, "[^&]"),
-        Test::Regex(_) | Test::Range(..) => return Err("a pattern or a number asked of one pair of the query"),
+        Test::Regex(pattern) => in_pair(perl(pattern)?)?,
+        Test::Range(..) => return Err("a number in a range, asked of one pair of the query: write a pattern"),
     };
     Ok(format!("(?:^|&){name}={value}(?:&|$)"))
+}
+
+/// A pattern for a value, as a part of one for the query.
+fn in_pair(pattern: &str) -> Result<String, Why> {
+    const WHOLE: &str =
+        "a pattern for a pair of the query that does not say where the value begins and ends: write `^…$`";
+    if pattern == "." {
+        return Ok("[^&]+".to_owned());
+    }
+    let inner = pattern.strip_prefix('^').and_then(|rest| rest.strip_suffix('$')).ok_or(WHOLE)?;
+    // What any sign fits would go on in the next pair.
+    let is_bounded = !inner.replace("\\.", "").contains('.') && !inner.contains("[^") && !has_alternatives(inner);
+    if is_bounded && !inner.ends_with('\\') { Ok(inner.to_owned()) } else { Err(WHOLE) }
+}
+
+/// A pattern of another server, which is PCRE's already; nginx's end is written as people write it.
+pub(crate) fn pcre(pattern: &Pattern<'_>) -> Result<String, Why> {
+    let text = match pattern.text.strip_suffix("(?:\\n?$)") {
+        Some(rest) => format!("{rest}$"),
+        None => pattern.text.to_string(),
+    };
+    match text.contains(['"', '\n', '\r']) {
+        true => Err("a quote or a line break in a pattern: write it as `\\x22` or `\\n`"),
+        false => Ok(text),
+    }
 }
 
 /// Text, decoded, as the part of a pattern that fits it and nothing else.
@@ -139,7 +169,7 @@ fn behind_class(inner: &str) -> &str {
 
 /// A pattern of ours, where PCRE reads it as we do.
 pub(crate) fn perl<'p>(pattern: &'p Pattern<'_>) -> Result<&'p str, Why> {
-    const OTHER: &str = "a pattern that PCRE would read otherwise: look at it by hand";
+    const OTHER: &str = "its pattern has a sign that PCRE reads otherwise: look at it by hand";
     let text = &*pattern.text;
     let mut in_class = false;
     let mut rest = text;

@@ -82,7 +82,8 @@ impl Rank {
 
     /// The rank of a rule in words of our own; `at` is its place among those that came of one rule.
     pub(crate) fn of(rule: &OwnRule<'_>, at: usize) -> Result<Rank, &'static str> {
-        let source = Source::parse(&rule.from).map_err(|_| "a source that no file of our own can hold")?;
+        let source =
+            Source::parse(&rule.from).map_err(|_| "its host and path make no `from` that byway.toml can hold")?;
         Ok(Rank::of_source(&source, rule.priority, rule.conditions.len(), (rule.view.number(), at)))
     }
 

@@ -80,12 +80,25 @@ pub fn rows(loaded: &Loaded, writing: &Writing<'_>) -> Vec<Row> {
     let is_unsaid = |remark: &Remark, place: &Place| {
         !seen.contains(&(place.file, place.line)) && (place.line > 0 || remark.verdict != Verdict::Exact)
     };
+    let mut served = std::collections::HashSet::new();
     for (remark, place) in written().filter(|(remark, place)| is_unsaid(remark, place)) {
-        rows.push(Row { place: Some(*place), rule: remark.rule.clone(), verdict: remark.verdict.clone() });
+        // What nobody wrote as a rule is a server's own way with its files.
+        let row = match &remark.verdict {
+            Verdict::Refused(_) if !served.insert((place.file, place.line)) => continue,
+            Verdict::Refused(_) => {
+                Row { place: Some(*place), rule: FILES.to_owned(), verdict: Verdict::Approximated(LEFT.into()) }
+            }
+            verdict => Row { place: Some(*place), rule: remark.rule.clone(), verdict: verdict.clone() },
+        };
+        rows.push(row);
     }
     rows.sort_by_key(|row| row.place.map(|place| (place.file, place.line)));
     rows
 }
+
+/// What a server does with files beside what is written.
+const FILES: &str = "files, their index and the slash behind a folder";
+const LEFT: &str = "left to the server that has the files: nothing is written for it";
 
 /// Counts: exact, approximated, refused. Those that were counted and not kept are among them.
 fn counts(rows: &[Row], loaded: &Loaded, writing: &Writing<'_>) -> [u64; 3] {

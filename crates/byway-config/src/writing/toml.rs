@@ -10,9 +10,13 @@ use byway_core::rule::{Action, Probing, RetryAfter, Review};
 use byway_core::ruleset::RuleView;
 use byway_core::status::{ReplyStatus, StatusByMethod};
 
-use super::own::{Does, OwnRule, Plan, asks, instant, is_own_test, own, subject};
+use super::own::{Does, OwnRule, Plan, asks, in_ours, instant, is_own_test, own, subject};
 use super::{KeySource, Writing, named};
 use crate::remarks::Verdict;
+
+/// Why a path that is changed inside a server is not written.
+pub(crate) const INSIDE: &str =
+    "it changes the path inside the server and redirects nobody: leave this line to the server that has the files";
 
 /// Why nobody needs a way past, where the words are not known any more, as in a compiled file.
 const UNSAID: &str = "said in the file that this was written from";
@@ -33,7 +37,7 @@ pub(crate) fn write(writing: &mut Writing<'_>) {
             writing.say(&view, Verdict::Refused(why.clone()));
             continue;
         }
-        let blocks = own(view, &plan).and_then(|(rules, verdict)| {
+        let blocks = own(view, &plan).and_then(in_ours).and_then(|(rules, verdict)| {
             let why = writing.loaded.and_then(|loaded| loaded.no_way_past.get(&(view.place().file, view.place().line)));
             let blocks: Result<Vec<String>, _> = rules.iter().map(|rule| block(rule, why)).collect();
             Ok((blocks?, verdict))
@@ -166,7 +170,7 @@ fn extras(view: &RuleView<'_>, out: &mut String) -> Result<(), Cow<'static, str>
     let Some(extras) = view.extras() else { return Ok(()) };
     for (name, second) in [("deprecation", extras.deprecation), ("sunset", extras.sunset)] {
         if let Some(second) = second {
-            _ = writeln!(out, "{name} = {}", quoted(&instant(second).ok_or("an instant that no calendar has")?));
+            _ = writeln!(out, "{name} = {}", quoted(&instant(second).ok_or("a time that no calendar has")?));
         }
     }
     if let Some(successor) = &extras.successor {
@@ -189,6 +193,9 @@ fn block(rule: &OwnRule<'_>, no_way_past: Option<&String>) -> Result<String, Cow
     let view = &rule.view;
     let key = |out: &mut String, name: &str, value: &str| _ = writeln!(out, "{name} = {value}");
     match &rule.does {
+        Does::Redirect { to, .. } if to.contains("{when.") && !has_one_pattern(&rule.conditions) => {
+            return Err("it takes a part out of what one pattern found, and asks a second pattern: `{when.1}` is of the only one".into());
+        }
         Does::Redirect { status, to, query } => {
             out.push_str("[[redirect]]\n");
             key(&mut out, "from", &quoted(&rule.from));
@@ -199,7 +206,7 @@ fn block(rule: &OwnRule<'_>, no_way_past: Option<&String>) -> Result<String, Cow
             }
         }
         Does::Reply { status, .. } if !ReplyStatus::OWN.contains(status) => {
-            return Err("a status that only its server replies".into());
+            return Err(format!("it answers {}: byway.toml answers 404, 410, 451 and 503", status.number()).into());
         }
         Does::Reply { status, retry_after } => {
             out.push_str("[[reply]]\n");
@@ -211,6 +218,7 @@ fn block(rule: &OwnRule<'_>, no_way_past: Option<&String>) -> Result<String, Cow
                 Some(RetryAfter::Window) => key(&mut out, "retry_after", "\"window\""),
             }
         }
+        Does::Rewrite { .. } => return Err(INSIDE.into()),
         Does::Pass => {
             out.push_str("[[pass]]\n");
             key(&mut out, "from", &quoted(&rule.from));
@@ -233,7 +241,7 @@ fn block(rule: &OwnRule<'_>, no_way_past: Option<&String>) -> Result<String, Cow
     }
     for (name, seconds) in [("since", view.since()), ("until", view.until())] {
         if let Some(seconds) = seconds {
-            let text = instant(seconds).ok_or("an instant that no calendar has")?;
+            let text = instant(seconds).ok_or("a time that no calendar has")?;
             key(&mut out, name, &quoted(&text));
         }
     }
@@ -246,7 +254,7 @@ fn block(rule: &OwnRule<'_>, no_way_past: Option<&String>) -> Result<String, Cow
         None => {}
         Some(Review::After(seconds)) => key(&mut out, "review", &format!("\"{}d\"", seconds / 86_400)),
         Some(Review::On(second)) => {
-            let text = instant(second).ok_or("an instant that no calendar has")?;
+            let text = instant(second).ok_or("a time that no calendar has")?;
             key(&mut out, "review", &quoted(&text));
         }
     }
@@ -272,6 +280,12 @@ fn block(rule: &OwnRule<'_>, no_way_past: Option<&String>) -> Result<String, Cow
     }
     extras(view, &mut out)?;
     Ok(out)
+}
+
+/// Whether one pattern is asked, so that its groups are known.
+fn has_one_pattern(conditions: &[Condition]) -> bool {
+    let is_taking = |one: &&Condition| !one.negate && matches!(one.test, Test::Regex(_));
+    conditions.iter().filter(is_taking).count() == 1
 }
 
 pub(super) fn status_text(status: StatusByMethod) -> String {
@@ -300,9 +314,9 @@ fn conditions(all: &[Condition], is_negated: bool) -> Result<Option<String>, Cow
     let mut subjects: Vec<(&str, Named<'_>)> = Vec::new();
     for condition in all.iter().filter(|condition| condition.negate == is_negated) {
         if !is_own_test(&condition.test) {
-            return Err("a regex of another server in a condition".into());
+            return Err("its condition has a pattern with PCRE's signs, which byway's patterns do not have: write it without look-around".into());
         }
-        let (key, name) = subject(condition).ok_or("a condition of another server")?;
+        let (key, name) = subject(condition).ok_or("it asks for something that byway.toml has no condition for")?;
         let at = subjects.iter().position(|(known, _)| *known == key).unwrap_or_else(|| {
             subjects.push((key, Vec::new()));
             subjects.len() - 1
@@ -355,7 +369,10 @@ fn tests_text(tests: &[&Test]) -> Result<String, Cow<'static, str>> {
             Test::Present => ("present", "true".to_owned()),
         };
         if keys.contains(&key) {
-            return Err("the same test of the same subject twice".into());
+            return Err(
+                "two conditions ask the same of one thing, and byway.toml has one key for it: join them in one pattern"
+                    .into(),
+            );
         }
         keys.push(key);
         parts.push(format!("{key} = {value}"));

@@ -10,12 +10,12 @@ use rapidhash::v3::{RapidSecrets, rapidhash_v3_seeded};
 
 use super::format::{BLOB_HEAD, CELL, HEADER, Section};
 use super::named::Named;
-use super::rule_error::{RuleError, refused};
+use super::rule_error::{RuleError, check_groups, refused};
 use super::shape::{self, Kind};
 use super::traits;
 use super::writing::{Writing, looked_up, write_blob};
 use super::{After, Memory, Order, RuleRef, RuleSet, TableId, TableSpec};
-use crate::dialect::{DIALECTS, LetterCase, TrailingSlash, View};
+use crate::dialect::{BYWAY, DIALECTS, LetterCase, TrailingSlash, View};
 use crate::host::HostPattern;
 use crate::index::grams::{self, Filed};
 use crate::index::hash::{self, Entry};
@@ -213,6 +213,9 @@ impl Builder {
             case: source.case,
             slash: source.slash,
         };
+        if DIALECTS.get(usize::from(spec.dialect)).is_some_and(|dialect| **dialect == BYWAY) {
+            check_groups(rule)?;
+        }
         self.check(table, spec.view, rule)?;
         let plane = self.plane(key)?;
         let cell = self.cell(plane, &source.host);

@@ -334,6 +334,9 @@ impl<'a, 's> Parser<'a, 's> {
         if let Some((_, part)) = Part::NAMED.iter().find(|(known, _)| *known == name) {
             return Ok(What::Part(*part));
         }
+        if let Some(Ok(number @ 1..=9)) = name.strip_prefix("when.").map(str::parse::<u8>) {
+            return Ok(What::ConditionCapture(number));
+        }
         match name.strip_prefix("query.") {
             Some(key) if !key.is_empty() => Ok(What::QueryValue(Cow::Borrowed(key))),
             _ => self.unknown(name, open..close + 1, '{'),

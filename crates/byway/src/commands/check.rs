@@ -159,7 +159,7 @@ fn summary(loaded: &Loaded, report: &Report) -> String {
         found => found,
     };
     match &loaded.rules {
-        Some(rules) => format!("{}, {asked}: {found}\n", count(rules.len() as u64, "rule")),
+        Some(rules) => format!("{}, {asked}: {found}\n", count(rules::written(loaded, rules), "rule")),
         None => format!("the rules cannot be loaded: {found}\n"),
     }
 }

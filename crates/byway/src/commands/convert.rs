@@ -2,7 +2,7 @@
 //!
 //! The text is the result and goes to stdout, or with `--report` to `--out` alone while the report is the result.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use byway_config::formats::{FORMATS, Format};
 use byway_config::load::Loaded;
@@ -64,7 +64,7 @@ impl Run for Convert {
         let out = self.out.as_deref().map(std::path::absolute).transpose();
         let out = out.map_err(|error| Failure::no_verdict(format!("the folder here cannot be found: {error}")))?;
         let home = roots.first().and_then(|root| std::path::absolute(root).ok());
-        let home = home.as_deref().and_then(std::path::Path::parent);
+        let home = home.as_deref().and_then(Path::parent);
         let Some(written) = writing::write_moved(&loaded, self.to, out.as_deref(), home) else {
             return Err(rules::refusal(&loaded));
         };
@@ -76,8 +76,7 @@ impl Run for Convert {
             let texts: Vec<_> = lists.chain([(out.clone(), &written.text)]).collect();
             texts.iter().try_for_each(|(path, _)| rules::spare(&loaded, path))?;
             for (path, text) in texts {
-                replace(&path, text.as_bytes())
-                    .map_err(|fault| Failure::no_verdict(format!("{} cannot be written: {fault}", path.display())))?;
+                replace(&path, text.as_bytes()).map_err(|fault| not_written(&path, &fault))?;
             }
         }
         self.print(&rows, &loaded, &written, terminal)?;
@@ -112,12 +111,23 @@ impl Convert {
     }
 }
 
+/// Why a file is not there, and what to do where its folder is missing.
+fn not_written(path: &Path, fault: &std::io::Error) -> Failure {
+    let failure = Failure::no_verdict(format!("{} cannot be written: {fault}", path.display()));
+    match path.parent().filter(|folder| !folder.exists()) {
+        Some(folder) => {
+            failure.help(format!("there is no folder {0}: make it first, `mkdir -p {0}`", folder.display()))
+        }
+        None => failure.help("see that you may write there, as with `touch`"),
+    }
+}
+
 /// The format of an argument, where it is written.
 pub(super) fn parse_to(text: &str) -> Result<&'static Format, String> {
     let written = || FORMATS.iter().filter(|format| format.is_written()).map(|format| format.name).collect::<Vec<_>>();
     match Format::named(text) {
         Some(format) if format.is_written() => Ok(format),
         Some(_) => Err(format!("`{text}` is read, not written; there are {}", written().join(", "))),
-        None => Err(format!("there are {}", written().join(", "))),
+        None => Err(rules::meant(text, &written())),
     }
 }

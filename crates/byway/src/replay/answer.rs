@@ -70,7 +70,7 @@ pub(crate) const MENDED: &[Difference] = &[
     Difference { name: "bare-question-mark", mend: without_bare_mark },
     Difference { name: "query-behind-fragment", mend: before_fragment },
     Difference { name: "host-spelling", mend: host_in_small_letters },
-    Difference { name: "host-without-path", mend: with_slash },
+    Difference { name: NO_PATH, mend: with_slash },
     Difference { name: "two-slashes", mend: one_slash },
 ];
 /// How many of them are about single bytes.
@@ -251,6 +251,14 @@ fn without_unsafe_signs(location: &[u8]) -> Vec<u8> {
 
 fn without_bare_mark(location: &[u8]) -> Vec<u8> {
     location.strip_suffix(b"?").unwrap_or(location).to_vec()
+}
+
+/// The name of a difference in which one has no slash behind the host, and the other a bare question mark.
+pub(crate) const NO_PATH: &str = "host-without-path";
+
+/// A Location with a slash behind its host, and without a bare question mark.
+pub(crate) fn ended(location: &[u8]) -> Vec<u8> {
+    with_slash(&without_bare_mark(location))
 }
 
 fn before_fragment(location: &[u8]) -> Vec<u8> {

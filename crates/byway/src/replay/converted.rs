@@ -5,15 +5,18 @@
 //! answered otherwise says so with one of them. Requests that are oddly spelt are left out: of these every format says what it
 //! makes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use byway_config::files::MemoryFiles;
 use byway_config::formats::Format;
 use byway_config::load::{LoadOptions, Loaded, load};
 use byway_config::remarks::Verdict;
-use byway_config::writing::{Row, Writing};
+use byway_config::writing::{Row, Writing, is_of_all};
+use byway_core::condition::{Condition, Subject, Test};
+use byway_core::dialect::BYWAY;
 use byway_core::rule::{FileId, Place};
-use byway_core::ruleset::Scratch;
+use byway_core::ruleset::{RuleView, Scratch};
+use byway_core::target::{Part, Piece, What};
 use byway_core::{RuleSet, Scheme};
 
 use super::answer::{self, Answer, Ours, compare};
@@ -66,6 +69,7 @@ fn name_of(format: &Format) -> Option<&'static str> {
 fn changed(verdict: &Verdict, change: &str) -> Verdict {
     match verdict {
         Verdict::Refused(why) => Verdict::Refused(format!("{why}; {change}").into()),
+        Verdict::Approximated(why) if !is_of_all(why) => Verdict::Approximated(format!("{why}; {change}").into()),
         _ => Verdict::Approximated(change.to_owned().into()),
     }
 }
@@ -75,6 +79,7 @@ fn changes(loaded: &Loaded, before: &RuleSet, after: &RuleSet, now: i64) -> BTre
     let texts: Vec<Vec<u8>> = loaded.files.iter().filter_map(|(_, file)| std::fs::read(&file.path).ok()).collect();
     let sampler = Sampler::new(before, &texts);
     let mut draw = Draw::new(1);
+    let ports = ports(before);
     let (mut one, mut other) = (Scratch::new(), Scratch::new());
     let mut found = BTreeMap::new();
     for turn in 0..(before.len() * EACH).clamp(LEAST, MOST) {
@@ -82,10 +87,16 @@ fn changes(loaded: &Loaded, before: &RuleSet, after: &RuleSet, now: i64) -> BTre
         if !is_plain(&ask) {
             continue;
         }
-        for (scheme, port) in [(Scheme::Http, 80), (Scheme::Https, 443)] {
+        for &(scheme, port) in &ports {
+            let ask = at_port(&ask, port);
             let old = ask.over(scheme, before, (port, now), &mut one, &mut ());
             let new = ask.over(scheme, after, (port, now), &mut other, &mut ());
-            if old.edge || is_alike(&ask, scheme, &old, &new) {
+            // A path that its rules change again and again, as where files are taken not to be there, is no answer.
+            if old.edge
+                || old.answer == Answer::Status(500)
+                || is_itself(&ask, scheme, &old)
+                || is_alike(&ask, scheme, &old, &new)
+            {
                 continue;
             }
             let place = old.rule.filter(|place| place.line > 0).map(Key::of);
@@ -99,6 +110,38 @@ fn changes(loaded: &Loaded, before: &RuleSet, after: &RuleSet, now: i64) -> BTre
         }
     }
     found.into_iter().map(|(place, (_, said))| (place, said)).collect()
+}
+
+/// The ports that servers listen on, each with a scheme; those of http and https where no other is named.
+fn ports(rules: &RuleSet) -> Vec<(Scheme, u16)> {
+    let of_condition = |condition: &Condition| match (&condition.subject, &condition.test) {
+        (Subject::Text(pieces), Test::Is(port)) => {
+            let is_port = matches!(pieces.as_slice(), [Piece { what: What::Part(Part::LocalPort), .. }]);
+            port.parse().ok().filter(|_| is_port)
+        }
+        _ => None,
+    };
+    let own = |rule: RuleView<'_>| {
+        let conditions = rule.conditions();
+        rule.source().port.into_iter().chain(conditions.iter().filter_map(of_condition)).collect::<Vec<u16>>()
+    };
+    let listed: BTreeSet<u16> = rules.rules().filter(|rule| rule.dialect().name != BYWAY.name).flat_map(own).collect();
+    if listed.iter().all(|port| matches!(port, 80 | 443)) {
+        return vec![(Scheme::Http, 80), (Scheme::Https, 443)];
+    }
+    listed.into_iter().map(|port| (if port == 443 { Scheme::Https } else { Scheme::Http }, port)).collect()
+}
+
+/// A request at a port, which its Host field names where that is not the scheme's.
+fn at_port(ask: &Ask, port: u16) -> Ask {
+    let host = if matches!(port, 80 | 443) { ask.host.clone() } else { format!("{}:{port}", ask.host) };
+    Ask { host, ..ask.clone() }
+}
+
+/// Whether what was asked is sent to itself: other rules stand aside there, and nobody misses it.
+fn is_itself(ask: &Ask, scheme: Scheme, old: &Ours) -> bool {
+    let asked = [scheme.as_str().as_bytes(), b"://", ask.host.to_ascii_lowercase().as_bytes(), &ask.target].concat();
+    matches!(whole(ask, scheme, &old.answer), Answer::Redirect(_, location) if location == asked)
 }
 
 /// Where a rule stands, in an order.
@@ -118,6 +161,8 @@ impl Key {
 fn is_plain(ask: &Ask) -> bool {
     let text = &ask.target;
     !text.iter().any(|byte| b"%+[]\\^|{}".contains(byte))
+        && !text.ends_with(b"?")
+        && !ask.host.ends_with('.')
         && !text.windows(2).any(|two| two == b"//" || two == b"/.")
         && ask.fields.iter().all(|(_, value)| !value.is_empty())
         && !ask.host.contains(':')
@@ -140,6 +185,14 @@ fn whole(ask: &Ask, scheme: Scheme, answer: &Answer) -> Answer {
             let host = ask.host.to_ascii_lowercase();
             let origin = format!("{}://{host}", scheme.as_str()).into_bytes();
             Answer::Redirect(*status, [origin, location.clone()].concat())
+        }
+        // A host has no letter case.
+        Answer::Redirect(status, location) => {
+            let begin = location.windows(3).position(|three| three == b"://").map_or(0, |at| at + 3);
+            let len = location[begin..].iter().position(|byte| b"/?#".contains(byte)).unwrap_or(location.len() - begin);
+            let mut location = location.clone();
+            location[..begin + len].make_ascii_lowercase();
+            Answer::Redirect(*status, location)
         }
         Answer::Status(404) => Answer::Passes,
         answer => answer.clone(),

@@ -517,6 +517,13 @@ fn the_other_way(theirs: &Answer, ours: &Ours) -> Verdict {
     {
         return Verdict::Named(answer::LAST_AMPERSAND);
     }
+    // One of them may be mended in one way, and the other in another.
+    if let (Answer::Redirect(status, theirs), Answer::Redirect(own, ours)) = (theirs, &ours.answer)
+        && status == own
+        && answer::ended(theirs) == answer::ended(ours)
+    {
+        return Verdict::Named(answer::NO_PATH);
+    }
     let mended = Ours { answer: theirs.clone(), ..ours.clone() };
     match (theirs, compare(&ours.answer, &mended)) {
         (Answer::Redirect(..), named @ Verdict::Named(_)) => named,

@@ -2,7 +2,7 @@
 
 use byway_core::condition::{Condition, Subject, Test};
 use byway_core::dialect::LetterCase;
-use byway_core::target::{Landing, Piece, What};
+use byway_core::target::{Landing, Part, Piece, What};
 
 use super::expand::{Known, Unplaced};
 use super::pattern::{pattern, quoted};
@@ -75,7 +75,7 @@ pub(super) fn condition(cond: &Cond, parts: &[Known], disk: &Disk) -> Result<Mad
                 }
                 None => {
                     approximates = Some("no document root is known (`--root DIR`): files are taken not to be there");
-                    (never(), false)
+                    (unknown(letter), false)
                 }
             }
         }
@@ -102,6 +102,27 @@ pub(super) fn holds(cond: &Cond, text: &str) -> Option<bool> {
 /// A test that no value passes.
 fn never() -> Test {
     regex("[^\\x00-\\xff]")
+}
+
+/// The same where it is not known which files are there: whoever writes the rule for a server asks for them again.
+fn unknown(letter: char) -> Test {
+    regex(&format!("{UNKNOWN}{letter}"))
+}
+
+const UNKNOWN: &str = "[^\\x00-\\xff]";
+
+/// Asks that a file or a folder is not there, whatever path is asked for.
+pub(crate) fn no_file(letter: char) -> Condition {
+    let path = Piece { place: Landing::Path, what: What::Part(Part::WorkingPath) };
+    Condition { subject: Subject::Text(vec![path]), test: unknown(letter), negate: true, or_next: false }
+}
+
+/// The letter of a test for a file (`-f`) of which nothing is known.
+pub(crate) fn asks_for_file(condition: &Condition) -> Option<char> {
+    match &condition.test {
+        Test::Regex(pattern) => pattern.text.strip_prefix(UNKNOWN)?.chars().next(),
+        _ => None,
+    }
 }
 
 fn regex(text: &str) -> Test {

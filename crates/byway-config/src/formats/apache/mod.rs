@@ -44,6 +44,7 @@ mod written;
 
 use std::path::Path;
 
+pub(crate) use self::cond::{asks_for_file, no_file};
 use super::{Folders, Format, Reader, Says, file_name, has_extension};
 use crate::foreign::Reading;
 

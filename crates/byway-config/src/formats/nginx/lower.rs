@@ -36,7 +36,7 @@ use crate::span::Span;
 /// The slots `$1` to `$9` are kept in are their numbers; these follow.
 pub(super) const CHANGED: u16 = 10;
 pub(super) const TEXT: u16 = 11;
-pub(super) const KIND: u16 = 12;
+pub(crate) const KIND: u16 = 12;
 pub(super) const HTTPS: u16 = 13;
 /// Whether nginx itself led the request where it is.
 pub(super) const INTERNAL: u16 = 14;

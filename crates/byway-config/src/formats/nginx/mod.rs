@@ -25,6 +25,7 @@ mod written;
 
 use std::path::Path;
 
+pub(crate) use self::lower::KIND;
 use super::{Folders, Format, Reader, Says, file_name, has_extension};
 use crate::foreign::Reading;
 

@@ -19,8 +19,10 @@ pub(super) fn leads_by_host(rule: &RuleView<'_>) -> bool {
 /// For what a rule opens a table.
 pub(super) enum Door {
     Of(Scheme),
+    /// A scheme whose port nobody listens on, where servers listen on others.
+    Else(Scheme),
     /// A port that has no scheme of its own.
-    Port,
+    Port(u16),
     Rest,
 }
 
@@ -38,9 +40,11 @@ pub(super) fn door(rule: &RuleView<'_>) -> Option<Door> {
         [Condition { subject: Subject::Text(pieces), test: Test::Is(text), negate: false, .. }] => {
             let [Piece { what: What::Part(part), .. }] = pieces.as_slice() else { return None };
             match (part, text.as_str()) {
-                (Part::LocalPort, "80") | (Part::Scheme, "http") => Some(Door::Of(Scheme::Http)),
-                (Part::LocalPort, "443") | (Part::Scheme, "https") => Some(Door::Of(Scheme::Https)),
-                (Part::LocalPort, _) => Some(Door::Port),
+                (Part::LocalPort, "80") => Some(Door::Of(Scheme::Http)),
+                (Part::LocalPort, "443") => Some(Door::Of(Scheme::Https)),
+                (Part::Scheme, "http") => Some(Door::Else(Scheme::Http)),
+                (Part::Scheme, "https") => Some(Door::Else(Scheme::Https)),
+                (Part::LocalPort, port) => port.parse().ok().map(Door::Port),
                 _ => None,
             }
         }

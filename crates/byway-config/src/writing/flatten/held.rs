@@ -3,6 +3,8 @@
 //! What must hold is a list of alternatives, each a path, a host and conditions that hold together; a look-up in a list makes one
 //! of each entry. What cannot be followed is refused by name where somebody uses it.
 
+// Long because alternatives and what is kept under them are worked out together.
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
@@ -16,6 +18,7 @@ use byway_core::target::{Landing, Part, Piece, What};
 use super::Why;
 use super::conditions;
 use super::paths::{PathOf, both, is_any_path, owned_path};
+use crate::formats::apache::{asks_for_file, no_file};
 
 pub(super) type Pieces = Vec<Piece<'static>>;
 
@@ -28,19 +31,34 @@ const CASES: usize = 16;
 pub(super) struct Alternative {
     pub(super) path: Option<PathOf>,
     pub(super) host: Option<String>,
+    pub(super) port: Option<u16>,
     pub(super) conditions: Vec<Condition>,
     /// Texts that are known since an entry of a list was chosen.
     pub(super) values: BTreeMap<u16, Pieces>,
-    /// Whether the groups of a condition are those of the path.
-    pub(super) groups_of_path: bool,
+    /// Whose groups the numbers of a condition stand for.
+    pub(super) groups: Groups,
+    /// Whether somebody reads them already, so that they may not become those of another pattern.
+    is_read: bool,
     /// Why it is not quite what it stands for.
     pub(super) why: Option<&'static str>,
+}
+
+/// Whose groups the numbers of a condition stand for.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) enum Groups {
+    #[default]
+    Nobodys,
+    /// Those of the path, which the condition has become.
+    Path,
+    Of(Condition),
 }
 
 /// A text that was kept.
 #[derive(Clone, Debug)]
 pub(super) enum Held {
     Text(Pieces),
+    /// A group of the pattern of a condition.
+    Group(Condition, u8),
     /// The first of these whose conditions hold.
     Cases(Vec<(Vec<Condition>, String)>),
     /// What a list says of a text.
@@ -81,6 +99,23 @@ impl Default for Within {
 }
 
 impl Within {
+    /// Whether nothing is asked of a request that comes here.
+    pub(super) fn is_everywhere(&self) -> bool {
+        let is_open = |one: &Alternative| one.path.is_none() && one.host.is_none() && one.port.is_none();
+        self.alternatives.iter().any(|one| is_open(one) && one.conditions.is_empty())
+    }
+
+    /// Whether the value of a variable is known here.
+    pub(super) fn knows(&self, slot: u16) -> bool {
+        matches!(self.held.get(&slot), Some(Held::Text(_) | Held::Cases(_) | Held::List { .. }))
+    }
+
+    /// Asks that a file (`f`) or a folder (`d`) is not there, of which nothing is known here.
+    pub(super) fn without_file(&mut self, letter: char) {
+        let all = std::mem::take(&mut self.alternatives);
+        self.alternatives = all.into_iter().map(|one| one.and(no_file(letter))).collect();
+    }
+
     /// What holds under a rule.
     /// `is_whole` says that its pattern sees the whole path.
     pub(super) fn under(&self, rule: &RuleView<'_>, is_whole: bool) -> Result<Within, Why> {
@@ -99,6 +134,10 @@ impl Within {
             out.push(alternative);
         }
         for group in rule.conditions().chunk_by(|one, _| one.or_next) {
+            // Behind the last one there is nothing that could be enough instead, and httpd goes on.
+            if group.last().is_some_and(|last| last.or_next) {
+                continue;
+            }
             out = self.with_any(out, group)?;
         }
         Ok(Within { alternatives: out, held: self.held.clone() })
@@ -116,17 +155,24 @@ impl Within {
             out.extend(self.with(all.clone(), condition)?);
         }
         if out.len() > ALTERNATIVES {
-            return Err("too many ways to come here".into());
+            return Err("lists of lists: more than 50,000 rules would come of it".into());
         }
         Ok(out)
     }
 
     fn with(&self, all: Vec<Alternative>, condition: &Condition) -> Result<Vec<Alternative>, Why> {
-        let Subject::Text(pieces) = &condition.subject else {
+        let Subject::Text(pieces) = (match asks_for_file(condition) {
+            Some(_) => return Ok(all.into_iter().map(|one| one.and(condition.clone())).collect()),
+            None => &condition.subject,
+        }) else {
             return Ok(all.into_iter().map(|one| one.and(condition.clone())).collect());
         };
         let mut out = Vec::new();
         for one in all {
+            if condition.negate && asks_beginning(pieces, &condition.test) && one.begins_with_slash() {
+                out.push(one);
+                continue;
+            }
             let (mut is_behind, mut leaves_some) = (false, false);
             for (one, pieces) in self.texts(one, pieces)? {
                 let is_rest = one.why == Some(BEHIND);
@@ -139,10 +185,10 @@ impl Within {
             }
             // Entries that no rule comes of do not stand before it.
             if is_behind && leaves_some {
-                return Err("what is in none of a list of paths, as of files that are there".into());
+                return Err("it takes every path that is in no list, as of files that are there: only its own server looks into the folder".into());
             }
             if out.len() > ALTERNATIVES {
-                return Err("too many ways to come here".into());
+                return Err("lists of lists: more than 50,000 rules would come of it".into());
             }
         }
         Ok(out)
@@ -164,7 +210,7 @@ impl Within {
                     next.push((one, text.iter().cloned().chain(value).collect()));
                 }
                 if next.len() > ALTERNATIVES {
-                    return Err("too many ways to come here".into());
+                    return Err("lists of lists: more than 50,000 rules would come of it".into());
                 }
             }
             all = next;
@@ -180,7 +226,11 @@ impl Within {
         match self.held.get(&slot) {
             None => Ok(vec![(one, Pieces::new())]),
             Some(Held::Text(text)) => Ok(vec![(one, text.clone())]),
-            Some(Held::Unknown) => Err("a variable whose value hangs on more than conditions".into()),
+            Some(Held::Unknown) => Err(FOLLOWED.into()),
+            Some(Held::Group(of, number)) => {
+                let group = Piece { place: Landing::Path, what: What::ConditionCapture(*number) };
+                Ok(vec![(one.reading(of)?, vec![group])])
+            }
             Some(Held::Cases(cases)) => {
                 let mut out = Vec::new();
                 let mut before = vec![one];
@@ -193,7 +243,7 @@ impl Within {
                     before = match conditions.as_slice() {
                         [] => break,
                         [condition] => self.with(before, &negated(condition))?,
-                        _ => return Err("a variable that several conditions set".into()),
+                        _ => return Err(FOLLOWED.into()),
                     };
                 }
                 Ok(out.into_iter().map(|(one, value)| (one.knowing(slot, &value), value)).collect())
@@ -230,7 +280,7 @@ impl Within {
                 missed.push(entry);
             }
             if out.len() > ALTERNATIVES {
-                return Err("too many ways to come here".into());
+                return Err("lists of lists: more than 50,000 rules would come of it".into());
             }
         }
         Ok(out)
@@ -281,6 +331,7 @@ impl Within {
         };
         let is_everywhere = is_any_path(&source.path) || self.alternatives.iter().all(is_same);
         let held = match (is_everywhere, conditions.is_empty()) {
+            _ if is_everywhere && let Some((of, number)) = group(text, &conditions) => Held::Group(of, number),
             (true, true) => match self.texts(Alternative::default(), text) {
                 Ok(texts) => match <[_; 1]>::try_from(texts) {
                     Ok([(_, text)]) => Held::Text(text),
@@ -338,8 +389,36 @@ impl Within {
     }
 }
 
+/// Why a variable is not followed.
+const FOLLOWED: &str = "it uses a variable whose value was set in more than one place: write the value into the rule";
+/// Why groups of two patterns are not followed.
+const TWO: &str = "it uses what two patterns took out of the request: one of them can be said";
+
+/// Whether what is asked is that a group does not begin with a slash, as httpd asks of a target that begins with one.
+fn asks_beginning(pieces: &[Piece<'_>], test: &Test) -> bool {
+    let is_empty = |piece: &&Piece<'_>| matches!(&piece.what, What::Literal(text) if text.is_empty());
+    let first = pieces.iter().find(|piece| !is_empty(piece));
+    let is_group = matches!(first, Some(Piece { what: What::ConditionCapture(1), .. }));
+    is_group && matches!(test, Test::Regex(pattern) if pattern.text == "^(?!/)")
+}
+
+/// A text that is a group of the one pattern that is asked.
+fn group(text: &[Piece<'_>], conditions: &[Condition]) -> Option<(Condition, u8)> {
+    let ([Piece { what: What::ConditionCapture(number @ 1..), .. }], [one]) = (text, conditions) else { return None };
+    (is_taking(one) && !one.or_next).then(|| (one.clone(), *number))
+}
+
+/// Whether a condition takes groups out of what it looks at.
+fn is_taking(condition: &Condition) -> bool {
+    matches!(condition.test, Test::Regex(_)) && !condition.negate && asks_for_file(condition).is_none()
+}
+
 /// Why a rule for all that no entry is for is not quite that.
-const BEHIND: &str = "what no entry of a list is for comes behind all of its entries";
+const BEHIND: &str = "the `default` of its list comes behind all entries";
+/// Why a path that was compared together with its query is not quite that.
+const NO_QUERY: &str = "its server takes this path without a query alone, and here it is taken with any";
+/// Why a condition on the Host field is not quite that.
+const HOST_ALONE: &str = "the host is compared without the port behind it";
 /// Why an entry of a list is not quite a path.
 const KEYS: &str = "keys of a `map` ignore case, and this path does not";
 
@@ -349,13 +428,57 @@ fn is_place(part: Part) -> bool {
 
 impl Alternative {
     fn and(mut self, condition: Condition) -> Alternative {
-        self.conditions.push(Condition { or_next: false, ..condition });
+        let condition = Condition { or_next: false, ..condition };
+        if is_taking(&condition) && !self.is_read {
+            self.groups = Groups::Of(condition.clone());
+        }
+        // What holds already is not asked again.
+        if !self.conditions.contains(&condition) {
+            self.conditions.push(condition);
+        }
         self
+    }
+
+    /// The same for one query.
+    fn with_query(self, query: &str) -> Alternative {
+        let piece = Piece { place: Landing::Path, what: What::Part(Part::WorkingQuery) };
+        let test = Test::Is(query.to_owned());
+        self.and(Condition { subject: Subject::Text(vec![piece]), test, negate: false, or_next: false })
+    }
+
+    /// The same where groups of a condition are read that must hold here.
+    fn reading(mut self, of: &Condition) -> Result<Alternative, Why> {
+        let is_path = match (&of.subject, &of.test) {
+            (Subject::Text(pieces), Test::Regex(pattern)) => {
+                let is_place = matches!(pieces.as_slice(), [Piece { what: What::Part(part), .. }] if is_place(*part));
+                is_place && self.path.as_ref().is_some_and(|own| own.path == PathPattern::Regex(pattern.clone()))
+            }
+            _ => false,
+        };
+        let groups = match is_path {
+            true => Groups::Path,
+            false if self.conditions.contains(of) => Groups::Of(of.clone()),
+            false => return Err(FOLLOWED.into()),
+        };
+        if self.is_read && self.groups != groups {
+            return Err(TWO.into());
+        }
+        (self.groups, self.is_read) = (groups, true);
+        Ok(self)
     }
 
     fn knowing(mut self, slot: u16, value: &Pieces) -> Alternative {
         self.values.insert(slot, value.clone());
         self
+    }
+
+    /// Whether the first group of the path's pattern begins where the path does, with its slash.
+    fn begins_with_slash(&self) -> bool {
+        let (Groups::Path, Some(PathOf { path: PathPattern::Regex(pattern), .. })) = (&self.groups, &self.path) else {
+            return false;
+        };
+        let text = pattern.text.strip_prefix('^').unwrap_or(&pattern.text);
+        ["(.*", "(.+", "(/"].iter().any(|begin| text.starts_with(begin)) && !text.contains('|')
     }
 
     /// With a key of a list.
@@ -364,7 +487,7 @@ impl Alternative {
         let is_text = matches!(test, Test::Is(_));
         let mut all = self.with_text(text, &Condition { subject, test, negate, or_next: false })?;
         if is_text && matches!(text, [Piece { what: What::Part(part), .. }] if is_place(*part) && *part != Part::Host) {
-            all.iter_mut().for_each(|one| one.why = Some(KEYS));
+            all.iter_mut().for_each(|one| one.why = one.why.or(Some(KEYS)));
         }
         Ok(all)
     }
@@ -372,7 +495,8 @@ impl Alternative {
     /// With a condition on a text in which nothing is kept any more.
     fn with_text(mut self, pieces: &[Piece<'static>], condition: &Condition) -> Result<Vec<Alternative>, Why> {
         if let Some(text) = constant(pieces) {
-            let holds = passes(&condition.test, &text).ok_or("a condition on a text that own rules do not ask for")?;
+            let holds = passes(&condition.test, &text)
+                .ok_or("it compares a text that is put together, or one that only its own server knows")?;
             return Ok(if holds != condition.negate { vec![self] } else { Vec::new() });
         }
         // A text with a literal in it is neither nothing nor `0`.
@@ -396,11 +520,28 @@ impl Alternative {
             }
             (Some(Part::WorkingPath | Part::Path | Part::PathAndQuery), test) if !condition.negate => {
                 let path = match test {
+                    Test::Is(text) if part == Some(Part::PathAndQuery) && text.starts_with('/') => {
+                        let (path, query) =
+                            text.split_once('?').map_or((text.as_str(), None), |(path, query)| (path, Some(query)));
+                        match query {
+                            // A query that is not there is no condition of ours: it is said.
+                            None => self.why = Some(NO_QUERY),
+                            Some(query) => self = self.with_query(query),
+                        }
+                        PathPattern::Exact(Cow::Owned(path.as_bytes().to_vec()))
+                    }
                     Test::Is(text) if text.starts_with('/') && !text.contains('?') => {
                         PathPattern::Exact(Cow::Owned(text.clone().into_bytes()))
                     }
                     Test::Regex(pattern) if !pattern.text.contains("\\?") => PathPattern::Regex(pattern.clone()),
-                    _ => return Err("a condition on path and query at once".into()),
+                    Test::Glob(end) if end.strip_prefix('*').is_some_and(|end| end == "/") => {
+                        PathPattern::Regex(Pattern::own("/$"))
+                    }
+                    _ => {
+                        return Ok(vec![
+                            self.and(Condition { subject: Subject::Text(pieces.to_vec()), ..condition.clone() }),
+                        ]);
+                    }
                 };
                 let case = match &path {
                     PathPattern::Regex(pattern) => pattern.case,
@@ -410,18 +551,31 @@ impl Alternative {
                 let own = PathOf { path, case, is_whole: true };
                 return Ok(match both(self.path.take(), own.clone())? {
                     Some(path) => {
-                        self.groups_of_path = is_pattern && path.path == own.path;
+                        if is_pattern && !self.is_read {
+                            self.groups = if path.path == own.path { Groups::Path } else { Groups::Nobodys };
+                        }
                         self.path = Some(path);
                         vec![self]
                     }
                     None => Vec::new(),
                 });
             }
+            (Some(Part::LocalPort | Part::Port), Test::Is(port))
+                if !condition.negate && self.port.is_none() && !matches!(port.as_str(), "80" | "443") =>
+            {
+                self.port = Some(port.parse().map_err(|_| "it compares the port with what is no number")?);
+                return Ok(vec![self]);
+            }
             (Some(Part::Host), Test::Is(host)) if !condition.negate && self.host.is_none() => {
                 self.host = Some(host.to_ascii_lowercase());
                 return Ok(vec![self]);
             }
             _ => {}
+        }
+        let ends = matches!(&condition.test, Test::Regex(pattern) if pattern.text.ends_with('$'))
+            || matches!(condition.test, Test::Is(_));
+        if part == Some(Part::HostField) && ends {
+            self.why = self.why.or(Some(HOST_ALONE));
         }
         let subject = Subject::Text(pieces.to_vec());
         Ok(vec![self.and(Condition { subject, ..condition.clone() })])

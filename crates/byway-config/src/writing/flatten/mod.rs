@@ -5,9 +5,12 @@
 //! between rules is refused. Own rules compare the path as it is sent,
 //! so that what comes of this is approximated at best, and says so.
 
+// Long because each kind of table is walked here, with what one walk leaves to the next.
+
 mod conditions;
 mod doors;
 mod held;
+mod ours;
 mod paths;
 mod said;
 
@@ -16,23 +19,29 @@ use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use byway_core::RuleSet;
-use byway_core::condition::Condition;
-use byway_core::dialect::LetterCase;
+use byway_core::condition::{Condition, Subject, Test};
+use byway_core::dialect::{LetterCase, QueryPolicy};
 use byway_core::host::HostPattern;
 use byway_core::request::Scheme;
-use byway_core::rule::{Action, Then};
+use byway_core::rule::{Action, Place, Then};
 use byway_core::ruleset::{After, Order, RuleView, TableId, TableView};
 use byway_core::source::PathPattern;
+use byway_core::status::StatusByMethod;
+use byway_core::target::{Part, Piece, Target, What};
 
 use self::doors::{Door, door, is_choice_by_path, is_choice_by_scheme, leads_by_host};
 use self::held::{Entry, Held, Key, Within, owned_piece};
 use self::paths::{is_any_path, owned_path};
+use self::said::End;
 use super::own::{Does, OwnRule};
+use super::rank::Region;
+use crate::formats::nginx::KIND;
 
 type Why = Cow<'static, str>;
 
 /// Why a rule that was laid flat is not exact.
-pub(crate) const SEEN: &str = "own rules see the path as it is sent, with its escapes, double slashes and dots";
+pub(crate) const SEEN: &str =
+    "byway compares the path as it is sent, with its escapes, double slashes and dots; its server decodes it first";
 
 /// Where a rule is tried: the host and scheme that lead there, the step, and what was taken from the front of the path.
 #[derive(Clone, Debug)]
@@ -48,6 +57,8 @@ pub(super) struct Spot {
 struct Way {
     host: String,
     scheme: Option<Scheme>,
+    /// A port that is not the scheme's own.
+    port: Option<u16>,
 }
 
 /// Where the rules of other servers lie once their tables are flat.
@@ -59,13 +70,38 @@ pub(super) struct Flat {
     leads: HashSet<u32>,
     /// Rules that lead past all others: what they take is left alone.
     passes: HashSet<u32>,
+    /// Rules that write a URL that is sent once the rules behind have been asked, with the status.
+    sent: HashMap<u32, StatusByMethod>,
     /// Prefixes that stand before the regexes that their server asks first.
     early: HashSet<u32>,
-    /// For the last rule under a host: what no rule under that host took is left alone.
+    /// For the rule that leads to a host: what no rule under that host took is left alone.
     ends: HashMap<u32, Vec<Spot>>,
     steps: usize,
-    /// The rule that was given a spot last.
-    last: Option<u32>,
+    /// Where every request was taken, so that what comes behind is dead.
+    closed: Vec<Closed>,
+    /// Rules behind one that takes every request, with its place.
+    dead: HashMap<u32, Place>,
+    /// Where rules may fit that decide something, by their step.
+    regions: Vec<(usize, Way, Region, u32)>,
+}
+
+/// Where a rule takes every request, or every one at a path and below it.
+#[derive(Debug)]
+struct Closed {
+    way: Way,
+    below: Option<Vec<u8>>,
+    by: Place,
+}
+
+impl Closed {
+    /// Whether it takes all that a rule at a path would.
+    fn covers(&self, way: &Way, path: Option<&[u8]>) -> bool {
+        let is_below = |below: &Vec<u8>| {
+            let rest = path.and_then(|path| path.strip_prefix(&below[..]));
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+        };
+        self.way == *way && self.below.as_ref().is_none_or(is_below)
+    }
 }
 
 /// The tables of a rule set with their rules.
@@ -88,6 +124,18 @@ impl<'s> Tables<'s> {
         match self.views.get(&table)?.after {
             After::Table(next) => Some(next),
             After::NextRoot => None,
+        }
+    }
+
+    /// The table of all hosts that the next table leads to, where that does nothing else: it need not be told of single hosts.
+    fn default_behind(&self, table: TableId, until: Option<TableId>) -> Option<TableId> {
+        let next = self.after(table).filter(|next| Some(*next) != until)?;
+        let [door] = self.members(next) else { return None };
+        let source = door.source();
+        let is_plain = source.host == HostPattern::Any && source.scheme.is_none() && source.port.is_none();
+        match door.action() {
+            Action::Enter(to) if is_plain && leads_by_host(door) => Some(to),
+            _ => None,
         }
     }
 
@@ -183,41 +231,43 @@ impl Flat {
                 self.leads.insert(rule.number());
                 let Action::Enter(next) = rule.action() else { return None };
                 let source = rule.source();
-                let scheme = match (source.scheme, source.port) {
-                    (Some(scheme), _) => Some(scheme),
-                    (None, Some(443)) => Some(Scheme::Https),
-                    (None, Some(80)) => Some(Scheme::Http),
-                    (None, Some(_)) => return None,
-                    (None, None) => None,
+                let (scheme, port) = match (source.scheme, source.port) {
+                    (Some(scheme), _) => (Some(scheme), None),
+                    (None, Some(443)) => (Some(Scheme::Https), None),
+                    (None, Some(80)) => (Some(Scheme::Http), None),
+                    (None, port) => (None, port),
                 };
-                Some((Way { host: host_text(&source.host), scheme }, next))
+                Some((Way { host: host_text(&source.host), scheme, port }, next))
             })
             .collect();
         let default = doors.iter().find(|(way, _)| *way == Way::default()).map(|(_, next)| *next);
         let default = default.or(doors.first().filter(|(way, _)| way.host.is_empty()).map(|(_, next)| *next));
         let mut done: Vec<TableId> = Vec::new();
+        let behind = if default.is_none() { tables.default_behind(table, until) } else { None };
         for (_, next) in &doors {
-            if done.contains(next) || Some(*next) == default {
+            if done.contains(next) || Some(*next) == default || Some(*next) == behind {
                 continue;
             }
             done.push(*next);
-            let behind: Vec<Way> = doors
-                .iter()
-                .filter(|(_, to)| to == next)
-                .flat_map(|(way, _)| ways.iter().filter_map(|above| above.and(way)))
-                .collect();
+            let mut behind: Vec<Way> = Vec::new();
+            for (way, _) in doors.iter().filter(|(_, to)| to == next) {
+                let under = ways.iter().filter_map(|above| above.and(way));
+                under.for_each(|way| behind.extend((!behind.contains(&way)).then_some(way)));
+            }
             let before = self.steps;
             self.enter(*next, &behind, until, within, tables, depth - 1);
             // What these hosts leave must not fall to the rules of any host.
-            if let Some(last) = self.last.filter(|_| self.steps > before) {
+            let falls = default.is_some() || tables.after(table).is_some_and(|next| !tables.is_barren(next));
+            if let Some(lead) = tables.members(table).first().filter(|_| falls && self.steps > before) {
+                let is_open = |way: &&Way| !self.closed.iter().any(|closed| closed.covers(way, None));
                 let at = |way: &Way| Spot {
                     way: way.clone(),
                     step: self.steps,
                     strip: String::new(),
                     within: Rc::default(),
                 };
-                let spots: Vec<Spot> = behind.iter().map(at).collect();
-                self.ends.entry(last).or_default().extend(spots);
+                let spots: Vec<Spot> = behind.iter().filter(is_open).map(at).collect();
+                self.ends.entry(lead.number()).or_default().extend(spots);
                 self.steps += 1;
             }
         }
@@ -238,24 +288,26 @@ impl Flat {
         depth: usize,
     ) -> bool {
         let mut open = vec![Scheme::Http, Scheme::Https];
+        // Where servers listen on ports without a scheme, nobody listens on those that no server names.
+        let is_listed = tables.members(table).iter().any(|rule| matches!(door(rule), Some(Door::Port(_))));
         for rule in tables.members(table) {
             self.leads.insert(rule.number());
             let Action::Enter(next) = rule.action() else { continue };
-            let through = match door(rule) {
-                Some(Door::Of(scheme)) => open.extract_if(.., |one| *one == scheme).collect(),
-                Some(Door::Rest) => std::mem::take(&mut open),
-                _ => {
-                    self.inside(rule, next, ways, until, within, tables, depth);
-                    continue;
-                }
+            let of = |scheme| Way { scheme: Some(scheme), ..Way::default() };
+            let own: Vec<Way> = match door(rule) {
+                Some(Door::Of(scheme)) => open.extract_if(.., |one| *one == scheme).map(of).collect(),
+                Some(Door::Port(port)) => vec![Way { port: Some(port), ..Way::default() }],
+                Some(Door::Else(_) | Door::Rest) if is_listed => continue,
+                Some(Door::Else(scheme)) => open.extract_if(.., |one| *one == scheme).map(of).collect(),
+                Some(Door::Rest) => std::mem::take(&mut open).into_iter().map(of).collect(),
+                None => continue,
             };
-            let own = through.into_iter().map(|scheme| Way { host: String::new(), scheme: Some(scheme) });
-            let behind: Vec<Way> = own.flat_map(|own| ways.iter().filter_map(move |above| above.and(&own))).collect();
+            let behind: Vec<Way> = own.iter().flat_map(|own| ways.iter().filter_map(|above| above.and(own))).collect();
             if !behind.is_empty() {
                 self.enter(next, &behind, until, within, tables, depth - 1);
             }
         }
-        open.is_empty()
+        is_listed || open.is_empty()
     }
 
     /// A table of doors, each for a folder: the deeper ones first.
@@ -312,6 +364,12 @@ impl Flat {
                     self.enter(next, ways, until, within, tables, depth - 1);
                     return true;
                 }
+                Action::Rewrite { target, query: QueryPolicy::Keep, then: Then::Table(next) }
+                    if is_same_path(&target) && self.inside(rule, next, ways, until, within, tables, depth) =>
+                {
+                    self.leads.insert(rule.number());
+                    continue;
+                }
                 Action::Enter(next) | Action::Set { then: Then::Table(next), .. } => {
                     let is_left = tables.is_barren(next) || self.inside(rule, next, ways, until, within, tables, depth);
                     // What is left there is left by all.
@@ -345,20 +403,118 @@ impl Flat {
                     continue;
                 }
                 Action::Set { then: Then::End, .. } => _ = self.passes.insert(rule.number()),
+                // httpd's own word on a `?` in what a rule has written.
+                Action::Reply { .. } if asks_kept(rule, within) => {
+                    self.leads.insert(rule.number());
+                    continue;
+                }
+                Action::Rewrite { target, then: Then::Table(next), .. } if is_url(&target) => {
+                    self.send(rule, next, tables);
+                }
                 _ => {}
             }
-            let at = |way: &Way| Spot {
-                way: way.clone(),
-                step: self.steps,
-                strip: strip.clone(),
-                within: Rc::clone(within),
-            };
-            let spots: Vec<Spot> = ways.iter().map(at).collect();
-            self.spots.entry(rule.number()).or_default().extend(spots);
-            self.last = Some(rule.number());
-            self.steps += 1;
+            if let Some(letter) = asked_kind(rule)
+                && within.under(rule, strip.is_empty()).is_ok_and(|inner| inner.alternatives.is_empty())
+            {
+                Rc::make_mut(within).without_file(letter);
+            }
+            self.place(rule, ways, &strip, within);
         }
         false
+    }
+
+    /// Gives a rule its spots, one for each way, unless another rule takes every request before it.
+    fn place(&mut self, rule: &RuleView<'_>, ways: &[Way], strip: &str, within: &Rc<Within>) {
+        let source = rule.source();
+        let path = match &source.path {
+            PathPattern::Exact(path) | PathPattern::Prefix(path) if source.case == LetterCase::Significant => {
+                Some([strip.as_bytes(), path].concat())
+            }
+            _ => None,
+        };
+        let is_closed = |way: &&Way| self.closed.iter().any(|closed| closed.covers(way, path.as_deref()));
+        let open: Vec<&Way> = ways.iter().filter(|way| !is_closed(way)).collect();
+        let closing = |closed: &&Closed| ways.iter().any(|way| closed.covers(way, path.as_deref()));
+        if let (true, Some(closed)) = (open.is_empty(), self.closed.iter().find(closing)) {
+            self.dead.entry(rule.number()).or_insert(closed.by);
+            return;
+        }
+        // Paths that it leaves alone are an exception of our own before it.
+        self.steps += usize::from(conditions::leaves_paths(&rule.conditions()));
+        let at = |way: &&Way| Spot {
+            way: (*way).clone(),
+            step: self.steps,
+            strip: strip.to_owned(),
+            within: Rc::clone(within),
+        };
+        self.spots.entry(rule.number()).or_default().extend(open.iter().map(at));
+        let decides = matches!(rule.action(), Action::Redirect { .. } | Action::Reply { .. });
+        if decides {
+            let region = paths::region_of(&source.path, strip, within);
+            let number = rule.number();
+            self.regions.extend(open.iter().map(|way| (self.steps, (*way).clone(), region.clone(), number)));
+        }
+        let is_plain = source.host == HostPattern::Any && source.scheme.is_none() && source.port.is_none();
+        let takes_all = decides
+            && is_plain
+            && source.query.is_empty()
+            && rule.conditions().is_empty()
+            && within.is_everywhere()
+            && rule.place().line > 0
+            && !self.passes.contains(&rule.number());
+        let below = match (&source.path, path) {
+            (any, _) if is_any_path(any) && strip.len() < 2 => Some(None),
+            (PathPattern::Prefix(_), Some(path)) => Some(Some(path)),
+            _ => None,
+        };
+        if let (true, Some(below)) = (takes_all, below) {
+            let closed = |way: &&Way| Closed { way: (*way).clone(), below: below.clone(), by: rule.place() };
+            let closed: Vec<Closed> = open.iter().map(closed).collect();
+            self.closed.extend(closed);
+        }
+        self.steps += 1;
+    }
+
+    /// Whether another rule behind a step may take requests for a path, before what is left there is left to nobody.
+    fn is_taken_behind(&self, number: u32, step: usize, way: &Way, own: &Region) -> bool {
+        let ends = self.ends.values().flatten().filter(|end| end.way == *way && end.step > step);
+        let end = ends.map(|end| end.step).min().unwrap_or(usize::MAX);
+        let mut behind = self.regions.iter().filter(|(at, ..)| *at > step && *at < end);
+        behind.any(|(_, other, region, by)| *by != number && way.and(other).is_some() && own.may_meet(region))
+    }
+
+    /// A rule with what our own files say in its place, where they cannot say it.
+    fn with_ours<'s>(&self, rule: OwnRule<'s>, spot: &Spot) -> OwnRule<'s> {
+        if !rule.conditions.iter().any(|one| matches!(one.subject, Subject::Text(_))) {
+            return rule;
+        }
+        let is_taken = |region: &Region| self.is_taken_behind(rule.view.number(), spot.step, &spot.way, region);
+        let ours = ours::ours(&rule, &is_taken, &|path| spot.way.text(path));
+        OwnRule { ours: Some(Box::new(ours)), ..rule }
+    }
+
+    /// What no rule under a host took, as exceptions.
+    fn left_to_nobody<'s>(&self, rule: RuleView<'s>) -> Vec<OwnRule<'s>> {
+        let ends = self.ends.get(&rule.number()).into_iter().flatten();
+        ends.map(|spot| OwnRule { from: spot.way.text("/*"), ..made_at(rule, spot, self.steps) }).collect()
+    }
+
+    /// Notes with which status a URL is sent that a rule has written; the rules behind it are asked for its path as well, and
+    /// are not said twice.
+    fn send(&mut self, rule: &RuleView<'_>, next: TableId, tables: &Tables<'_>) {
+        let sends = |member: &RuleView<'_>| match member.action() {
+            Action::Redirect { status, .. } if member.place().line == 0 => Some(status),
+            _ => None,
+        };
+        let mut seen = Vec::new();
+        for table in tables.chain(next) {
+            seen.extend(tables.members(table).iter().map(RuleView::number));
+            if let Some(status) = tables.members(table).iter().find_map(sends) {
+                self.sent.insert(rule.number(), status);
+                self.leads.extend(seen);
+                return;
+            }
+        }
     }
 
     /// Goes through the tables that a rule leads to; whether it is known what holds there.
@@ -375,10 +531,10 @@ impl Flat {
     ) -> bool {
         let source = rule.source();
         let Ok(inner) = within.under(rule, is_whole(tables, rule)) else { return false };
-        if source.port.is_some() || !source.query.is_empty() {
+        if !source.query.is_empty() {
             return false;
         }
-        let own = Way { host: host_text(&source.host), scheme: source.scheme };
+        let own = Way { host: host_text(&source.host), scheme: source.scheme, port: source.port };
         let ways: Vec<Way> = ways.iter().filter_map(|way| way.and(&own)).collect();
         // Where no request comes, nothing is to be said.
         if !inner.alternatives.is_empty() {
@@ -391,6 +547,8 @@ impl Flat {
     fn look_up(&mut self, within: &mut Within, list: TableId, on: Option<held::Pieces>, tables: &Tables<'_>) {
         let mut entries = Some(Vec::new());
         let (mut slots, mut beside) = (HashSet::new(), HashSet::new());
+        // Groups that an entry's pattern keeps for its own value.
+        let mut groups: HashMap<u16, What<'static>> = HashMap::new();
         for table in tables.chain(list) {
             for rule in tables.members(table) {
                 self.leads.insert(rule.number());
@@ -400,11 +558,14 @@ impl Flat {
                 };
                 // Groups of an entry's pattern, for whoever reads one behind the list.
                 if then == Then::Next {
+                    if let [Piece { what: What::Capture(group), .. }] = text.pieces() {
+                        groups.insert(slot, What::Capture(*group));
+                    }
                     beside.insert(slot);
                     continue;
                 }
                 slots.insert(slot);
-                let entry = (then == Then::End).then(|| entry(rule, &text)).flatten();
+                let entry = (then == Then::End).then(|| entry(rule, &text, &std::mem::take(&mut groups))).flatten();
                 match (entry, &mut entries) {
                     (Some(entry), Some(entries)) => entries.push(entry),
                     _ => entries = None,
@@ -419,22 +580,38 @@ impl Flat {
         beside.into_iter().for_each(|slot| _ = within.held.insert(slot, Held::Unknown));
     }
 
+    /// Whether a rule does something of its own, and does not only lead on.
+    pub(super) fn has_words(&self, rule: &RuleView<'_>) -> bool {
+        !self.leads.contains(&rule.number()) && rule.place().line > 0
+    }
+
     /// The rule in our own words, once for each host, or why it has none; and why that is not quite the rule.
     pub(super) fn own<'s>(&self, rule: RuleView<'s>) -> Result<said::Translated<'s>, Why> {
         // What nobody wrote is a step of the server's own, as between two rounds.
         if self.leads.contains(&rule.number()) || rule.place().line == 0 {
-            return Ok((Vec::new(), None));
+            return Ok((self.left_to_nobody(rule), None));
         }
-        let spots = self.spots.get(&rule.number()).ok_or("it is reached by a step that own rules do not take")?;
-        let (mut made, mut why, mut refused) = (Vec::new(), None, None);
+        let mut made = Vec::new();
+        let spots = match self.spots.get(&rule.number()) {
+            Some(spots) => spots,
+            None if let Some(by) = self.dead.get(&rule.number()) => return Ok((Vec::new(), Some(dead(*by)))),
+            None => return Err("its server comes to it only behind a rule that cannot be said, as a page for an error or a path changed inside".into()),
+        };
+        let (mut why, mut refused) = (None, None);
         let mut found = false;
         let mut seen = Seen::default();
         for spot in spots {
-            match said::translated(rule, spot, self.steps, self.passes.contains(&rule.number())) {
+            let end = match (self.passes.contains(&rule.number()), self.sent.get(&rule.number())) {
+                (true, _) => End::Passed,
+                (false, Some(status)) => End::Sent(*status),
+                (false, None) => End::Own,
+            };
+            match said::translated(rule, spot, self.steps, end) {
                 Ok((rules, other)) => {
                     found = true;
                     why = why.or(other);
-                    made.extend(rules.into_iter().filter(|rule| !seen.is_hidden(rule)));
+                    let rules = rules.into_iter().filter(|rule| !seen.is_hidden(rule));
+                    made.extend(rules.map(|rule| self.with_ours(rule, spot)));
                 }
                 Err(other) => refused = refused.or(Some(other)),
             }
@@ -448,12 +625,13 @@ impl Flat {
             Some(other) => why = Some(format!("some of the requests that it takes are left out: {other}").into()),
             None => {}
         }
-        for spot in self.ends.get(&rule.number()).into_iter().flatten() {
-            let from = spot.way.text("/*");
-            made.push(OwnRule { does: Does::Pass, from, conditions: Vec::new(), ..made_at(rule, spot, self.steps) });
-        }
         Ok((made, why))
     }
+}
+
+/// Why nothing is written of a rule.
+fn dead(by: Place) -> Why {
+    format!("dead: line {} takes every request that it would, and goes first; it is left out", by.line).into()
 }
 
 /// What a rule was written for so far: of one rule the earlier goes before the later, which then takes nothing.
@@ -472,16 +650,60 @@ impl Seen {
     }
 }
 
+/// Whether a path is written that is what it was, as where nginx goes on in a named location.
+fn is_same_path(target: &Target<'_>) -> bool {
+    matches!(target.pieces(), [Piece { what: What::Part(Part::WorkingPath), .. }])
+}
+
+/// Whether a path that is written is a URL, as of a redirect whose server goes on with the rules behind it.
+fn is_url(target: &Target<'_>) -> bool {
+    let begin = match target.pieces().first() {
+        Some(Piece { what: What::Literal(text), .. }) => text,
+        _ => target.constant().unwrap_or_default(),
+    };
+    begin.starts_with("http://") || begin.starts_with("https://")
+}
+
+/// Whether a rule asks for a `?` in a text that another rule has kept and that is not known here.
+fn asks_kept(rule: &RuleView<'_>, within: &Within) -> bool {
+    let is_mark = |condition: &Condition| match (&condition.subject, &condition.test) {
+        (Subject::Text(pieces), Test::Regex(pattern)) => match pieces.as_slice() {
+            [Piece { what: What::Slot(slot), .. }] => pattern.text == "\\?" && !within.knows(*slot),
+            _ => false,
+        },
+        _ => false,
+    };
+    rule.dialect().name.starts_with("apache") && rule.conditions().iter().any(is_mark)
+}
+
+/// The letter of what a rule of nginx's `try_files` takes where it is there: a file or a folder.
+fn asked_kind(rule: &RuleView<'_>) -> Option<char> {
+    let of = |condition: &Condition| match (&condition.subject, &condition.test) {
+        (Subject::Text(pieces), Test::Is(kind)) if !condition.negate => {
+            let is_kind = matches!(pieces.as_slice(), [Piece { what: What::Slot(KIND), .. }]);
+            kind.chars().next().filter(|_| is_kind && rule.dialect().name.starts_with("nginx"))
+        }
+        _ => None,
+    };
+    rule.conditions().iter().find_map(of)
+}
+
 /// Whether the patterns of a rule's table see the whole path.
 fn is_whole(tables: &Tables<'_>, rule: &RuleView<'_>) -> bool {
     tables.views.get(&rule.table()).is_none_or(|view| view.strip.is_empty())
 }
 
 /// An entry of a list, where it is a key with a value.
-fn entry(rule: &RuleView<'_>, text: &byway_core::target::Target<'_>) -> Option<Entry> {
+fn entry(rule: &RuleView<'_>, text: &Target<'_>, groups: &HashMap<u16, What<'static>>) -> Option<Entry> {
+    let own = |piece: &Piece<'_>| match &piece.what {
+        What::Slot(slot) if groups.contains_key(slot) => {
+            Ok(Piece { place: piece.place, what: groups.get(slot).cloned().unwrap_or(What::Slot(*slot)) })
+        }
+        _ => owned_piece(piece),
+    };
     let value = match text.constant() {
         Some(text) => held::literal(text),
-        None => text.pieces().iter().map(owned_piece).collect::<Result<_, _>>().ok()?,
+        None => text.pieces().iter().map(own).collect::<Result<_, _>>().ok()?,
     };
     let conditions = rule.conditions();
     let key = match owned_path(&rule.source().path).ok()? {
@@ -524,16 +746,21 @@ impl Way {
             (Some(one), Some(other)) if one != other => return None,
             (one, other) => one.or(other),
         };
-        Some(Way { host: host.to_owned(), scheme })
+        let port = match (self.port, other.port) {
+            (Some(one), Some(other)) if one != other => return None,
+            (one, other) => one.or(other),
+        };
+        Some(Way { host: host.to_owned(), scheme, port })
     }
 
     /// A source with this path.
     fn text(&self, path: &str) -> String {
+        let port = self.port.map(|port| format!(":{port}")).unwrap_or_default();
+        let host = if self.host.is_empty() { "*" } else { &self.host };
         match (self.scheme, self.host.as_str()) {
-            (None, "") => path.to_owned(),
-            (None, host) => format!("//{host}{path}"),
-            (Some(scheme), "") => format!("{}://*{path}", scheme.as_str()),
-            (Some(scheme), host) => format!("{}://{host}{path}", scheme.as_str()),
+            (None, "") if port.is_empty() => path.to_owned(),
+            (None, _) => format!("//{host}{port}{path}"),
+            (Some(scheme), _) => format!("{}://{host}{port}{path}", scheme.as_str()),
         }
     }
 }
@@ -589,6 +816,7 @@ fn made_at<'s>(view: RuleView<'s>, spot: &Spot, steps: usize) -> OwnRule<'s> {
         case: LetterCase::Significant,
         does: Does::Pass,
         conditions: Vec::new(),
+        ours: None,
         priority: i32::try_from(steps - 1 - spot.step.min(steps - 1)).unwrap_or(i32::MAX),
     }
 }

@@ -4,10 +4,12 @@ use std::borrow::Cow;
 
 use byway_core::dialect::LetterCase;
 use byway_core::regex::Pattern;
-use byway_core::source::PathPattern;
+use byway_core::source::{PathPattern, Source};
 
 use super::Why;
+use super::held::{Alternative, Within};
 use crate::writing::perl;
+use crate::writing::rank::{Region, region};
 
 /// A pattern for paths.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +28,21 @@ pub(super) fn is_any_path(path: &PathPattern<'_>) -> bool {
     }
 }
 
+/// Where a pattern may fit in a folder, or where one fits that leads to it.
+pub(super) fn region_of(path: &PathPattern<'_>, strip: &str, within: &Within) -> Region {
+    let own = |path: &PathPattern<'_>, case, strip: &str| {
+        let text = path_text(path, case, strip, false).ok()?;
+        Source::parse(&text).ok().map(|source| region(&source))
+    };
+    let everywhere = Region::new(b"", false);
+    match (is_any_path(path), within.alternatives.as_slice()) {
+        (true, [Alternative { path: Some(outer), .. }]) => {
+            own(&outer.path, outer.case, if outer.is_whole { "" } else { strip }).unwrap_or(everywhere)
+        }
+        _ => own(path, LetterCase::Significant, strip).unwrap_or(everywhere),
+    }
+}
+
 /// A pattern that lives as long as it likes.
 pub(super) fn owned_path(path: &PathPattern<'_>) -> Result<PathPattern<'static>, Why> {
     let bytes = |path: &[u8]| Cow::Owned(path.to_vec());
@@ -37,7 +54,9 @@ pub(super) fn owned_path(path: &PathPattern<'_>) -> Result<PathPattern<'static>,
         PathPattern::Regex(pattern) => {
             PathPattern::Regex(Pattern { text: Cow::Owned(pattern.text.to_string()), ..pattern.clone() })
         }
-        PathPattern::Segments { .. } => return Err("a pattern that own rules cannot say".into()),
+        PathPattern::Segments { .. } => {
+            return Err("its pattern for the path is of a kind that byway.toml does not have".into());
+        }
     })
 }
 
@@ -48,7 +67,7 @@ pub(super) fn both(outer: Option<PathOf>, inner: PathOf) -> Result<Option<PathOf
         return Ok(Some(inner));
     }
     if outer.is_whole != inner.is_whole {
-        return Err("a pattern inside of another".into());
+        return Err("two patterns compare the path at once: write one that says both".into());
     }
     match (&outer.path, &inner.path) {
         (PathPattern::Exact(path), _) => Ok(fits(&inner, path)?.then_some(outer)),
@@ -61,7 +80,7 @@ pub(super) fn both(outer: Option<PathOf>, inner: PathOf) -> Result<Option<PathOf
                 // A prefix says no more than that others begin with it.
                 (true, _) if one_whole => Ok(Some(inner)),
                 (_, true) if other_whole => Ok(Some(outer)),
-                _ => Err("a pattern inside of another".into()),
+                _ => Err("two patterns compare the path at once: write one that says both".into()),
             }
         }
     }
@@ -78,8 +97,12 @@ fn fits(one: &PathOf, path: &[u8]) -> Result<bool, Why> {
         PathPattern::Exact(own) => same(own, path),
         PathPattern::BytePrefix { prefix, .. } => begins(prefix),
         PathPattern::Prefix(own) => begins(own) && matches!(path.get(own.len()), None | Some(b'/')),
-        PathPattern::Regex(pattern) => pattern.finds(path).map_err(|_| "a pattern that own rules cannot say")?,
-        PathPattern::Segments { .. } => return Err("a pattern that own rules cannot say".into()),
+        PathPattern::Regex(pattern) => {
+            pattern.finds(path).map_err(|_| "its pattern for the path is of a kind that byway.toml does not have")?
+        }
+        PathPattern::Segments { .. } => {
+            return Err("its pattern for the path is of a kind that byway.toml does not have".into());
+        }
     })
 }
 
@@ -126,7 +149,7 @@ pub(super) fn path_text(path: &PathPattern<'_>, case: LetterCase, strip: &str, c
             let tilde = if pattern.case == LetterCase::Ignored { "~*" } else { tilde };
             format!("{tilde}{}{}", escaped(strip.as_bytes(), true), whole(pattern)?)
         }
-        _ => return Err("a pattern that own rules cannot say".into()),
+        _ => return Err("its pattern for the path is of a kind that byway.toml does not have".into()),
     })
 }
 
@@ -149,10 +172,12 @@ fn whole(pattern: &Pattern<'_>) -> Result<String, Why> {
     };
     let text = &*text;
     if perl::has_alternatives(text) {
-        return Err("alternatives at the top of a pattern".into());
+        return Err("its pattern has `|` outside of parentheses: put them around it, `(?:a|b)`".into());
     }
     let (head, inner) = match text.strip_prefix('^') {
         Some(rest) => ("", rest),
+        // What takes anything begins where the path does.
+        None if ["(.*", "(.+", ".*", ".+"].iter().any(|begin| text.starts_with(begin)) => ("", text),
         None => (".*", text),
     };
     let (inner, tail) = match inner.strip_suffix('$').filter(|rest| !rest.ends_with('\\')) {

@@ -1,45 +1,43 @@
 //! One rule of another server in words of our own.
 
 use byway_core::condition::Condition;
-use byway_core::dialect::QueryPolicy;
-use byway_core::rule::{Action, RetryAfter};
+use byway_core::dialect::{CaptureForm, QueryPolicy, QuestionMark};
+use byway_core::rule::{Action, RetryAfter, Then};
 use byway_core::ruleset::RuleView;
 use byway_core::source::{PathPattern, Source};
+use byway_core::status::StatusByMethod;
 use byway_core::target::{Landing, Part, Piece, Target, What};
 
 use super::conditions;
-use super::held::{Alternative, Within, constant, owned_piece};
+use super::held::{Alternative, Groups, Within, constant, owned_piece};
 use super::paths::{PathOf, path_text};
 use super::{Spot, Way, Why, host_text, made_at};
 use crate::writing::own::{Does, OwnRule};
+use crate::writing::toml::INSIDE;
 
 /// What comes of a rule: its words, and why they are not quite the rule.
 pub(super) type Translated<'s> = (Vec<OwnRule<'s>>, Option<Why>);
 
 /// A rule at a spot, once for each way in which it may be come to.
-pub(super) fn translated<'s>(
-    rule: RuleView<'s>,
-    spot: &Spot,
-    steps: usize,
-    is_pass: bool,
-) -> Result<Translated<'s>, Why> {
+pub(super) fn translated<'s>(rule: RuleView<'s>, spot: &Spot, steps: usize, end: End) -> Result<Translated<'s>, Why> {
     let source = rule.source();
-    if !source.query.is_empty() || source.port.is_some() {
-        return Err("a source with more than host and path".into());
+    if !source.query.is_empty() {
+        return Err("it is for pairs of a query inside of another rule".into());
     }
-    let own = Way { host: host_text(&source.host), scheme: source.scheme };
-    let way = spot.way.and(&own).ok_or("a host inside of another host")?;
+    let own = Way { host: host_text(&source.host), scheme: source.scheme, port: source.port };
+    let way =
+        spot.way.and(&own).ok_or("it is for a host inside of a server for another one: no request comes there")?;
     let within = spot.within.under(&rule, spot.strip.is_empty())?;
     let mut made = Vec::new();
     let mut why = None;
     for alternative in within.alternatives.iter().cloned() {
-        for (alternative, does) in does(&rule, &within, alternative, is_pass)? {
+        for (alternative, does) in does(&rule, &within, alternative, end)? {
             why = why.or(alternative.why);
-            let host = Way { host: alternative.host.clone().unwrap_or_default(), scheme: None };
+            let host = Way { host: alternative.host.clone().unwrap_or_default(), scheme: None, port: alternative.port };
             // A host that is asked beside another one is never both.
             let Some(way) = way.and(&host) else { continue };
-            let conditions: Result<Vec<Condition>, Why> =
-                alternative.conditions.iter().map(conditions::condition).collect();
+            let asked = in_turn(&alternative);
+            let conditions: Result<Vec<Condition>, Why> = asked.into_iter().map(conditions::kept).collect();
             let (from, does) = with_path(&way, alternative.path.as_ref(), &spot.strip, does)?;
             made.push(OwnRule { from, does, conditions: conditions?, ..made_at(rule, spot, steps) });
         }
@@ -47,9 +45,32 @@ pub(super) fn translated<'s>(
     Ok((made, why.map(Why::from)))
 }
 
+/// Its conditions, the one whose groups are read behind all others.
+fn in_turn(alternative: &Alternative) -> Vec<&Condition> {
+    let is_read = |one: &&Condition| matches!(&alternative.groups, Groups::Of(of) if of == *one);
+    let (read, mut all): (Vec<&Condition>, Vec<&Condition>) = alternative.conditions.iter().partition(is_read);
+    all.extend(read);
+    all
+}
+
+/// What comes of the requests that a rule takes, where its action does not say it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    Own,
+    /// They are left alone.
+    Passed,
+    /// They are sent to the URL that was written.
+    Sent(StatusByMethod),
+}
+
+const PORT_LOST: &str = "a port behind the host of the request is not sent on";
+const WITHOUT_LAST: &str =
+    "without `L` its server asks the rules behind it for the URL that was made; here it is sent at once";
+
 /// What a rule does, before it is known how its path is written.
 enum Doing {
-    Redirect { status: byway_core::status::StatusByMethod, to: String, query: QueryPolicy, captures: bool },
+    Redirect { status: StatusByMethod, to: String, query: QueryPolicy, captures: bool },
+    Rewrite { to: String, query: QueryPolicy, captures: bool },
     Other(Does),
 }
 
@@ -57,12 +78,27 @@ fn does(
     rule: &RuleView<'_>,
     within: &Within,
     alternative: Alternative,
-    is_pass: bool,
+    end: End,
 ) -> Result<Vec<(Alternative, Doing)>, Why> {
-    if is_pass {
-        return Ok(vec![(alternative, Doing::Other(Does::Pass))]);
-    }
     match rule.action() {
+        _ if end == End::Passed => Ok(vec![(alternative, Doing::Other(Does::Pass))]),
+        Action::Rewrite { target, query, .. } if let End::Sent(status) = end => {
+            let mut out = Vec::new();
+            // What stood behind a file's name is nothing to send on.
+            let is_behind = |piece: &&Piece<'_>| matches!(piece.what, What::Slot(slot) if !within.knows(slot));
+            let all: Vec<Piece<'_>> = target.pieces().iter().filter(|piece| !is_behind(piece)).cloned().collect();
+            for (mut alternative, pieces) in within.texts(alternative, &all)? {
+                let pieces: Vec<Piece<'static>> = match target.constant() {
+                    Some(text) => super::held::literal(text),
+                    None => pieces,
+                };
+                let captures = pieces.iter().any(|piece| is_capture(&piece.what));
+                let (to, query) = target_text(&pieces, query.clone(), &alternative.groups, escapes(rule))?;
+                alternative.why = alternative.why.or(Some(WITHOUT_LAST));
+                out.push((alternative, Doing::Redirect { status, to, query, captures }));
+            }
+            Ok(out)
+        }
         Action::Redirect { status, target, query } => {
             if let Some(to) = target.constant() {
                 let doing = Doing::Redirect { status, to: to.to_owned(), query, captures: false };
@@ -75,7 +111,12 @@ fn does(
                     continue;
                 }
                 let captures = pieces.iter().any(|piece| is_capture(&piece.what));
-                let (to, query) = target_text(&pieces, query.clone(), alternative.groups_of_path)?;
+                let (to, query) = target_text(&pieces, query.clone(), &alternative.groups, escapes(rule))?;
+                let mut alternative = alternative;
+                if pieces.iter().any(|piece| matches!(piece.what, What::Part(Part::HostField)) && to.contains("{host}"))
+                {
+                    alternative.why = alternative.why.or(Some(PORT_LOST));
+                }
                 out.push((alternative, Doing::Redirect { status, to, query, captures }));
             }
             Ok(out)
@@ -85,9 +126,32 @@ fn does(
             Ok(vec![(alternative, Doing::Other(Does::Reply { status, retry_after }))])
         }
         Action::Pass => Ok(vec![(alternative, Doing::Other(Does::Pass))]),
-        Action::Rewrite { .. } => Err("a path that is written anew inside, which own rules do not do".into()),
-        _ => Err("a step between rules, which own rules do not take".into()),
+        Action::Rewrite { target, query, then } if then != Then::Next => {
+            let texts = within.texts(alternative, target.pieces())?;
+            let mut out = Vec::new();
+            for (alternative, pieces) in texts {
+                let captures = pieces.iter().any(|piece| is_capture(&piece.what));
+                let pieces: Vec<Piece<'static>> = match target.constant() {
+                    Some(text) => super::held::literal(text),
+                    None => pieces,
+                };
+                let (to, query) = target_text(&pieces, query.clone(), &alternative.groups, escapes(rule))?;
+                if !to.starts_with('/') {
+                    return Err(INSIDE.into());
+                }
+                out.push((alternative, Doing::Rewrite { to, query, captures }));
+            }
+            Ok(out)
+        }
+        Action::Rewrite { .. } => Err(INSIDE.into()),
+        _ => Err("it does not redirect: it leads on inside the server".into()),
     }
+}
+
+/// Whether its server escapes what a rule sends, as mod_rewrite does without `NE`.
+fn escapes(rule: &RuleView<'_>) -> bool {
+    let dialect = rule.dialect();
+    dialect.question == QuestionMark::Forbidden && dialect.captures == CaptureForm::Apache
 }
 
 fn is_capture(what: &What<'_>) -> bool {
@@ -95,28 +159,76 @@ fn is_capture(what: &What<'_>) -> bool {
 }
 
 fn with_path(way: &Way, path: Option<&PathOf>, strip: &str, doing: Doing) -> Result<(String, Does), Why> {
-    let captures = matches!(doing, Doing::Redirect { captures: true, .. });
+    let captures = matches!(doing, Doing::Redirect { captures: true, .. } | Doing::Rewrite { captures: true, .. });
     let any = PathPattern::BytePrefix { prefix: b"".as_slice().into(), is_final: false };
     let text = match path {
         Some(path) => path_text(&path.path, path.case, if path.is_whole { "" } else { strip }, captures)?,
         None => path_text(&any, byway_core::dialect::LetterCase::Significant, strip, captures)?,
     };
     let from = way.text(&text);
-    let read = Source::parse(&from).map_err(|_| "a pattern that own rules cannot say")?;
+    let read =
+        Source::parse(&from).map_err(|_| "its pattern for the path is of a kind that byway.toml does not have")?;
     let does = match doing {
         Doing::Other(does) => does,
+        Doing::Rewrite { to, query, .. } => {
+            Target::parse(&to, &read).map_err(|error| format!("the path that it leads to: {}", error.what))?;
+            Does::Rewrite { to, query }
+        }
         Doing::Redirect { status, to, query, .. } => {
-            Target::parse(&to, &read).map_err(|_| "a target that own rules cannot say")?;
+            if let Some((text, to)) = of_whole_path(&text, &to) {
+                return Ok((way.text(&text), Does::Redirect { status, to, query }));
+            }
+            if let Some((text, to)) = with_slash(&text, &to) {
+                return Ok((way.text(&text), Does::Redirect { status, to, query }));
+            }
+            Target::parse(&to, &read).map_err(|error| format!("its target: {}", error.what))?;
             Does::Redirect { status, to, query }
         }
     };
     Ok((from, does))
 }
 
+/// A pattern that takes the whole path and sends it on to another host, as people write it by hand.
+fn of_whole_path(from: &str, to: &str) -> Option<(String, String)> {
+    let (origin, path) = to.split_once("://")?;
+    if to.matches("{1}").count() != 1 || to.contains("{2}") || path.contains(['?', '#']) {
+        return None;
+    }
+    match (from, path.strip_suffix("{1}")?) {
+        ("~/(.*)", host) => Some(("/*".to_owned(), format!("{origin}://{}/*", host.strip_suffix('/')?))),
+        ("~(.*)", host) if !host.contains('/') => Some(("/*".to_owned(), format!("{origin}://{host}{{path}}"))),
+        (from, base) => {
+            let prefix = from.strip_prefix('~')?.strip_suffix("(/.*)?")?;
+            let is_plain = prefix.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/-_".contains(&byte));
+            let is_bare = prefix.len() > 1 && !prefix.ends_with('/') && !base.ends_with('/');
+            (is_plain && is_bare).then(|| (format!("{prefix}/*"), format!("{origin}://{base}/*")))
+        }
+    }
+}
+
+/// A pattern for the path and its slash at the end, of which what stands before it is the whole target: its first slash is
+/// written, so that the target is a path.
+fn with_slash(from: &str, to: &str) -> Option<(String, String)> {
+    let (rest, to) = (from.strip_prefix("~(.+)")?, to.strip_prefix("{1}")?);
+    Some((format!("~/(.*){rest}"), format!("/{{1}}{to}")))
+}
+
 /// A target as ours are written; path and query as sent are the path, with the query kept.
-fn target_text(pieces: &[Piece<'_>], query: QueryPolicy, groups_of_path: bool) -> Result<(String, QueryPolicy), Why> {
+/// `escapes` says that its server escapes a `#`, so that it begins no fragment.
+fn target_text(
+    pieces: &[Piece<'_>],
+    query: QueryPolicy,
+    groups: &Groups,
+    escapes: bool,
+) -> Result<(String, QueryPolicy), Why> {
     let (mut out, mut query) = (String::new(), query);
-    let pieces: Vec<Piece<'static>> = pieces.iter().map(owned_piece).collect::<Result<_, _>>()?;
+    let is_empty = |piece: &&Piece<'_>| matches!(&piece.what, What::Literal(text) if text.is_empty());
+    let pieces = pieces.iter().filter(|piece| !is_empty(piece));
+    let mut pieces: Vec<Piece<'static>> = pieces.map(owned_piece).collect::<Result<_, _>>()?;
+    if escapes {
+        let of_fragment = pieces.iter_mut().filter(|piece| piece.place == Landing::Fragment);
+        of_fragment.for_each(|piece| piece.place = Landing::Path);
+    }
     let (pieces, keeps) = without_query(without_origin(&pieces));
     if keeps && query == QueryPolicy::Drop {
         query = QueryPolicy::Keep;
@@ -124,8 +236,21 @@ fn target_text(pieces: &[Piece<'_>], query: QueryPolicy, groups_of_path: bool) -
     for (at, piece) in pieces.iter().enumerate() {
         let is_last = at + 1 == pieces.len();
         match &piece.what {
+            // The signs between scheme and host were written with the scheme.
+            What::Literal(text) if piece.place == Landing::Scheme && out.ends_with("://") => {
+                out.push_str(text.strip_prefix("://").unwrap_or(text));
+            }
+            // What its server escapes opens no fragment.
+            What::Literal(text) if piece.place < Landing::Fragment => {
+                out.push_str(&text.replace('{', "{{").replace('#', "%23"));
+            }
             What::Literal(text) => out.push_str(&text.replace('{', "{{")),
-            What::ConditionCapture(number @ 1..) if groups_of_path => out.push_str(&format!("{{{number}}}")),
+            What::ConditionCapture(number @ 1..) => match groups {
+                Groups::Path => out.push_str(&format!("{{{number}}}")),
+                Groups::Of(_) => out.push_str(&format!("{{when.{number}}}")),
+                Groups::Nobodys => return Err("it uses a group of a condition, and no pattern was asked".into()),
+            },
+            What::QueryValue(name) | What::Argument(name) => out.push_str(&format!("{{query.{name}}}")),
             What::Capture(index) => out.push_str(&format!("{{{}}}", u16::from(*index) + 1)),
             What::Tail(_) => out.push_str("/*"),
             What::Part(Part::PathAndQuery) if is_last && piece.place == Landing::Path && query == QueryPolicy::Drop => {
@@ -139,10 +264,23 @@ fn target_text(pieces: &[Piece<'_>], query: QueryPolicy, groups_of_path: bool) -
             What::Part(Part::Port) => out.push_str(":{port}"),
             What::Part(Part::Path | Part::WorkingPath) => out.push_str("{path}"),
             What::Part(Part::Query | Part::WorkingQuery) => out.push_str("{query}"),
-            _ => return Err("a target with a text that own rules do not have".into()),
+            other => return Err(format!("its target holds {}, which only its own server knows", named(other)).into()),
         }
     }
     Ok((out, query))
+}
+
+/// A text of the request in words.
+fn named(what: &What<'_>) -> String {
+    match what {
+        What::Part(Part::PathAndQuery) => "path and query in front of other text".to_owned(),
+        What::Part(Part::Method) => "the method".to_owned(),
+        What::Part(Part::Address) => "the client's address".to_owned(),
+        What::Part(Part::LocalPort) | What::PortElse(_) => "the port that the server listens on".to_owned(),
+        What::Field(name) => format!("the field `{name}`"),
+        What::Cookie(name) => format!("the cookie `{name}`"),
+        _ => "a text".to_owned(),
+    }
 }
 
 /// The pieces of a target without the request's query at its end, as nginx writes it, and whether it stood there.
@@ -177,7 +315,11 @@ fn without_origin<'p, 's>(pieces: &'p [Piece<'s>]) -> &'p [Piece<'s>] {
     let (origin, rest) = pieces.split_at(count);
     let has_host = origin.iter().any(|piece| matches!(piece.what, What::Part(Part::Host | Part::HostField)));
     let has_scheme = matches!(origin.first(), Some(Piece { what: What::Part(Part::Scheme), .. }));
-    let is_path = matches!(rest.first(), Some(Piece { place: Landing::Path, what: What::Literal(text) }) if text.starts_with('/'));
+    let is_path = match rest.first() {
+        Some(Piece { place: Landing::Path, what: What::Literal(text) }) => text.starts_with('/'),
+        Some(Piece { place: Landing::Path, what }) => is_capture(what),
+        _ => false,
+    };
     let has_own_port = origin.iter().any(|piece| matches!(piece.what, What::PortElse(_)));
     if has_host && has_scheme && has_own_port && is_path { rest } else { pieces }
 }

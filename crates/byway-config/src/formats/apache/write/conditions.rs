@@ -1,20 +1,28 @@
 //! Conditions of our own as lines of `RewriteCond`.
 
-use byway_core::condition::{Condition, Test};
+use byway_core::condition::{Condition, Subject, Test};
 use byway_core::dialect::LetterCase;
 use byway_core::host::HostPattern;
+use byway_core::target::{Part, Piece, What};
 
+use super::super::cond::asks_for_file;
 use super::text::word;
 use crate::writing::own::subject;
-use crate::writing::perl::{self, alternatives, fitting, globbed, has_alternatives, perl};
+use crate::writing::perl::{self, alternatives, fitting, globbed, has_alternatives, pcre, perl};
 
 type Why = &'static str;
 
 /// The lines of a condition, and why they are not quite the condition.
 pub(super) fn lines(condition: &Condition) -> Result<(Vec<String>, Option<Why>), Why> {
-    let (key, name) = subject(condition).ok_or("a condition on a text of another server")?;
     let test = &condition.test;
     let not = condition.negate;
+    if let Some(letter) = asks_for_file(condition) {
+        return Ok((vec![format!("RewriteCond %{{REQUEST_FILENAME}} {}-{letter}", if not { "!" } else { "" })], None));
+    }
+    if let Subject::Text(pieces) = &condition.subject {
+        return Ok((vec![text(pieces, test, not)?], None));
+    }
+    let (key, name) = subject(condition).ok_or(OTHER)?;
     match key {
         "method" => values("%{REQUEST_METHOD}", test, not),
         "scheme" => match test {
@@ -35,9 +43,63 @@ pub(super) fn lines(condition: &Condition) -> Result<(Vec<String>, Option<Why>),
         "crawler" => Err("a condition on crawlers: Apache has no list of them"),
         "language" => Err("a condition on languages: Apache's rules do not weigh `Accept-Language`"),
         "split" => Err("a share of visitors: Apache does not divide them"),
+        "address" if matches!(test, Test::Regex(_)) => values("%{REMOTE_ADDR}", test, not),
         "address" => Ok((vec![address(test, not)?], None)),
-        _ => Err("a condition that Apache cannot ask"),
+        _ => Err("it asks for something that Apache's rules have no variable for"),
     }
+}
+
+const OTHER: &str = "it compares a text that Apache has no variable for";
+
+/// A text of another server that Apache has a variable for; patterns are PCRE's in both.
+fn text(pieces: &[Piece<'_>], test: &Test, not: bool) -> Result<String, Why> {
+    let (before, text) = match pieces {
+        [Piece { what: What::Part(Part::Query | Part::WorkingQuery), .. }] => ("", "%{QUERY_STRING}"),
+        [Piece { what: What::Part(Part::Path | Part::WorkingPath), .. }] => ("", "%{REQUEST_URI}"),
+        // Path and query as they were sent stand in the request line alone, behind the method.
+        [Piece { what: What::Part(Part::PathAndQuery), .. }] => ("^\\S+ ", "%{THE_REQUEST}"),
+        [
+            Piece { what: What::Part(Part::Method), .. },
+            Piece { what: What::Literal(blank), .. },
+            Piece { what: What::Part(Part::PathAndQuery), .. },
+            Piece { what: What::Literal(protocol), .. },
+        ] if blank == " " && protocol.starts_with(" HTTP/") => ("", "%{THE_REQUEST}"),
+        _ => return Err(OTHER),
+    };
+    let of = |pattern: String, ignores_case| {
+        let pattern = match (before, pattern.strip_prefix('^')) {
+            ("", _) => pattern,
+            // What begins and ends there begins and ends between two blanks here.
+            (before, Some(rest)) => match rest.strip_suffix('$').filter(|rest| !rest.ends_with('\\')) {
+                Some(rest) => format!("{before}{rest} "),
+                None => format!("{before}{rest}"),
+            },
+            (before, None) => format!("{before}\\S*?{pattern}"),
+        };
+        line(text, &pattern, not, if ignores_case { " [NC]" } else { "" })
+    };
+    match test {
+        Test::Is(value) if before.is_empty() => match value.contains(['"', '\\']) || value.contains(char::is_control) {
+            true => of(format!("^{}$", fitting(value.as_bytes())), false),
+            false if value.is_empty() => line(text, "^$", not, ""),
+            false => line(text, &format!("={value}"), not, ""),
+        },
+        Test::Is(value) => of(format!("^{}$", fitting(value.as_bytes())), false),
+        Test::In(values) => {
+            let all: Vec<String> = values.iter().map(|value| fitting(value.as_bytes())).collect();
+            of(format!("^{}$", alternatives(&all)), false)
+        }
+        Test::Regex(pattern) if !before.is_empty() && has_alternatives(&pattern.text) => {
+            Err("a pattern for path and query with `|` outside of parentheses: put them around it")
+        }
+        Test::Regex(pattern) => of(pcre(pattern)?, pattern.case == LetterCase::Ignored),
+        _ => Err(OTHER),
+    }
+}
+
+/// The value of a pair of the query as a group; nothing where it is not there.
+pub(super) fn value_of_pair(name: &str) -> Result<String, Why> {
+    line("%{QUERY_STRING}", &format!("(?:^|&){}=([^&]*)|$", perl::sent(name)), false, "")
 }
 
 /// One line.
@@ -68,21 +130,25 @@ pub(super) fn is_host(hosts: &[HostPattern<'_>], not: bool) -> Result<String, Wh
 fn host(test: &Test, not: bool) -> Result<String, Why> {
     if let Test::Regex(pattern) = test {
         let text = perl(pattern)?;
+        let text = text.strip_prefix("(?i)").unwrap_or(text);
         // Behind the host there may be a port.
         let text = match text.strip_suffix('$') {
             Some(rest) if !rest.ends_with('\\') && !has_alternatives(rest) => format!("{rest}\\.?(?::\\d*)?$"),
-            Some(_) => return Err("a pattern for hosts with alternatives or an escape at its end"),
+            Some(_) => return Err("its pattern for the host has `|` outside of parentheses: put them around it"),
             None => text.to_owned(),
         };
         return line("%{HTTP_HOST}", &text, not, " [NC]");
     }
+    if let Test::Glob(glob) = test {
+        return line("%{HTTP_HOST}", &format!("^{}\\.?(?::\\d*)?$", globbed(glob, ".")), not, " [NC]");
+    }
     let texts = match test {
         Test::Is(text) => std::slice::from_ref(text),
         Test::In(texts) => texts,
-        _ => return Err("a pattern for hosts that is neither a regex nor a list"),
+        _ => return Err("it compares the host in a way that Apache has no test for: name the hosts"),
     };
     let hosts: Result<Vec<HostPattern<'_>>, _> = texts.iter().map(|text| HostPattern::parse(text)).collect();
-    is_host(&hosts.map_err(|_| "a host that is none")?, not)
+    is_host(&hosts.map_err(|_| "it names a host that no request can have")?, not)
 }
 
 /// A network, or several: an expression, for `RewriteCond` itself compares text.
@@ -90,7 +156,7 @@ fn address(test: &Test, not: bool) -> Result<String, Why> {
     let networks = match test {
         Test::Is(network) => std::slice::from_ref(network),
         Test::In(networks) => networks,
-        _ => return Err("a pattern for addresses"),
+        _ => return Err("it compares addresses with a pattern: write networks, as `10.0.0.0/8`"),
     };
     let any: Vec<String> = networks.iter().map(|network| format!("-R '{network}'")).collect();
     let any = any.join(" || ");
@@ -133,7 +199,7 @@ fn values(text: &str, test: &Test, not: bool) -> Result<(Vec<String>, Option<Why
             });
             Ok((lines.into_iter().collect::<Result<_, _>>()?, None))
         }
-        Test::Range(..) => Err("a number outside of a range"),
+        Test::Range(..) => Err("it takes numbers outside of a range: write a pattern"),
         Test::Present => one(".", "", Some(EMPTY)),
     }
 }

@@ -1,5 +1,7 @@
 //! One rule in Apache's words: a line of mod_alias where that says the same, and the lines of mod_rewrite.
 
+// Long because conditions, path and target of one rule hang on the same groups.
+
 use std::borrow::Cow;
 
 use byway_core::dialect::{BYWAY, LetterCase, QueryPolicy, TrailingSlash};
@@ -54,20 +56,22 @@ const TIME: &str = "Apache compares its own local time: the instants are written
 const ITSELF: &str = "where the redirect leads to the URL that was asked, Apache sends it";
 const RETRY: &str = "`Retry-After` is not sent";
 const CACHE: &str = "how long the answer may be kept is not said";
+const PAIR: &str = "Apache finds a pair of the query as it was sent, and escapes its value once more";
 const ESCAPED_TWICE: &str =
     "escapes in the request's query are escaped once more where it is joined to one of the target";
 
 /// The rule in Apache's words, or why it has none.
 pub(super) fn lines(rule: &OwnRule<'_>, context: Context) -> Result<Lines, Why> {
-    let mut source = Source::parse(&rule.from).map_err(|_| "a source that no file of our own can hold")?;
+    let mut source =
+        Source::parse(&rule.from).map_err(|_| "its host and path make no `from` that byway.toml can hold")?;
     source.slash = rule.slash;
     let case = case_of(rule, &source);
     crate::own::rule::set_case(&mut source, case);
-    let mut saying = Saying { conditions: Vec::new(), why: None };
+    let mut saying = Saying { conditions: Vec::new(), last: None, why: None };
     saying.asked(rule, &source)?;
     match &rule.does {
         Does::Redirect { status, to, query } => {
-            let target = Target::parse(to, &source).map_err(|_| "a target that no file of our own can hold")?;
+            let target = Target::parse(to, &source).map_err(|_| "its target is none that byway.toml can hold")?;
             if *rule.view.dialect() == BYWAY {
                 saying.stand_aside(&source, &target, query)?;
             }
@@ -77,6 +81,11 @@ pub(super) fn lines(rule: &OwnRule<'_>, context: Context) -> Result<Lines, Why> 
             saying.note(retry_after.and(Some(RETRY)));
             saying.reply(&source, status.number(), context)
         }
+        Does::Rewrite { to, query } => {
+            let target =
+                Target::parse(to, &source).map_err(|_| "the path that it leads to is none that byway.toml can hold")?;
+            saying.rewrite(&source, &target, query, context)
+        }
         Does::Pass => saying.pass(&source, context),
     }
 }
@@ -85,6 +94,8 @@ pub(super) fn lines(rule: &OwnRule<'_>, context: Context) -> Result<Lines, Why> 
 struct Saying {
     /// Lines of `RewriteCond`.
     conditions: Vec<String>,
+    /// The one whose groups the target takes: it stands behind all others.
+    last: Option<String>,
     why: Option<Why>,
 }
 
@@ -147,7 +158,7 @@ impl Saying {
         }
         for (seconds, operator) in [(rule.view.since(), ">="), (rule.view.until(), "<")] {
             let Some(seconds) = seconds else { continue };
-            let instant = jiff::Timestamp::from_second(seconds).map_err(|_| "an instant that no calendar has")?;
+            let instant = jiff::Timestamp::from_second(seconds).map_err(|_| "a time that no calendar has")?;
             let digits: String = instant.to_string().chars().filter(char::is_ascii_digit).take(14).collect();
             self.conditions.push(format!("RewriteCond %{{TIME}} {operator}{digits}"));
             self.note(Some(TIME));
@@ -197,6 +208,7 @@ impl Saying {
         let is_one = self.conditions.is_empty() && status.get == status.other;
         let alias = if is_one { alias(source, &path, status.get.number(), target, query) } else { None };
         let entry = if is_one { entry(source, status.get.number(), target, query) } else { None };
+        self.takes(target, &path)?;
         let mut said = substitution(target, &path)?;
         self.note(said.takes_captures.then_some(CAPTURES));
         self.note(said.why);
@@ -249,11 +261,79 @@ impl Saying {
                 rewrite.extend(self.conditions.iter().cloned());
                 // The last condition is the one whose groups are read.
                 rewrite.extend(path.condition.clone());
+                rewrite.extend(self.last.clone());
                 rewrite.push(rule(number, text)?);
             }
         }
         let is_loose = is_loose(source);
         Ok(Lines { alias, rewrite, entry, is_loose, region: path.region, why: self.why })
+    }
+
+    /// A path that becomes another one inside the server.
+    fn rewrite(
+        mut self,
+        source: &Source<'_>,
+        target: &Target<'_>,
+        query: &QueryPolicy,
+        context: Context,
+    ) -> Result<Lines, Why> {
+        let path = path(source, tail_of(target), context)?;
+        self.takes(target, &path)?;
+        let said = substitution(target, &path)?;
+        let mut flags = match context {
+            // Else httpd would take the path for one of its disk.
+            Context::Server => "PT,L".to_owned(),
+            Context::Folder => "L".to_owned(),
+        };
+        match query {
+            QueryPolicy::Keep if said.has_query => flags.push_str(",QSA"),
+            QueryPolicy::Drop if !said.has_query => flags.push_str(",QSD"),
+            _ => {}
+        }
+        if source.case == LetterCase::Ignored {
+            flags.push_str(",NC");
+        }
+        let mut rewrite = std::mem::take(&mut self.conditions);
+        rewrite.extend(path.condition.clone());
+        rewrite.extend(self.last.take());
+        // Of a path that is there already httpd makes no new round where it is named from its folder.
+        let to = match context {
+            Context::Folder => {
+                said.text.strip_prefix('/').filter(|rest| rest.starts_with(|c: char| c.is_ascii_alphanumeric()))
+            }
+            Context::Server => None,
+        };
+        let to = word(to.unwrap_or(&said.text))?;
+        rewrite.push(format!("RewriteRule {} {to} [{flags}]", word(&path.pattern)?));
+        let is_loose = is_loose(source);
+        Ok(Lines { alias: None, rewrite, entry: None, is_loose, region: path.region, why: self.why })
+    }
+
+    /// Puts the condition last whose groups a target takes, or one that takes a pair out of the query.
+    fn takes(&mut self, target: &Target<'_>, path: &Path) -> Result<(), Why> {
+        const ONE: &str =
+            "it takes parts out of several texts of the request, and Apache keeps those of the last condition";
+        let mut pairs: Vec<&str> = Vec::new();
+        let mut groups = false;
+        for piece in target.pieces() {
+            match &piece.what {
+                What::QueryValue(name) if !pairs.contains(&&**name) => pairs.push(name),
+                What::ConditionCapture(_) => groups = true,
+                _ => {}
+            }
+        }
+        let captures = target.pieces().iter().any(|piece| matches!(piece.what, What::Capture(_) | What::Tail(_)));
+        match pairs.as_slice() {
+            [] if !groups => return Ok(()),
+            _ if path.sign == '%' && captures => return Err(ONE.into()),
+            [] => self.last = self.conditions.pop(),
+            [name] if !groups => {
+                self.last = Some(conditions::value_of_pair(name)?);
+                self.note(Some(PAIR));
+            }
+            _ => return Err(ONE.into()),
+        }
+        Ok(())
     }
 
     fn reply(self, source: &Source<'_>, status: u16, context: Context) -> Result<Lines, Why> {
@@ -360,7 +440,9 @@ fn path(source: &Source<'_>, tail: Tail, context: Context) -> Result<Path, Why> 
         PathPattern::Regex(pattern) => {
             let text = perl(pattern)?;
             if text.contains('%') {
-                return Err("a pattern that asks for escapes: Apache's see the path decoded".into());
+                return Err(
+                    "its pattern asks for `%`, and Apache's see the path decoded: write the character itself".into()
+                );
             }
             // A rest that nobody asks for needs no words.
             let (text, end) = match text.strip_suffix(".*").filter(|rest| !rest.is_empty() && !rest.ends_with('\\')) {
@@ -387,7 +469,9 @@ fn path(source: &Source<'_>, tail: Tail, context: Context) -> Result<Path, Why> 
             let sign = if condition.is_some() { '%' } else { '$' };
             Ok(Path { pattern, whole: whole_path, condition, sign, tail, region })
         }
-        PathPattern::BytePrefix { .. } => Err("a prefix that ends inside of a segment".into()),
+        PathPattern::BytePrefix { .. } => {
+            Err("its prefix ends in the middle of a name, as `/doc` for `/docs`: write a pattern after `~`".into())
+        }
     }
 }
 
@@ -487,13 +571,13 @@ fn substitution(target: &Target<'_>, path: &Path) -> Result<Substitution, Why> {
                 kept(text).into()
             }
             What::Literal(_) if piece.place == Landing::Fragment => {
-                return Err("a fragment behind text of the request: Apache escapes both or neither".into());
+                return Err("its target has a fragment behind text of the request, and Apache escapes both or neither".into());
             }
             What::Literal(text) if piece.place == Landing::Query => {
                 let rest = text.strip_prefix('?').unwrap_or(text);
                 match is_left_alone(rest) && !rest.contains('?') {
                     true => kept(text).into(),
-                    false => return Err("an escape in the query of the target, beside text of the request".into()),
+                    false => return Err("its target has an escape in the query beside text of the request, which Apache would escape once more".into()),
                 }
             }
             What::Literal(text) if is_path => kept(&unescaped(text)?).into(),
@@ -514,6 +598,10 @@ fn substitution(target: &Target<'_>, path: &Path) -> Result<Substitution, Why> {
             What::TailText(index) if piece.place >= Landing::Path => {
                 group(path, *index, if path.tail == Tail::Both { 2 } else { 1 })?.into()
             }
+            What::ConditionCapture(number) if piece.place >= Landing::Host && piece.place <= Landing::Query => {
+                format!("%{number}").into()
+            }
+            What::QueryValue(_) if piece.place >= Landing::Path && piece.place <= Landing::Query => "%1".into(),
             What::Part(Part::Path) if is_path => "%{REQUEST_URI}".into(),
             What::Part(Part::Scheme) if piece.place == Landing::Scheme => "%{REQUEST_SCHEME}".into(),
             What::Part(Part::Host) if piece.place == Landing::Host => "%{SERVER_NAME}".into(),
@@ -521,7 +609,7 @@ fn substitution(target: &Target<'_>, path: &Path) -> Result<Substitution, Why> {
                 said.why = Some("the port is written even where it is the scheme's own");
                 ":%{SERVER_PORT}".into()
             }
-            _ => return Err("text of the request in a place where Apache would not escape it".into()),
+            _ => return Err("its target holds text of the request where Apache would not escape it: take it out of host, query or fragment".into()),
         };
         has_path |= is_path;
         said.text.push_str(&text);
@@ -534,6 +622,6 @@ fn substitution(target: &Target<'_>, path: &Path) -> Result<Substitution, Why> {
 fn group(path: &Path, index: u8, offset: u8) -> Result<String, Why> {
     match index.saturating_add(offset) {
         number @ 1..=9 => Ok(format!("{}{number}", path.sign)),
-        _ => Err("more captures than the nine that Apache knows".into()),
+        _ => Err("it uses a tenth group, and Apache knows nine: write the rest without parentheses".into()),
     }
 }

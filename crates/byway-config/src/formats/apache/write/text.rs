@@ -11,10 +11,10 @@ pub(super) fn seen(path: &[u8]) -> Result<Vec<u8>, &'static str> {
     let path = decoded(&sent);
     let has = |escape: &[u8]| memchr::memmem::find(&sent, escape).is_some();
     if has(b"%2F") || has(b"%00") {
-        return Err("an escaped slash or a NUL in a path: Apache answers 404 before any rule");
+        return Err("its path has an escaped slash or a NUL, and Apache answers 404 before any rule");
     }
     match memchr::memmem::find(&path, b"//") {
-        Some(_) => Err("a doubled slash in a path: Apache makes it one before any rule sees it"),
+        Some(_) => Err("its path has a doubled slash, which Apache makes one before any rule: no request would fit"),
         None => Ok(path),
     }
 }
@@ -36,7 +36,9 @@ pub(super) fn word(text: &str) -> Result<String, &'static str> {
         (false, ..) => Ok(text.to_owned()),
         (true, false, _) => Ok(format!("\"{text}\"")),
         (true, true, false) => Ok(format!("'{text}'")),
-        (true, true, true) => Err("a text with a blank and both kinds of quotes"),
+        (true, true, true) => {
+            Err("it holds a blank and both kinds of quotes, and Apache's lines quote with one of them")
+        }
     }
 }
 
@@ -70,10 +72,10 @@ pub(super) fn unescaped(text: &str) -> Result<String, &'static str> {
     }
     let plain = decoded(text.replace('+', "%2B").as_bytes());
     let plain =
-        String::from_utf8(plain).map_err(|_| "an escape in the target that is no UTF-8, beside text of the request")?;
+        String::from_utf8(plain).map_err(|_| "its target has an escape that is no UTF-8 beside text of the request")?;
     match escape_uri(&plain).eq_ignore_ascii_case(text) && !plain.contains(['?', '\\']) {
         true => Ok(plain),
-        false => Err("an escape in the target that Apache would write otherwise beside text of the request"),
+        false => Err("its target has an escape beside text of the request, which Apache would write otherwise"),
     }
 }
 

@@ -1,19 +1,23 @@
 //! Conditions as nginx asks them: one by `if`, several by a `map` that joins what a `map` of each says, networks by `geo`.
 
-use byway_core::condition::{Condition, Test};
+use byway_core::condition::{Condition, Subject, Test};
 use byway_core::dialect::LetterCase;
 use byway_core::host::HostPattern;
 use byway_core::request::Scheme;
+use byway_core::target::{Part, Piece, What};
 
 use super::names::{Block, Names};
 use super::words::{pattern_word, unnamed, word};
+use crate::formats::apache::asks_for_file;
 use crate::writing::own::subject;
-use crate::writing::perl::{self, alternatives, fitting, globbed, perl};
+use crate::writing::perl::{self, alternatives, fitting, globbed, pcre, perl};
 
 type Why = &'static str;
 
 const FIRST: &str = "of several fields of one name nginx looks at the first, and from 1.23 on at all of them joined";
 const EMPTY: &str = "a field that is not there counts as one that is empty";
+const ARGUMENT: &str =
+    "nginx finds a pair of the query by its name as it was sent, whatever its case, and does not decode it";
 const QUERY: &str = "nginx compares the query as it was sent: needless escapes hide a pair";
 const ADDRESS: &str = "nginx compares an address in a host as it was sent, and one has many spellings";
 
@@ -29,6 +33,8 @@ pub(super) struct Asked {
     not: bool,
     /// What a variable that holds it is called, without its negation.
     wish: String,
+    /// Whether a target may take groups out of what its pattern finds.
+    takes: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,11 +46,13 @@ enum How {
     },
     /// One of these networks.
     From(Vec<String>),
+    /// A file (`f`) or a folder (`d`) is there under the path.
+    There(char),
 }
 
 impl Asked {
     fn fits(on: &str, pattern: String, not: bool, wish: String) -> Asked {
-        Asked { on: on.to_owned(), how: How::Fits { pattern, ignores_case: false }, not, wish }
+        Asked { on: on.to_owned(), how: How::Fits { pattern, ignores_case: false }, not, wish, takes: false }
     }
 
     /// Whether the request is a GET or a HEAD.
@@ -63,12 +71,18 @@ impl Asked {
         };
         let pattern = format!("^{scheme}://{}\\.?{port}$", fitting(host.as_bytes()));
         let how = How::Fits { pattern, ignores_case: true };
-        Asked { on: "$scheme://$http_host".to_owned(), how, not: true, wish: format!("is at {host}") }
+        Asked { on: "$scheme://$http_host".to_owned(), how, not: true, wish: format!("is at {host}"), takes: false }
     }
 
     /// Whether the query is not this one.
     pub(super) fn has_other_query(query: &str) -> Asked {
-        Asked { on: "$args".to_owned(), how: How::Is(query.to_owned()), not: true, wish: "same query".to_owned() }
+        Asked {
+            on: "$args".to_owned(),
+            how: How::Is(query.to_owned()),
+            not: true,
+            wish: "same query".to_owned(),
+            takes: false,
+        }
     }
 
     /// The port that the request names, or that its scheme has.
@@ -87,10 +101,36 @@ impl Asked {
         Ok((Asked::fits("$args", pattern, false, format!("{name} is {value}")), QUERY))
     }
 
+    /// Whether it is a pattern that takes groups out of what it looks at.
+    pub(super) fn takes_groups(&self) -> bool {
+        self.takes
+    }
+
+    /// The file or folder that it asks for, and whether it must not be there.
+    pub(super) fn asks_for_file(&self) -> Option<(char, bool)> {
+        match self.how {
+            How::There(letter) => Some((letter, self.not)),
+            _ => None,
+        }
+    }
+
+    /// Whether it asks that the path is not this one, or none that is known.
+    pub(super) fn is_elsewhere_than(&self, path: &str) -> bool {
+        let How::Fits { pattern, .. } = &self.how else { return false };
+        let other = pattern.strip_prefix("^(?!").and_then(|rest| rest.strip_suffix("(?:/|$))"));
+        self.on == "$uri" && other.is_some_and(|other| path.is_empty() || other == fitting(path.as_bytes()))
+    }
+
+    /// What a variable is called that holds a group of it.
+    pub(super) fn part(&self, number: u8, names: &mut Names) -> String {
+        names.free(&format!("{} part {number}", self.on.trim_start_matches('$')))
+    }
+
     /// What stands between the parentheses of an `if`.
     pub(super) fn in_if(&self, names: &mut Names) -> String {
         let is_variable = self.on.starts_with('$') && !self.on[1..].contains(['$', ':', '/']);
         match &self.how {
+            How::There(letter) => format!("{}-{letter} $request_filename", if self.not { "!" } else { "" }),
             How::Is(text) if is_variable && !text.contains('$') => {
                 format!("{} {} {}", self.on, if self.not { "!=" } else { "=" }, word(text))
             }
@@ -109,6 +149,7 @@ impl Asked {
     fn variable(&self, names: &mut Names) -> String {
         let on = word(&self.on);
         let (head, entries) = match &self.how {
+            How::There(letter) => return there(*letter).to_owned(),
             // Keys of a `map` ignore case, and some mean something else; patterns do neither.
             How::Is(text)
                 if is_word_of_map(text)
@@ -130,6 +171,11 @@ impl Asked {
     fn words(&self) -> String {
         format!("{}{}", if self.not { "not " } else { "" }, self.wish.replace('_', " "))
     }
+}
+
+/// The variable that says whether something is there; it is set where it is asked beside other things.
+pub(super) fn there(letter: char) -> &'static str {
+    if letter == 'd' { "$is_folder" } else { "$is_file" }
 }
 
 /// Whether a key means something else to a `map` than its text.
@@ -169,8 +215,23 @@ pub(super) fn scheme(condition: &Condition) -> Option<Scheme> {
 
 /// A condition, and why that is not quite the condition.
 pub(super) fn asked(condition: &Condition) -> Result<(Asked, Option<Why>), Why> {
-    let (key, name) = subject(condition).ok_or("a condition on a text of another server")?;
+    if let Some(letter) = asks_for_file(condition) {
+        let wish = there(letter).to_owned();
+        let letter = if letter == 'd' { 'd' } else { 'f' };
+        let how = How::There(letter);
+        let asked = Asked { on: "$request_filename".to_owned(), how, not: condition.negate, wish, takes: false };
+        return Ok((asked, None));
+    }
+    let takes = matches!(condition.test, Test::Regex(_)) && !condition.negate;
+    asked_of(condition).map(|(asked, why)| (Asked { takes, ..asked }, why))
+}
+
+fn asked_of(condition: &Condition) -> Result<(Asked, Option<Why>), Why> {
     let (test, not) = (&condition.test, condition.negate);
+    if let Subject::Text(pieces) = &condition.subject {
+        return Ok((text(pieces, test, not)?, None));
+    }
+    let (key, name) = subject(condition).ok_or(OTHER)?;
     match key {
         "method" => of_value("$request_method", "method", test, not),
         "scheme" => of_value("$scheme", "scheme", test, not),
@@ -191,24 +252,62 @@ pub(super) fn asked(condition: &Condition) -> Result<(Asked, Option<Why>), Why> 
             Asked::fits("$http_cookie", perl::cookie(name, test)?, not, wish(&format!("{name} cookie"), test)),
             None,
         )),
+        // Its groups are those of the value, as where byway asks for it.
+        "query" if matches!(test, Test::Regex(_)) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') => {
+            let (asked, _) = of_value(&format!("$arg_{}", name.to_ascii_lowercase()), name, test, not)?;
+            Ok((asked, Some(ARGUMENT)))
+        }
         "query" => {
             Ok((Asked::fits("$args", perl::pair(name, test)?, not, wish(&format!("query {name}"), test)), Some(QUERY)))
         }
+        "address" if matches!(test, Test::Regex(_)) => of_value("$remote_addr", "address", test, not),
         "address" => {
             let networks = match test {
                 Test::Is(network) => vec![network.clone()],
                 Test::In(networks) => networks.clone(),
-                _ => return Err("a pattern for addresses"),
+                _ => return Err("it compares addresses with a pattern: write networks, as `10.0.0.0/8`"),
             };
             let wish = format!("from {}", networks.first().map_or("nowhere", String::as_str));
-            Ok((Asked { on: "$remote_addr".to_owned(), how: How::From(networks), not, wish }, None))
+            Ok((Asked { on: "$remote_addr".to_owned(), how: How::From(networks), not, wish, takes: false }, None))
         }
         "country" | "continent" | "eu" | "asn" => Err("a place: nginx has no database of addresses without a module"),
         "crawler" => Err("a condition on crawlers: nginx has no list of them"),
         "language" => Err("a condition on languages: nginx does not weigh `Accept-Language`"),
         "split" => Err("a share of visitors: write it by hand, with `split_clients`"),
-        _ => Err("a condition that nginx cannot ask"),
+        _ => Err("it asks for something that nginx has no variable for"),
     }
+}
+
+const OTHER: &str = "it compares a text that nginx has no variable for";
+
+/// A text of another server that nginx has a variable for; patterns are PCRE's in both.
+fn text(pieces: &[Piece<'_>], test: &Test, not: bool) -> Result<Asked, Why> {
+    let (on, called) = match pieces {
+        [Piece { what: What::Part(Part::Query | Part::WorkingQuery), .. }] => ("$args", "query"),
+        [Piece { what: What::Part(Part::Path | Part::WorkingPath), .. }] => ("$uri", "path"),
+        [Piece { what: What::Part(Part::PathAndQuery), .. }] => ("$request_uri", "request uri"),
+        [
+            Piece { what: What::Part(Part::Method), .. },
+            Piece { what: What::Literal(blank), .. },
+            Piece { what: What::Part(Part::PathAndQuery), .. },
+            Piece { what: What::Literal(protocol), .. },
+        ] if blank == " " && protocol.starts_with(" HTTP/") => ("$request", "request line"),
+        _ => return Err(OTHER),
+    };
+    let wish = wish(called, test);
+    let how = match test {
+        Test::Is(text) => How::Is(text.clone()),
+        Test::In(texts) => {
+            let all: Vec<String> = texts.iter().map(|text| fitting(text.as_bytes())).collect();
+            How::Fits { pattern: format!("^{}$", alternatives(&all)), ignores_case: false }
+        }
+        Test::Regex(pattern) => {
+            let text = unnamed(&pcre(pattern)?);
+            How::Fits { pattern: text, ignores_case: pattern.case == LetterCase::Ignored }
+        }
+        _ => return Err(OTHER),
+    };
+    Ok(Asked { on: on.to_owned(), how, not, wish, takes: false })
 }
 
 /// The name of a variable that says whether a subject passes a test.
@@ -233,7 +332,7 @@ fn of_value(on: &str, subject: &str, test: &Test, not: bool) -> Result<(Asked, O
     let fits = |pattern: String| Asked::fits(on, pattern, not, wish.clone());
     Ok(match test {
         Test::Is(value) => {
-            let asked = Asked { on: on.to_owned(), how: How::Is(value.clone()), not, wish };
+            let asked = Asked { on: on.to_owned(), how: How::Is(value.clone()), not, wish, takes: false };
             (asked, value.is_empty().then_some(EMPTY))
         }
         Test::In(values) => {
@@ -244,19 +343,27 @@ fn of_value(on: &str, subject: &str, test: &Test, not: bool) -> Result<(Asked, O
             (fits(format!("^{}$", globbed(glob, "."))), glob.bytes().all(|b| b == b'*').then_some(EMPTY))
         }
         Test::Regex(pattern) => {
-            let ignores_case = pattern.case == LetterCase::Ignored;
-            let how = How::Fits { pattern: unnamed(perl(pattern)?), ignores_case };
+            let text = unnamed(perl(pattern)?);
+            // Flags in front are a sign of nginx's, and a host has small letters anyway.
+            let (text, ignores_case) = match text.strip_prefix("(?i)") {
+                Some(rest) if on == "$host" && !rest.contains(|sign: char| sign.is_ascii_uppercase()) => (rest, false),
+                Some(rest) => (rest, true),
+                None => (&*text, pattern.case == LetterCase::Ignored),
+            };
+            let how = How::Fits { pattern: text.to_owned(), ignores_case };
             let why = pattern.finds(b"").unwrap_or(true).then_some(EMPTY);
-            (Asked { on: on.to_owned(), how, not, wish }, why)
+            (Asked { on: on.to_owned(), how, not, wish, takes: false }, why)
         }
         Test::Range(first, last) if *first >= 0 && last - first < NUMBERS => {
             let all: Vec<String> = (*first..=*last).map(|number| number.to_string()).collect();
             (fits(format!("^\\+?0*{}$", alternatives(&all))), None)
         }
-        Test::Range(..) => return Err("a number in a range: nginx compares no numbers"),
+        Test::Range(..) => {
+            return Err("it compares a number with a long range, and nginx compares none: write a pattern");
+        }
         Test::Present => {
             let how = How::Is(String::new());
-            (Asked { on: on.to_owned(), how, not: !not, wish: format!("no {subject}") }, Some(EMPTY))
+            (Asked { on: on.to_owned(), how, not: !not, wish: format!("no {subject}"), takes: false }, Some(EMPTY))
         }
     })
 }
@@ -270,11 +377,14 @@ fn of_host(test: &Test, not: bool) -> Result<(Asked, Option<Why>), Why> {
     let why = texts.iter().any(|text| text.starts_with('[')).then_some(ADDRESS);
     let mut all = Vec::new();
     for text in texts {
-        all.push(match HostPattern::parse(text).map_err(|_| "a host that is none")? {
+        all.push(match HostPattern::parse(text).map_err(|_| "it names a host that no request can have")? {
             HostPattern::Any => ".*".to_owned(),
             HostPattern::Exact(host) if texts.len() == 1 => {
                 let how = How::Is(host.to_string());
-                return Ok((Asked { on: "$host".to_owned(), how, not, wish: format!("host is {host}") }, why));
+                return Ok((
+                    Asked { on: "$host".to_owned(), how, not, wish: format!("host is {host}"), takes: false },
+                    why,
+                ));
             }
             HostPattern::Exact(host) => fitting(host.as_bytes()),
             HostPattern::Below(parent) => format!(".+\\.{}", fitting(parent.as_bytes())),

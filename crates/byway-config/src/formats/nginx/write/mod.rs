@@ -65,10 +65,23 @@ pub(super) fn write(writing: &mut Writing<'_>) {
         if scheme == Scheme::Https && !all.iter().any(|rule| rule.scheme.is_some()) {
             continue;
         }
-        let of_scheme = |rule: &&&Said<'_>| rule.scheme.is_none_or(|own| own == scheme);
+        // Servers that listen elsewhere alone have nothing here.
+        if !all.is_empty() && all.iter().all(|rule| rule.port.is_some()) {
+            continue;
+        }
+        let of_scheme = |rule: &&&Said<'_>| rule.port.is_none() && rule.scheme.is_none_or(|own| own == scheme);
         for host in &hosts.servers {
             let of_host = all.iter().filter(of_scheme).copied().filter(|rule| hosts.reaches(rule, host));
-            server(host, scheme, &of_host.collect::<Vec<_>>(), &mut output);
+            server(host, (scheme, scheme.default_port()), &of_host.collect::<Vec<_>>(), &mut output);
+        }
+    }
+    let ports: BTreeSet<u16> = all.iter().filter_map(|rule| rule.port).collect();
+    for port in ports {
+        // What is for a scheme is for its port.
+        let of_port = |rule: &&&Said<'_>| rule.port.map_or(rule.scheme.is_none(), |own| own == port);
+        for host in &hosts.servers {
+            let of_host = all.iter().filter(of_port).copied().filter(|rule| hosts.reaches(rule, host));
+            server(host, (Scheme::Http, port), &of_host.collect::<Vec<_>>(), &mut output);
         }
     }
     head(writing, &hosts, &output);
@@ -199,8 +212,7 @@ map $request_uri $request_path {
 "#;
 
 /// Writes the server of a host.
-fn server(host: &HostPattern<'_>, scheme: Scheme, rules: &[&Said<'_>], output: &mut Output) {
-    let port = scheme.default_port();
+fn server(host: &HostPattern<'_>, (scheme, port): (Scheme, u16), rules: &[&Said<'_>], output: &mut Output) {
     if rules.is_empty() {
         if *host == HostPattern::Any {
             let text = format!("server {{\n    listen {port};\n    server_name _;\n    return 404;\n}}\n");

@@ -12,7 +12,7 @@ use byway_core::request::Scheme;
 use super::Output;
 use super::conditions::{self, Asked};
 use super::names::Block;
-use super::rule::{Answer, Path, Said, Spot};
+use super::rule::{Answer, Path, Said, Spot, To, Written};
 use super::words::{literal, pattern_word, word};
 use crate::writing::aside::Aside;
 
@@ -214,6 +214,7 @@ impl Server<'_> {
                     lines
                 }
                 Answer::Redirect { get, .. } => self.redirect(rule, place, &asked, *get, output),
+                Answer::Rewrite(to, end) => self.inside(rule, to, end, &asked, output),
                 Answer::Reply(status) => self.stop(rule, &asked, format!("return {status};"), output),
                 Answer::Pass if asked.is_empty() && !matches!(rule.path, Path::Pattern { .. }) => {
                     vec!["# left alone".to_owned()]
@@ -228,12 +229,14 @@ impl Server<'_> {
                 continue;
             }
             // Ways through a list of another server may end alike.
-            let is_again = !lines.is_empty() && out.ends_with(&lines);
+            let is_handed = |line: &String| line.starts_with("try_files ") && out.contains(line);
+            let is_again = !lines.is_empty() && (out.ends_with(&lines) || lines.iter().all(is_handed));
             if !is_again && !is_dead(&lines, &out) {
                 out.extend(lines);
             }
         }
-        out
+        let begin: Vec<String> = ['f', 'd'].into_iter().flat_map(|letter| there(rules, chain, letter)).collect();
+        begin.into_iter().chain(out).collect()
     }
 
     /// What is asked of a request at a place beside its path; `None` where the rule stands aside there.
@@ -280,6 +283,47 @@ impl Server<'_> {
         }
     }
 
+    /// A path that becomes another one inside the server.
+    fn inside(&self, rule: &Said<'_>, to: &To, end: &str, asked: &[Asked], output: &mut Output) -> Vec<String> {
+        // That the path is not what it becomes is nothing to ask where files are asked for.
+        let below = to.at(Spot::Below, &[]);
+        let path = below.text();
+        let others = asked.iter().filter(|asked| !asked.is_elsewhere_than(&path));
+        let asks: Option<Vec<(char, bool)>> = others.map(Asked::asks_for_file).collect();
+        // As people write it who hand over whatever is no file.
+        if let (Some(asks), [], None) = (&asks, to.kept().as_slice(), &below.pattern)
+            && is_everything(&rule.path)
+            && asks.contains(&('f', true))
+            && asks.iter().all(|(_, not)| *not)
+        {
+            let folder = if asks.contains(&('d', true)) { " $uri/" } else { "" };
+            let args = match (end, path.contains('?')) {
+                ("?", _) => "",
+                (_, true) => "&$args",
+                (_, false) => "$is_args$args",
+            };
+            return vec![format!("try_files $uri{folder} {};", word(&format!("{path}{args}")))];
+        }
+        let (kept, before) = self.kept(to.kept(), true, asked, output);
+        let written = to.at(Spot::Somewhere, &kept);
+        let (pattern, ignores_case) = match (&written.pattern, &rule.path) {
+            (Some((pattern, ignores_case)), _) => (pattern.as_str(), *ignores_case),
+            (None, Path::Pattern { pattern, ignores_case, .. }) => (pattern.as_str(), *ignores_case),
+            (None, _) => ("^", false),
+        };
+        let pattern = format!("{}{pattern}", if ignores_case { "(?i)" } else { "" });
+        let pattern = if pattern == "^" { pattern } else { pattern_word(&pattern) };
+        let line = format!("rewrite {pattern} {} last;", word(&format!("{}{end}", written.text())));
+        let lines = match asked {
+            [] => vec![line],
+            asked => {
+                let wish = format!("is for {}", rule.called());
+                block(&conditions::in_if(asked, &wish, &mut output.names), vec![line])
+            }
+        };
+        before.into_iter().chain(lines).collect()
+    }
+
     fn redirect(
         &self,
         rule: &Said<'_>,
@@ -294,7 +338,41 @@ impl Server<'_> {
             (_, Place::Exact(path)) => Spot::At(path),
             (_, Place::Below(_)) => Spot::Below,
         };
-        let written = to.at(spot);
+        let (kept, before) = self.kept(to.kept(), to.at(spot, &[]).pattern.is_some(), asked, output);
+        let written = to.at(spot, &kept);
+        let lines = self.redirect_at(rule, &written, asked, status, output);
+        before.into_iter().chain(lines).collect()
+    }
+
+    /// The names of groups of a condition, and what keeps them: a pattern asked behind it would take their numbers.
+    fn kept(
+        &self,
+        numbers: Vec<u8>,
+        has_pattern: bool,
+        asked: &[Asked],
+        output: &mut Output,
+    ) -> (Vec<(u8, String)>, Vec<String>) {
+        let Some(taking) = asked.iter().rfind(|asked| asked.takes_groups()).filter(|_| !numbers.is_empty()) else {
+            return (Vec::new(), Vec::new());
+        };
+        if asked.len() == 1 && !has_pattern {
+            return (Vec::new(), Vec::new());
+        }
+        let named: Vec<(u8, String)> =
+            numbers.into_iter().map(|number| (number, taking.part(number, &mut output.names))).collect();
+        let sets = named.iter().map(|(number, name)| format!("set {name} ${number};")).collect();
+        let before = block(&taking.in_if(&mut output.names), sets);
+        (named.into_iter().map(|(number, name)| (number, name.trim_start_matches('$').to_owned())).collect(), before)
+    }
+
+    fn redirect_at(
+        &self,
+        rule: &Said<'_>,
+        written: &Written,
+        asked: &[Asked],
+        status: u16,
+        output: &mut Output,
+    ) -> Vec<String> {
         let wish = format!("is for {}", rule.called());
         let mut inner = rule.fields.clone();
         inner.push(format!("return {status} {};", word(&written.text())));
@@ -315,6 +393,38 @@ impl Server<'_> {
                 block(&name, inner)
             }
         }
+    }
+}
+
+/// Whether a path is any, or any but the root.
+fn is_everything(path: &Path<'_>) -> bool {
+    match path {
+        Path::Prefix(path) => path.is_empty(),
+        Path::Pattern { pattern, .. } => matches!(pattern.as_str(), "^/.*." | "^/." | "^/.+" | "^/" | "^(?:/|$)"),
+        Path::Exact(_) => false,
+    }
+}
+
+/// Says whether a file or a folder is there, where a rule asks that beside other things: nginx has no variable for it.
+fn there(rules: &[&Said<'_>], chain: &[usize], letter: char) -> Vec<String> {
+    let asks = |at: &usize| {
+        let rule = rules[*at];
+        let is_one = rule.asked.len() == 1 && !matches!(rule.path, Path::Pattern { .. });
+        let is_inside = matches!(rule.answer, Answer::Rewrite(..));
+        let asks = rule.asked.iter().any(|asked| asked.asks_for_file().is_some_and(|(own, _)| own == letter));
+        let is_handed = is_inside
+            && is_everything(&rule.path)
+            && rule.asked.iter().all(|asked| asked.asks_for_file().is_some() || asked.is_elsewhere_than(""));
+        asks && !(is_one || is_handed)
+    };
+    let name = conditions::there(letter);
+    match chain.iter().any(asks) {
+        true => [
+            vec![format!("set {name} 0;")],
+            block(&format!("-{letter} $request_filename"), vec![format!("set {name} 1;")]),
+        ]
+        .concat(),
+        false => Vec::new(),
     }
 }
 
@@ -342,7 +452,11 @@ fn fits(pattern: &str, ignores_case: bool) -> String {
 /// Whether a block asks what one before it asked: every block ends what is done with a request.
 fn is_dead(lines: &[String], before: &[String]) -> bool {
     let is_one = lines.iter().filter(|line| *line == "}").count() == 1;
-    is_one && lines.first().is_some_and(|head| head.starts_with("if ") && before.contains(head))
+    let ends = |head: &String| {
+        let mut blocks = before.windows(2).filter(|two| two[0] == *head);
+        blocks.any(|two| !two[1].trim_start().starts_with("set "))
+    };
+    is_one && lines.first().is_some_and(|head| head.starts_with("if ") && ends(head))
 }
 
 fn block(asked: &str, inner: Vec<String>) -> Vec<String> {

@@ -11,6 +11,7 @@ use byway_core::target::{Landing, Part, Target, What};
 
 use super::conditions::{self, Asked};
 use super::words::{REST, Sent, literal, pattern};
+use crate::formats::apache::asks_for_file;
 use crate::writing::aside::{Aside, aside};
 use crate::writing::own::{Does, OwnRule, case_of, instant};
 use crate::writing::rank::{Rank, Region, region};
@@ -20,8 +21,10 @@ type Why = std::borrow::Cow<'static, str>;
 const ITSELF: &str = "where the redirect leads to the URL that was asked, nginx sends it";
 const CAPTURE_IN_QUERY: &str = "`&`, `=` and `+` of a capture arrive in the query unescaped";
 const ARGUMENT: &str = "nginx finds a pair of the query by its name as it was sent, whatever its case";
+const VALUE: &str = "a pair of the query is found by its name as it was sent, whatever its case, and arrives in the path as it was sent";
 const EMPTY_BETWEEN: &str = "where nothing was captured between two slashes, nginx sends both";
 const AS_SENT: &str = "a pattern with escapes sees them as they were sent, in capitals or not";
+const AGAIN: &str = "it changes the path into one that it fits again: nginx would do that ten times and answer 500, so write it with `try_files`";
 const CLOCK: &str = "nginx has no clock for rules: somebody must take it out";
 
 /// A rule.
@@ -32,6 +35,8 @@ pub(super) struct Said<'r> {
     pub(super) order: (u32, usize),
     /// The scheme that it is for alone.
     pub(super) scheme: Option<Scheme>,
+    /// The port that its server listens on, where that is not the scheme's.
+    pub(super) port: Option<u16>,
     pub(super) host: HostPattern<'r>,
     pub(super) path: Path<'r>,
     pub(super) asked: Vec<Asked>,
@@ -56,8 +61,14 @@ pub(super) enum Path<'r> {
 
 /// What a rule answers.
 pub(super) enum Answer {
-    Redirect { get: u16, other: u16, to: To },
+    Redirect {
+        get: u16,
+        other: u16,
+        to: To,
+    },
     Reply(u16),
+    /// The path is another one inside the server; the query is dropped where a `?` ends it.
+    Rewrite(To, &'static str),
     Pass,
 }
 
@@ -79,6 +90,8 @@ enum Bit {
     Text(String),
     Variable(String),
     Group(u8),
+    /// A group of the pattern that a condition asks.
+    Kept(u8),
     /// What is below a prefix, with its slash.
     Rest,
     /// The same without.
@@ -132,7 +145,8 @@ impl Said<'_> {
 
 /// The rule in nginx's words, or why it has none.
 pub(super) fn said<'r>(rule: &'r OwnRule<'r>, at: usize, now: Option<i64>) -> Result<Said<'r>, Why> {
-    let mut source = Source::parse(&rule.from).map_err(|_| "a source that no file of our own can hold")?;
+    let mut source =
+        Source::parse(&rule.from).map_err(|_| "its host and path make no `from` that byway.toml can hold")?;
     source.slash = rule.slash;
     let case = case_of(rule, &source);
     crate::own::rule::set_case(&mut source, case);
@@ -143,6 +157,9 @@ pub(super) fn said<'r>(rule: &'r OwnRule<'r>, at: usize, now: Option<i64>) -> Re
             why.get_or_insert(other.into());
         }
     };
+    // A port of another server's rule is one that it listens on; of our own, one that the URL names.
+    let port = source.port.filter(|_| *view.dialect() != BYWAY);
+    source.port = source.port.filter(|_| port.is_none());
     let (scheme, asked) = asked(&source, &rule.conditions, &mut note)?;
     let mut fields = Vec::new();
     if let Some(cache) = view.cache_control() {
@@ -151,7 +168,7 @@ pub(super) fn said<'r>(rule: &'r OwnRule<'r>, at: usize, now: Option<i64>) -> Re
     let mut stands_aside = Aside::Never;
     let answer = match &rule.does {
         Does::Redirect { status, to, query } => {
-            let target = Target::parse(to, &source).map_err(|_| "a target that no file of our own can hold")?;
+            let target = Target::parse(to, &source).map_err(|_| "its target is none that byway.toml can hold")?;
             if *view.dialect() == BYWAY {
                 stands_aside = aside(&source, &target, query);
                 if matches!(&stands_aside, Aside::Always { origin } if origin.is_empty()) {
@@ -168,6 +185,26 @@ pub(super) fn said<'r>(rule: &'r OwnRule<'r>, at: usize, now: Option<i64>) -> Re
             }
             Answer::Reply(status.number())
         }
+        Does::Rewrite { to, query } => {
+            let target =
+                Target::parse(to, &source).map_err(|_| "the path that it leads to is none that byway.toml can hold")?;
+            let is_again = match target.constant() {
+                Some(path) => aside(&source, &target, &QueryPolicy::Keep) != Aside::Never && !path.is_empty(),
+                None => aside(&source, &target, &QueryPolicy::Keep) == Aside::Perhaps,
+            };
+            let asks_files = rule.conditions.iter().any(|one| asks_for_file(one).is_some());
+            if is_again && !(asks_files && target.is_constant()) {
+                return Err(AGAIN.into());
+            }
+            let to = to_text(&source, &target, &QueryPolicy::Drop, &mut note)?.inside()?;
+            let has_query = target.text(&source.capture_names()).contains('?');
+            let drops = match query {
+                QueryPolicy::Drop => true,
+                QueryPolicy::Replace => has_query,
+                _ => false,
+            };
+            Answer::Rewrite(to, if drops { "?" } else { "" })
+        }
         Does::Pass => Answer::Pass,
     };
     let path = path(&source)?;
@@ -176,6 +213,7 @@ pub(super) fn said<'r>(rule: &'r OwnRule<'r>, at: usize, now: Option<i64>) -> Re
         number: view.number(),
         order: (view.number(), at),
         scheme,
+        port,
         host: source.host.clone(),
         path,
         asked,
@@ -225,7 +263,7 @@ fn asked(
     for condition in conditions {
         if let Some(own) = conditions::scheme(condition) {
             if scheme.is_some_and(|scheme| scheme != own) {
-                return Err("a rule for both schemes at once, which no request fits".into());
+                return Err("it asks for http and https at once, which no request fits".into());
             }
             scheme = Some(own);
             continue;
@@ -310,7 +348,7 @@ fn to_text(
             What::Capture(index) if piece.place >= Landing::Path && piece.place <= Landing::Query => {
                 note((piece.place == Landing::Query).then_some(CAPTURE_IN_QUERY));
                 if *index >= 9 {
-                    return Err("more captures than the nine that nginx knows".into());
+                    return Err("it uses a tenth group, and nginx knows nine: write the rest without parentheses".into());
                 }
                 match &source.path {
                     PathPattern::Segments { .. } if is_open && *index == 0 => follows = true,
@@ -340,13 +378,28 @@ fn to_text(
                 to.bits.push(Bit::Variable("scheme".to_owned()))
             }
             What::Part(Part::Host) if piece.place == Landing::Host => to.bits.push(Bit::Variable("host".to_owned())),
+            What::ConditionCapture(number)
+                if piece.place >= Landing::Path && piece.place <= Landing::Query || is_label(&to.bits) =>
+            {
+                if is_open {
+                    to.bits.insert(0, Bit::Text("$scheme://$http_host".to_owned()));
+                }
+                to.bits.push(Bit::Kept(*number));
+            }
+            What::QueryValue(name) if is_path && is_word(name) => {
+                if is_open {
+                    to.bits.insert(0, Bit::Text("$scheme://$http_host".to_owned()));
+                }
+                note(Some(VALUE));
+                to.bits.push(Bit::Variable(format!("arg_{}", name.to_ascii_lowercase())));
+            }
             What::QueryValue(name)
                 if piece.place == Landing::Query && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') =>
             {
                 note(Some(ARGUMENT));
                 to.bits.push(Bit::Variable(format!("arg_{}", name.to_ascii_lowercase())));
             }
-            _ => return Err("text of the request in a place where nginx would not escape it".into()),
+            _ => return Err("its target holds text of the request where nginx would not escape it: take it out of host, query or fragment".into()),
         }
         if is_path {
             path.push('…');
@@ -382,6 +435,15 @@ fn to_text(
     Ok(to)
 }
 
+fn is_word(name: &str) -> bool {
+    name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+/// Whether what comes next is a label of a host, and does not lengthen one.
+fn is_label(before: &[Bit]) -> bool {
+    matches!(before.last(), Some(Bit::Text(text)) if text.ends_with("://") || text.ends_with('.'))
+}
+
 /// A text with its dollar signs as nginx can say them.
 fn dollars(text: &str) -> String {
     text.replace('$', "${dollar}")
@@ -399,8 +461,20 @@ pub(super) enum Spot<'p> {
 }
 
 impl To {
+    /// The same as a path inside the server, which has no host.
+    fn inside(mut self) -> Result<To, Why> {
+        let is_origin = |bit: &Bit| matches!(bit, Bit::Text(text) if text == "$scheme://$http_host");
+        if self.bits.first().is_some_and(is_origin) {
+            self.bits.remove(0);
+        }
+        match self.bits.iter().any(|bit| matches!(bit, Bit::Variable(name) if name == "request_path")) {
+            true => Err("it leads to the path as it was sent, which `rewrite` has no word for".into()),
+            false => Ok(self),
+        }
+    }
+
     /// The target at a place.
-    pub(super) fn at(&self, spot: Spot<'_>) -> Written {
+    pub(super) fn at(&self, spot: Spot<'_>, kept: &[(u8, String)]) -> Written {
         let rest = match (&self.prefix, spot) {
             (Some(prefix), Spot::At(path)) => path.get(prefix.len()..).and_then(|rest| std::str::from_utf8(rest).ok()),
             _ => None,
@@ -435,6 +509,10 @@ impl To {
                 Bit::Group(number) => {
                     groups = true;
                     parts.push((true, number.to_string()));
+                }
+                Bit::Kept(number) => {
+                    let name = kept.iter().find(|(known, _)| known == number).map(|(_, name)| name.clone());
+                    parts.push((true, name.unwrap_or_else(|| number.to_string())));
                 }
                 Bit::Rest | Bit::BareRest | Bit::NakedRest if rest.is_some() => {
                     let rest = rest.unwrap_or_default();
@@ -475,6 +553,18 @@ impl To {
         let pattern = self.sent.as_ref().filter(|_| groups);
         let pattern = pattern.map(|sent| (sent.pattern.replace(REST, &rest), self.ignores_case));
         Written { path: joined(&parts), query: self.query, fragment: self.fragment.clone(), pattern }
+    }
+
+    /// The groups that it takes out of the pattern of a condition.
+    pub(super) fn kept(&self) -> Vec<u8> {
+        let mut all: Vec<u8> = Vec::new();
+        for bit in &self.bits {
+            all.extend(match bit {
+                Bit::Kept(number) if !all.contains(number) => Some(*number),
+                _ => None,
+            });
+        }
+        all
     }
 
     /// The same for every request, but for the request's query: its path and what stands behind its query.

@@ -11,10 +11,12 @@ pub(super) fn decoded(path: &[u8]) -> Result<String, Why> {
     let sent: Vec<u8> = path.iter().flat_map(|&b| if b == b'+' { b"%2B".to_vec() } else { vec![b] }).collect();
     let text = String::from_utf8(byway_core::query::decoded(&sent)).map_err(|_| "a path that is not UTF-8")?;
     if text.chars().any(char::is_control) {
-        return Err("a control character in a path");
+        return Err("its path holds a control character");
     }
     if memchr::memmem::find(path, b"%2F").is_some() || text.contains("//") {
-        return Err("an escaped or doubled slash: nginx makes it one slash before it compares");
+        return Err(
+            "its path has an escaped or doubled slash, which nginx makes one slash before it compares: no request would fit",
+        );
     }
     Ok(text)
 }
@@ -148,7 +150,9 @@ pub(super) fn pattern(source: &Source<'_>, follows: bool) -> Result<Sent, Why> {
             text if has_alternatives(&text) => format!("(?:{text})"),
             text => text,
         },
-        PathPattern::BytePrefix { .. } => return Err("a prefix that ends inside of a segment"),
+        PathPattern::BytePrefix { .. } => {
+            return Err("its prefix ends in the middle of a name, as `/doc` for `/docs`: write a pattern after `~`");
+        }
     };
     let path = path.strip_prefix('^').unwrap_or(&path);
     // A rest that nobody asks for needs no words.
