@@ -51,12 +51,11 @@ impl Lowering<'_, '_> {
         Stage { locations, dispatch, folders }
     }
 
-    /// Fills them; `file` is the slot with the file whose folders have a say, where that is not the path of the URL.
+    /// Fills them.
     pub(super) fn fill_stage<'s>(
         &mut self,
         stage: &Stage<'s>,
         aliased: &[&Folder<'s>],
-        file: Option<u16>,
         after: TableId,
         facts: &Facts<'_>,
     ) {
@@ -64,7 +63,7 @@ impl Lowering<'_, '_> {
         self.fill_aliases(&stage.locations, facts);
         if let Some(dispatch) = stage.dispatch {
             self.reading.set_after(dispatch, After::Table(after));
-            self.folder_aliases(aliased, &stage.folders, (dispatch, file), after, facts);
+            self.folder_aliases(aliased, &stage.folders, dispatch, after, facts);
         }
     }
 
@@ -72,7 +71,7 @@ impl Lowering<'_, '_> {
         &mut self,
         aliased: &[&Folder<'s>],
         tables: &[AliasTables<'s>],
-        (dispatch, file): (TableId, Option<u16>),
+        dispatch: TableId,
         after: TableId,
         facts: &Facts<'_>,
     ) {
@@ -81,7 +80,7 @@ impl Lowering<'_, '_> {
         all.sort_by_key(|(folder, _)| std::cmp::Reverse(folder.path.len()));
         for (folder, own) in all {
             let Some(table) = first(own) else { continue };
-            match file.map(|slot| is_below(slot, folder.path)) {
+            match facts.file.map(|slot| is_below(slot, folder.path)) {
                 Some(Ok(condition)) => {
                     self.push(dispatch, any(), &[condition], Action::Enter(table), &no_span());
                 }

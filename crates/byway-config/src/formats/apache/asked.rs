@@ -19,7 +19,7 @@ use super::plan::Plan;
 use super::rule::{Flags, RewriteRule};
 use super::sections::{Located, Rows};
 use super::site::{Effective, Section, Server, SetEnv};
-use super::steps::{self, ASKER, URI};
+use super::steps::{self, ASKER, FILE, URI};
 
 /// What is said in a server, of which such a request sees the most.
 pub(super) struct Around<'a, 's> {
@@ -56,8 +56,12 @@ struct Rewriting<'s> {
     located: Located<'s>,
     dispatch: TableId,
     lists: Vec<(&'s str, Plan<'s>)>,
-    /// Where mod_alias is asked of the path as it came.
+    /// Where mod_alias is asked of the path as it came: behind a rule of a folder that wrote one, and else.
+    turned: TableId,
     back: TableId,
+    /// Where it is the file again, and gets the slash of a folder.
+    forth: TableId,
+    slashes: TableId,
 }
 
 impl Around<'_, '_> {
@@ -110,8 +114,10 @@ impl Lowering<'_, '_> {
                         (folder.path, self.plan(heard(&folder.effective), Some(folder.path), sets, row))
                     })
                     .collect();
-                let back = self.table(row(&APACHE), Order::Listed, "");
-                Some(Rewriting { begin, own, passed, located, dispatch, lists, back })
+                let [turned, back] = [(), ()].map(|()| self.table(row(&APACHE), Order::Listed, ""));
+                let forth = self.table(row(&APACHE), Order::Listed, "");
+                let slashes = self.table(row(&APACHE), Order::Specific, "");
+                Some(Rewriting { begin, own, passed, located, dispatch, lists, turned, back, forth, slashes })
             }
             _ => None,
         };
@@ -129,16 +135,19 @@ impl Lowering<'_, '_> {
     ) -> TableId {
         let keeps_asker = facts.keeps_uri;
         let facts = Facts { is_asked: true, keeps_uri: asked.rewriting.is_some(), ..*facts };
-        let stage = asked.stage.first_location().or(asked.stage.dispatch).unwrap_or(asked.end);
+        let behind = asked.rewriting.as_ref().map_or(asked.end, |rewriting| rewriting.forth);
+        let stage = asked.stage.first_location().or(asked.stage.dispatch).unwrap_or(behind);
         let first = |aliases: &AliasTables<'_>, next| aliases.first().map_or(next, |(table, _)| *table);
         self.fill_aliases(&asked.aliases, &facts);
-        self.fill_stage(&asked.stage, around.aliased, None, asked.end, &facts);
         let Some(rewriting) = &mut asked.rewriting else {
+            self.fill_stage(&asked.stage, around.aliased, asked.end, &facts);
             self.chain(&asked.aliases, stage);
             return first(&asked.aliases, stage);
         };
-        let Rewriting { begin, own, passed, located, dispatch, lists, back } = rewriting;
-        let (dispatch, back) = (*dispatch, *back);
+        let Rewriting { begin, own, passed, located, dispatch, lists, turned, back, forth, slashes } = rewriting;
+        let (dispatch, turned, back, forth, slashes) = (*dispatch, *turned, *back, *forth, *slashes);
+        let of_file = Facts { file: Some(FILE), ..facts };
+        self.fill_stage(&asked.stage, around.aliased, forth, &of_file);
         let to_folders = located.first().unwrap_or(dispatch);
         let to_aliases = first(&asked.aliases, to_folders);
         self.chain(&asked.aliases, to_folders);
@@ -157,17 +166,30 @@ impl Lowering<'_, '_> {
         own.changed = Some(to_folders);
         own.passed = Some(*passed);
         self.fill(own, &facts, to_aliases, back);
-        let ways =
-            Rows { server: around.server, to_lists: dispatch, after_folder: back, changed: Some(back), for_good: back };
+        let ways = Rows {
+            server: around.server,
+            to_lists: dispatch,
+            after_folder: back,
+            changed: Some(turned),
+            for_good: turned,
+        };
         self.fill_located(located, &facts, &ways, around.folders);
         self.reading.set_after(dispatch, After::Table(back));
         for (path, plan) in lists {
-            plan.changed = Some(back);
+            plan.changed = Some(turned);
             plan.keeps_uri = false;
             self.push(dispatch, below(path), &[], Action::Enter(plan.first().unwrap_or(back)), &no_span());
-            self.fill(plan, &facts, back, back);
+            self.fill(plan, &facts, back, turned);
         }
-        self.write_slot(back, URI, stage);
+        // What a folder's rule wrote is nobody's file: the one that was asked for is there, or none.
+        for (table, what) in [(turned, What::Slot(URI)), (back, What::Part(Part::WorkingPath))] {
+            let text = Target::of_pieces(vec![path_piece(what)]);
+            self.push(table, any(), &[], Action::Set { slot: FILE, text, then: Then::Next }, &no_span());
+            self.write_slot(table, URI, stage);
+        }
+        self.write_slot(forth, FILE, slashes);
+        self.reading.set_after(slashes, After::Table(asked.end));
+        self.slashes(slashes, around.server, around.folders, &facts);
         *begin
     }
 }

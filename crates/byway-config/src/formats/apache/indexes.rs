@@ -69,6 +69,9 @@ impl Lowering<'_, '_> {
         let Ok(lacks) = Condition::new(kept, Test::Regex(pattern("/$", LetterCase::Significant)), true) else { return };
         let mut parts = vec![Known::Insert(What::Slot(URI)), Known::Text("/".to_owned())];
         steps::prepend_server(&mut parts, facts.name, facts.is_canonical);
+        if facts.is_asked {
+            parts.retain(|part| !matches!(part, Known::Insert(What::PortElse(_))));
+        }
         let Ok(placed) = expand::place(&parts, Escaping::All, false) else { return };
         for path in [path, path.trim_end_matches('/')].into_iter().filter(|path| !path.is_empty()) {
             let source = Source::of_path(PathPattern::Exact(path.as_bytes().into()));
@@ -80,9 +83,14 @@ impl Lowering<'_, '_> {
     }
 
     /// A folder is asked for its index, and what is said of that is said of the folder (mod_dir).
-    pub(super) fn indexes(&mut self, index: &Index<'_>, then: TableId) {
+    pub(super) fn indexes(&mut self, index: &Index<'_>, facts: &Facts<'_>, then: TableId) {
         for (path, name) in &index.names {
-            let target = Target::of_pieces(vec![path_piece(What::Literal(format!("{path}{name}").into()))]);
+            // It is asked for below the path as it came, wherever the folder is.
+            let target = match facts.keeps_uri {
+                true => vec![path_piece(What::Slot(URI)), path_piece(What::Literal((*name).to_owned().into()))],
+                false => vec![path_piece(What::Literal(format!("{path}{name}").into()))],
+            };
+            let target = Target::of_pieces(target);
             let action = Action::Rewrite { target, query: QueryPolicy::Replace, then: Then::Table(then) };
             let source = Source::of_path(PathPattern::Exact(path.as_bytes().into()));
             self.push(index.ask, source, &[], action, &no_span());

@@ -76,6 +76,8 @@ pub(super) struct Facts<'f> {
     pub(super) is_canonical: bool,
     /// Whether it is a request that httpd asks of itself: with GET, and the port of the Host field is not known.
     pub(super) is_asked: bool,
+    /// The slot with the file whose folders have a say, where that is not the path that is looked at.
+    pub(super) file: Option<u16>,
     /// Whether a rule may have written the query since sections were chosen: what they ask of it is asked of what came.
     pub(super) has_turned: bool,
     pub(super) root: Option<&'f str>,

@@ -310,7 +310,8 @@ pub(super) fn inside(section: &Section, is_own_source: bool, facts: &Facts<'_>) 
             return Ok((None, None));
         }
         let path = quoted(folder.trim_end_matches('/'));
-        out.push(seen(vec![path_piece(What::Part(Part::WorkingPath))], &format!("^{path}(?:/|$)"))?);
+        let file = facts.file.map_or(What::Part(Part::WorkingPath), What::Slot);
+        out.push(seen(vec![path_piece(file)], &format!("^{path}(?:/|$)"))?);
     }
     for (at, place) in section.places.iter().enumerate() {
         let is_own = at + 1 == section.places.len();

@@ -222,6 +222,7 @@ impl Lowering<'_, '_> {
             is_canonical,
             is_asked: false,
             has_turned: false,
+            file: None,
             root,
             disk: &disk,
             maps: &maps,
@@ -295,7 +296,8 @@ impl Lowering<'_, '_> {
             self.write_slot(forth, FILE, first_of(&[slashes]));
             self.write_slot(back, URI, first_of(&[location, alias_dispatch, slashes]));
         }
-        self.fill_stage(&stage, &aliased, back.map(|_| FILE), after_alias, &facts);
+        let of_file = Facts { file: back.map(|_| FILE), ..facts };
+        self.fill_stage(&stage, &aliased, after_alias, &of_file);
         let mut fallback = None;
         if let Some(table) = slashes {
             self.slashes(table, server, &folders, &facts);
@@ -304,7 +306,7 @@ impl Lowering<'_, '_> {
                 for (at, index) in indexes.iter_mut().enumerate() {
                     let first = self.fill_asked(&mut index.asked, &around, &facts);
                     self.index_name(index.name.unwrap_or(first), first);
-                    self.indexes(index, index.name.unwrap_or(first));
+                    self.indexes(index, &facts, index.name.unwrap_or(first));
                     let next = asks.get(at + 1).copied();
                     if let Some(next) = next {
                         self.reading.set_after(next, After::Table(to_files));

@@ -82,7 +82,7 @@ impl Lowering<'_, '_> {
                 self.push(swap, any(), &[is_taken], Action::Enter(turn.restart), &no_span());
             }
             self.write_slot(swap, URI, first);
-            self.fill_stage(stage, aliased, None, to_restart, &Facts { has_turned: true, ..*facts });
+            self.fill_stage(stage, aliased, to_restart, &Facts { has_turned: true, ..*facts });
         }
         if let Some(table) = turn.slashes {
             self.reading.set_after(table, After::Table(turn.restart));
