@@ -335,6 +335,11 @@ impl Writer<'_, '_> {
         }
         if !is_over {
             mark = self.with_policy(policy);
+        } else if let (CaptureForm::NginxRewrite, None, Some(start)) = (self.with.form, self.query, self.fragment) {
+            // To nginx a fragment is a part of the path.
+            let undone = undone_by_nginx(&self.out[start..]);
+            self.out.truncate(start);
+            self.out.extend_from_slice(&undone);
         }
         self.check_host().map(|()| mark)
     }
