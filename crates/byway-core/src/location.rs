@@ -372,6 +372,12 @@ impl Writer<'_, '_> {
             self.end_path();
         }
         match self.fragment {
+            // To nginx a fragment is a part of the path.
+            Some(start) if self.with.form == CaptureForm::NginxRewrite && self.query.is_none() => {
+                let undone = undone_by_nginx(&self.out[start..]);
+                self.out.truncate(start);
+                self.out.extend_from_slice(&undone);
+            }
             Some(start) => {
                 let opened = self.query.or(memchr::memchr(b'?', &self.out[start..]).map(|at| start + at));
                 close_query(policy, self.with, opened, self.out);

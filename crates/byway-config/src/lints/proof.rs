@@ -52,6 +52,8 @@ impl Endless {
     }
 }
 
+/// How many steps of a walk are kept: no way that people wrote has more.
+const STEPS: usize = 1_000;
 /// How many writings of a path are kept: a round has few, and ten rounds are the limit.
 const WRITINGS: usize = 256;
 
@@ -134,7 +136,7 @@ impl<'r> Way<'r> {
 
     fn note(&mut self, rule: RuleRef) {
         // Who goes round in circles comes by the same ones.
-        if self.rules.len() < 1_000 && self.rules.last() != Some(&rule) {
+        if self.rules.len() < STEPS && self.rules.last() != Some(&rule) {
             self.rules.push(rule);
         }
     }
@@ -143,7 +145,9 @@ impl<'r> Way<'r> {
 impl Watch for Way<'_> {
     fn aside(&mut self, rule: RuleRef, why: Aside) {
         self.note(rule);
-        if let Aside::Condition(at) = why {
+        if let Aside::Condition(at) = why
+            && self.held_back.len() < STEPS
+        {
             self.held_back.push((rule, at));
         }
     }

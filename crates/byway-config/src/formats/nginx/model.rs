@@ -798,7 +798,15 @@ impl Build<'_, '_, '_> {
             Err(_) => Err("it is not UTF-8".to_owned()),
         };
         match read {
-            Ok(regex) => Some(regex),
+            Ok(regex) => {
+                // A group by name is a variable, and nginx's own are nobody else's.
+                let taken = regex.named().map(|(_, name)| name.to_ascii_lowercase()).find(|name| text::is_taken(name));
+                if let Some(name) = taken {
+                    self.fault(word, format!("the duplicate \"{name}\" variable"));
+                    return None;
+                }
+                Some(regex)
+            }
             Err(what) => {
                 let span = self.tree.span(word);
                 let message = format!("regular expression cannot be read: {what}");

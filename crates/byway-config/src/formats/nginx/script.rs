@@ -577,6 +577,10 @@ impl Run<'_, '_, '_, '_, '_> {
         self.look_up(&resolved.lists, source, conditions, &span);
         // Behind a rewrite that went on, nginx escapes groups no more.
         let groups = if self.went_on { &[][..] } else { &resolved.groups };
+        if self.went_on && !resolved.groups.is_empty() {
+            let why = "groups are taken as they are behind a `rewrite` without a flag; nginx escapes them where it did not fit";
+            self.lower.reading.approximated(&span, &rule, why);
+        }
         let Some(text) = text::plain_with_groups(&resolved.parts, groups) else {
             return self.left_out(Why::Refused("a text that is not UTF-8".into()), &span, &rule);
         };

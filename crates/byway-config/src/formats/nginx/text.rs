@@ -276,7 +276,11 @@ pub(super) fn plain(parts: &[Known]) -> Option<Target<'static>> {
 /// The same for `set`, which escapes groups by number.
 pub(super) fn plain_with_groups(parts: &[Known], groups: &[usize]) -> Option<Target<'static>> {
     let mut pieces = plain_pieces(parts)?;
-    groups.iter().filter_map(|&at| Some(pieces.get_mut(at)?.place = GROUP_OF_SET)).for_each(drop);
+    for &at in groups {
+        if let Some(piece) = pieces.get_mut(at) {
+            piece.place = GROUP_OF_SET;
+        }
+    }
     Some(Target::of_pieces(pieces))
 }
 
