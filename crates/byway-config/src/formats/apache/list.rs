@@ -192,7 +192,7 @@ impl Lowering<'_, '_> {
             }
             conditions.extend(written.condition.clone());
             if written.is_forbidden {
-                let action = Action::Reply { status: ReplyStatus::Forbidden, retry_after: None };
+                let action = self.error(plan.folder.is_some(), 403)?;
                 self.push(table, ready.source.clone(), &conditions, action, &rule.span);
                 continue;
             }
@@ -332,7 +332,8 @@ impl Lowering<'_, '_> {
             let file = Subject::Text(vec![path_piece(What::Slot(FILE))]);
             if let Ok(condition) = Condition::new(file, Test::Regex(pattern("\\?", LetterCase::Significant)), false) {
                 let conditions = [conditions, &[condition]].concat();
-                let action = Action::Reply { status: ReplyStatus::Forbidden, retry_after: None };
+                let reply = Action::Reply { status: ReplyStatus::Forbidden, retry_after: None };
+                let action = self.error(plan.folder.is_some(), 403).unwrap_or(reply);
                 self.push(table, source.clone(), &conditions, action, &rule.span);
             }
         }

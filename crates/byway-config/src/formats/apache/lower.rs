@@ -157,7 +157,12 @@ impl Lowering<'_, '_> {
     pub(super) fn refuse(&mut self, table: TableId, what: What<'static>, text: &str, status: ReplyStatus) {
         let subject = Subject::Text(vec![path_piece(what)]);
         if let Ok(condition) = Condition::new(subject, Test::Regex(pattern(text, LetterCase::Significant)), false) {
-            self.push(table, any(), &[condition], Action::Reply { status, retry_after: None }, &no_span());
+            let reply = Action::Reply { status, retry_after: None };
+            let action = match status {
+                ReplyStatus::Forbidden => self.error(true, 403).unwrap_or(reply),
+                _ => reply,
+            };
+            self.push(table, any(), &[condition], action, &no_span());
         }
     }
 
