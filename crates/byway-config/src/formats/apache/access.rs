@@ -5,15 +5,20 @@
 
 use std::collections::BTreeMap;
 
+use byway_core::condition::Condition;
 use byway_core::dialect::{APACHE, Dialect};
 use byway_core::rule::Action;
 use byway_core::ruleset::{After, Order, TableId};
+use byway_core::source::Source;
 use byway_core::status::ReplyStatus;
 
 use super::folders::Folder;
 use super::lower::{Facts, Lowering, any, below, no_span};
+use super::pages::pass;
+use super::rounds::slot_is;
 use super::sections::inside;
 use super::site::{Place, Scope, Section, Server};
+use super::steps::TAKEN;
 
 /// Who is let in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,24 +162,32 @@ impl Lowering<'_, '_> {
             for section in sections.iter().filter(|section| holds(server, section)) {
                 let Some(askers) = module(&section.scope.access) else { continue };
                 if let Ok((Some(conditions), _)) = inside(section, false, facts) {
-                    let action = self.door(askers, next);
-                    self.push(*of_sections, any(), &conditions, action, &no_span());
+                    self.door(askers, (*of_sections, any(), &conditions), next);
                 }
             }
             for folder in folders.values().filter(|_| !server.maps_paths) {
                 if let Some(askers) = of_folder(&folder.layers, module) {
-                    let action = self.door(askers, next);
-                    self.push(*of_folders, below(folder.path), &[], action, &no_span());
+                    self.door(askers, (*of_folders, below(folder.path), &[]), next);
                 }
             }
         }
     }
 
-    fn door(&self, askers: Askers, next: TableId) -> Action<'static> {
-        match askers {
-            Askers::Nobody => self.error(true, 403).unwrap_or(FORBIDDEN),
+    fn door(&mut self, askers: Askers, place: (TableId, Source<'_>, &[Condition]), next: TableId) {
+        let (table, source, conditions) = place;
+        let action = match askers {
             Askers::Everybody | Askers::Some => Action::Enter(next),
-        }
+            Askers::Nobody => {
+                // In a round for the sake of an error or of a redirect, that is what is answered.
+                self.answer_errors(table, &source, conditions);
+                if let Some(is_taken) = slot_is(TAKEN, "1") {
+                    let conditions = [conditions, &[is_taken]].concat();
+                    self.push(table, source.clone(), &conditions, pass(), &no_span());
+                }
+                self.error(true, 403).unwrap_or(FORBIDDEN)
+            }
+        };
+        self.push(table, source, conditions, action, &no_span());
     }
 }
 

@@ -227,10 +227,9 @@ impl<'a, 'r> Reader<'a, 'r> {
         match self.refusal() {
             _ if is_page => {
                 self.reading.beyond(span, line);
-                if target.text.starts_with('/') {
-                    self.scope().pages.push((span.clone(), line.to_owned(), target.text.clone()));
-                }
-                self.scope().errors.insert(number, None);
+                let page = target.text.starts_with('/').then(|| target.text.clone());
+                let page = page.map(|url| ErrorUrl { span: span.clone(), text: line.to_owned(), url, is_page });
+                self.scope().errors.insert(number, page);
             }
             Some(why) => self.reading.refused(span, line, why),
             None if target.text.contains("%{") => {
@@ -238,7 +237,7 @@ impl<'a, 'r> Reader<'a, 'r> {
                 self.scope().errors.insert(number, None);
             }
             None => {
-                let url = ErrorUrl { span: span.clone(), text: line.to_owned(), url: target.text.clone() };
+                let url = ErrorUrl { span: span.clone(), text: line.to_owned(), url: target.text.clone(), is_page };
                 self.scope().errors.insert(number, Some(url));
             }
         }

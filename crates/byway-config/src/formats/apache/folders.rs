@@ -1,6 +1,6 @@
 //! The folders of a server, each with what it inherits, and what is there below its document root.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::alias::Alias;
 use super::cond::Disk;
@@ -68,12 +68,16 @@ pub(super) fn errors(
     server: &Server,
     main: Option<&Server>,
     folders: &BTreeMap<&str, Folder<'_>>,
+    sent: &BTreeSet<String>,
 ) -> BTreeMap<(Option<String>, u16), Option<ErrorUrl>> {
     let own = main.into_iter().chain([server]).map(|server| (None, &server.own));
     let below = folders.values().flat_map(|folder| folder.layers.iter().map(|layer| (Some(folder.path), *layer)));
     own.chain(below)
         .flat_map(|(at, scope)| {
-            scope.errors.iter().map(move |(status, url)| ((at.map(str::to_owned), *status), url.clone()))
+            scope
+                .errors
+                .iter()
+                .map(move |(status, url)| ((at.map(str::to_owned), *status), url.clone().filter(|url| url.leads(sent))))
         })
         .collect()
 }

@@ -201,7 +201,7 @@ impl Lowering<'_, '_> {
             }
             conditions.extend(written.condition.clone());
             if written.is_forbidden {
-                let action = Action::Reply { status: ReplyStatus::Forbidden, retry_after: None };
+                let action = self.error(plan.folder.is_some(), 403)?;
                 self.push(table, ready.source.clone(), &conditions, action, &rule.span);
                 continue;
             }
@@ -279,16 +279,16 @@ impl Lowering<'_, '_> {
             // A file that is asked for and written again is no change, and begins no round.
             let is_through = [to.changed, to.rebased].contains(&then);
             if new == State::Relative && is_through && then != to.for_good && state == State::Same {
-                let path = written.placed.pieces.iter().filter(|piece| piece.place < Landing::Query);
-                let path: Vec<Piece<'static>> = path.cloned().collect();
+                let (path, rest): (Vec<Piece<'static>>, Vec<Piece<'static>>) =
+                    written.placed.pieces.iter().cloned().partition(|piece| piece.place < Landing::Query);
+                let path = in_folder(path, around);
                 if let Some(condition) = constant(&path).map_or_else(|| is_here(&path), |text| begins_here(&text)) {
                     let mut conditions = conditions.clone();
                     conditions.push(condition);
-                    let action = Action::Rewrite {
-                        target: target.clone(),
-                        query: written.query.clone(),
-                        then: Then::Table(to.end),
-                    };
+                    // The path stays as it is, with what stands behind its file.
+                    let pieces = [vec![path_piece(What::Part(Part::WorkingPath))], rest].concat();
+                    let (target, query) = (Target::of_pieces(pieces), written.query.clone());
+                    let action = Action::Rewrite { target, query, then: Then::Table(to.end) };
                     self.push(table, ready.source.clone(), &conditions, action, &rule.span);
                 }
             }
@@ -353,7 +353,8 @@ impl Lowering<'_, '_> {
             let file = Subject::Text(vec![path_piece(What::Slot(FILE))]);
             if let Ok(condition) = Condition::new(file, Test::Regex(pattern("\\?", LetterCase::Significant)), false) {
                 let conditions = [conditions, &[condition]].concat();
-                let action = Action::Reply { status: ReplyStatus::Forbidden, retry_after: None };
+                let reply = Action::Reply { status: ReplyStatus::Forbidden, retry_after: None };
+                let action = self.error(plan.folder.is_some(), 403).unwrap_or(reply);
                 self.push(table, source.clone(), &conditions, action, &rule.span);
             }
         }
@@ -390,6 +391,17 @@ impl Lowering<'_, '_> {
         }
         Ok(())
     }
+}
+
+/// A path that a rule of a folder writes, before `RewriteBase` takes the place of the folder.
+fn in_folder(mut path: Vec<Piece<'static>>, around: &Around<'_>) -> Vec<Piece<'static>> {
+    if let (Some(folder), Some(base)) = (around.folder, around.base)
+        && let Some(Piece { what: What::Literal(text), .. }) = path.first_mut()
+        && let Some(rest) = text.strip_prefix(base)
+    {
+        *text = format!("{folder}{rest}").into();
+    }
+    path
 }
 
 /// Whether the path that is there is this one, with what stands behind its file.

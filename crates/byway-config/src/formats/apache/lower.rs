@@ -34,6 +34,8 @@ pub(super) fn lower(site: &Site, reading: &mut Reading<'_>) {
         said: BTreeSet::new(),
         errors: BTreeMap::new(),
         errors_at: BTreeMap::new(),
+        sent: BTreeSet::new(),
+        pages: BTreeMap::new(),
         looked_up: 0,
     };
     let Some((main, hosts)) = site.servers.split_first() else { return };
@@ -55,6 +57,10 @@ pub(super) struct Lowering<'a, 'r> {
     pub(super) errors: BTreeMap<(Option<String>, u16), Option<ErrorUrl>>,
     /// Where an error leads that a rule in a folder or a section makes, by its status.
     pub(super) errors_at: BTreeMap<u16, TableId>,
+    /// Pages of the server's own for errors that a rule sends on.
+    pub(super) sent: BTreeSet<String>,
+    /// Where they are asked for: by the status, the page, and whether a rule made the error.
+    pub(super) pages: BTreeMap<(u16, String, bool), TableId>,
     /// Entries of maps that became rules.
     pub(super) looked_up: usize,
 }
@@ -155,7 +161,12 @@ impl Lowering<'_, '_> {
     pub(super) fn refuse(&mut self, table: TableId, what: What<'static>, text: &str, status: ReplyStatus) {
         let subject = Subject::Text(vec![path_piece(what)]);
         if let Ok(condition) = Condition::new(subject, Test::Regex(pattern(text, LetterCase::Significant)), false) {
-            self.push(table, any(), &[condition], Action::Reply { status, retry_after: None }, &no_span());
+            let reply = Action::Reply { status, retry_after: None };
+            let action = match status {
+                ReplyStatus::Forbidden => self.error(true, 403).unwrap_or(reply),
+                _ => reply,
+            };
+            self.push(table, any(), &[condition], action, &no_span());
         }
     }
 
@@ -172,7 +183,7 @@ impl Lowering<'_, '_> {
             return Ok(Action::Enter(*table));
         }
         match self.errors.get(&(None, status)).and_then(Option::as_ref) {
-            Some(found) => sends_to(&found.url),
+            Some(found) => self.lead(found, status, true),
             None => {
                 let status = ReplyStatus::from_number(status).ok_or("a status that no reply of ours has")?;
                 Ok(Action::Reply { status, retry_after: None })

@@ -112,7 +112,7 @@ impl<'s> Said<'s> {
         out
     }
 
-    fn scopes(&self) -> impl Iterator<Item = &'s Scope> {
+    pub(super) fn scopes(&self) -> impl Iterator<Item = &'s Scope> {
         let layers = self.folders.values().flat_map(|folder| folder.layers.iter().copied());
         layers.chain([&self.server.own]).chain(self.main.map(|main| &main.own))
     }
@@ -136,7 +136,7 @@ impl Lowering<'_, '_> {
         let scopes = said.scopes().chain(sections.iter().map(|section| &section.scope));
         let asked: BTreeSet<u16> = scopes
             .flat_map(|scope| scope.errors.iter())
-            .filter(|(status, url)| url.is_some() && OF_FILES.contains(status))
+            .filter(|(status, url)| self.leads_away(url.as_ref()) && OF_FILES.contains(status))
             .map(|(status, _)| *status)
             .collect();
         if asked.is_empty() && !said.falls_back() {
@@ -175,14 +175,14 @@ impl Lowering<'_, '_> {
         self.reading.set_after(missing.fallback, After::Table(error(404)));
         self.files(missing, said, (index, last));
         for (status, (of_sections, of_folders)) in &missing.errors {
-            self.fill_error(*status, [*of_sections, *of_folders, last], said, sections, facts);
+            self.fill_error((*status, false), [*of_sections, *of_folders, last], said, sections, facts);
         }
     }
 
     /// What sections say of an error, then what folders and the server say, and then the table behind them.
     fn fill_error(
         &mut self,
-        status: u16,
+        (status, is_ruled): (u16, bool),
         [of_sections, of_folders, last]: [TableId; 3],
         said: &Said<'_>,
         sections: &[&Section],
@@ -193,15 +193,15 @@ impl Lowering<'_, '_> {
         for section in sections {
             let Some(url) = section.scope.errors.get(&status) else { continue };
             if let Ok((Some(conditions), _)) = inside(section, false, facts) {
-                self.leads(of_sections, any(), &conditions, url.as_ref(), last);
+                self.leads((of_sections, any(), &conditions), url.as_ref(), (status, is_ruled), last);
             }
         }
         if let Some(url) = said.of("", |scope| scope.errors.get(&status)) {
-            self.leads(of_folders, any(), &[], url.as_ref(), last);
+            self.leads((of_folders, any(), &[]), url.as_ref(), (status, is_ruled), last);
         }
         for folder in said.folders.values() {
             if let Some(url) = folder.layers.iter().rev().find_map(|layer| layer.errors.get(&status)) {
-                self.leads(of_folders, below(folder.path), &[], url.as_ref(), last);
+                self.leads((of_folders, below(folder.path), &[]), url.as_ref(), (status, is_ruled), last);
             }
         }
     }
@@ -214,7 +214,7 @@ impl Lowering<'_, '_> {
         row: impl Fn(&Dialect) -> &'static Dialect,
     ) -> BTreeMap<u16, [TableId; 3]> {
         let scopes = said.scopes().chain(sections.iter().map(|section| &section.scope));
-        let all = scopes.flat_map(|scope| scope.errors.iter()).filter(|(_, url)| url.is_some());
+        let all = scopes.flat_map(|scope| scope.errors.iter()).filter(|(_, url)| self.leads_away(url.as_ref()));
         let asked: BTreeSet<u16> = all.map(|(status, _)| *status).collect();
         let mut table = |order| self.table(row(&APACHE), order, "");
         let tables = |status| (status, [table(Order::Listed), table(Order::Specific), table(Order::Listed)]);
@@ -230,7 +230,7 @@ impl Lowering<'_, '_> {
         facts: &Facts<'_>,
     ) {
         for (status, tables) in answers {
-            self.fill_error(*status, *tables, said, sections, facts);
+            self.fill_error((*status, true), *tables, said, sections, facts);
             if let Some(status) = ReplyStatus::from_number(*status) {
                 let reply = Action::Reply { status, retry_after: None };
                 self.push(tables[2], any(), &[], reply, &no_span());
@@ -240,13 +240,13 @@ impl Lowering<'_, '_> {
 
     fn leads(
         &mut self,
-        table: TableId,
-        source: Source<'_>,
-        conditions: &[Condition],
+        (table, source, conditions): (TableId, Source<'_>, &[Condition]),
         url: Option<&ErrorUrl>,
+        (status, is_ruled): (u16, bool),
         last: TableId,
     ) {
-        match url.map(|url| (sends_to(&url.url), &url.span)) {
+        let url = url.filter(|url| self.leads_away(Some(url)));
+        match url.map(|url| (self.lead(url, status, is_ruled), &url.span)) {
             Some((Ok(action), span)) => self.push(table, source, conditions, action, span),
             _ => self.push(table, source, conditions, Action::Enter(last), &no_span()),
         }
@@ -304,10 +304,12 @@ impl Lowering<'_, '_> {
         let sections = sections.iter().map(|section| &section.scope);
         for scope in said.scopes().chain(sections) {
             for (status, url) in &scope.errors {
-                let Some(url) = url else { continue };
+                let Some(url) = url.as_ref().filter(|url| self.leads_away(Some(url))) else { continue };
                 let of_files = OF_FILES.contains(status);
                 let verdict = match status {
-                    _ if sends_to(&url.url).is_err() => Err("its target is no URL that we send anyone to".into()),
+                    _ if !url.is_page && sends_to(&url.url).is_err() => {
+                        Err("its target is no URL that we send anyone to".into())
+                    }
                     // httpd itself does nothing of the kind.
                     401 => Ok(None),
                     _ if of_files && !is_listed => Ok(Some(

@@ -1,38 +1,129 @@
 //! Pages of the server's own for errors: httpd asks its rules for them anew, and one of them may send people away.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use byway_core::dialect::LetterCase;
+use byway_core::condition::Condition;
+use byway_core::dialect::{APACHE, Dialect, LetterCase, QueryPolicy};
+use byway_core::rule::{Action, Then};
+use byway_core::ruleset::{Order, TableId};
+use byway_core::source::Source;
+use byway_core::status::ReplyStatus;
+use byway_core::target::{Landing, Part, Piece, Target, What};
 
 use super::cond;
+use super::expand::Unplaced;
 use super::folders::Folder;
-use super::lower::Lowering;
+use super::lower::{Lowering, any, no_span, path_piece, sends_to};
+use super::missing::Said;
 use super::pattern::{Shape, pattern, shape};
+use super::rounds::slot_is;
 use super::rule::{Cond, RewriteRule};
-use super::site::Server;
-use super::steps;
+use super::site::{ErrorUrl, Section, Server};
+use super::steps::{self, ERROR, Names, TAKEN};
 
-const SENT_ON: &str =
-    "a rule sends on whoever asks for this page: httpd sends people there who meet the error, and here they get it";
+/// The pages of which that is so.
+pub(super) fn sent_on(
+    server: &Server,
+    main: Option<&Server>,
+    folders: &BTreeMap<&str, Folder<'_>>,
+) -> BTreeSet<String> {
+    let layers = folders.values().flat_map(|folder| folder.layers.iter().copied());
+    let sections = main.iter().flat_map(|main| &main.sections).chain(&server.sections).map(|section| &section.scope);
+    let scopes = main.map(|main| &main.own).into_iter().chain([&server.own]).chain(layers).chain(sections);
+    let pages = scopes.flat_map(|scope| scope.errors.values().flatten()).filter(|url| url.is_page);
+    let is_sent = |page: &&ErrorUrl| {
+        let path = page.url.split(['?', '#']).next().unwrap_or_default();
+        let deepest = folders.values().filter(|folder| folder.rewrites && path.starts_with(folder.path));
+        let deepest = deepest.max_by_key(|folder| folder.path.len()).filter(|folder| folder.effective.is_on);
+        let mut of_folder = deepest.iter().flat_map(|folder| {
+            folder.effective.rules.iter().map(|rule| sends_on(rule, &path[folder.path.len()..], path, server))
+        });
+        let own = &server.own.rewriting;
+        let mut of_server = own.rules.iter().filter(|_| own.engine == Some(true));
+        of_folder.any(|sends| sends) || of_server.any(|rule| sends_on(rule, path, path, server))
+    };
+    pages.filter(is_sent).map(|page| page.url.clone()).collect()
+}
 
 impl Lowering<'_, '_> {
-    /// Says of which pages that is so.
-    pub(super) fn say_pages<'s>(&mut self, server: &'s Server, folders: &BTreeMap<&'s str, Folder<'s>>) {
-        let layers = || folders.values().flat_map(|folder| folder.layers.iter().copied());
-        for (span, text, page) in [&server.own].into_iter().chain(layers()).flat_map(|scope| &scope.pages) {
-            let path = page.split(['?', '#']).next().unwrap_or_default();
-            let deepest = folders.values().filter(|folder| folder.rewrites && path.starts_with(folder.path));
-            let deepest = deepest.max_by_key(|folder| folder.path.len());
-            let of_folder = deepest.filter(|folder| folder.effective.is_on).is_some_and(|folder| {
-                folder.effective.rules.iter().any(|rule| sends_on(rule, &path[folder.path.len()..], path, server))
-            });
-            let own = &server.own.rewriting;
-            let of_server = own.engine == Some(true) && own.rules.iter().any(|rule| sends_on(rule, path, path, server));
-            if of_folder || of_server {
-                self.say(span, text, Ok(Some(SENT_ON)));
+    /// Whether an `ErrorDocument` sends somebody away.
+    pub(super) fn leads_away(&self, url: Option<&ErrorUrl>) -> bool {
+        url.is_some_and(|url| url.leads(&self.sent))
+    }
+
+    /// What an error does that leads somewhere: a redirect, or the round for a page.
+    pub(super) fn lead(&self, url: &ErrorUrl, status: u16, is_ruled: bool) -> Result<Action<'static>, Unplaced> {
+        match self.pages.get(&(status, url.url.clone(), is_ruled)) {
+            Some(table) => Ok(Action::Enter(*table)),
+            None if url.is_page => Err("a status that no reply of ours has".into()),
+            None => sends_to(&url.url),
+        }
+    }
+
+    /// Makes the tables of such rounds.
+    pub(super) fn page_tables(
+        &mut self,
+        said: &Said<'_>,
+        sections: &[&Section],
+        row: impl Fn(&Dialect) -> &'static Dialect,
+    ) {
+        let scopes = said.scopes().chain(sections.iter().map(|section| &section.scope));
+        let all = scopes.flat_map(|scope| &scope.errors);
+        let all = all.filter_map(|(status, url)| Some((*status, url.as_ref().filter(|url| url.is_page)?)));
+        let wanted: BTreeSet<(u16, String)> = all
+            .filter(|(status, url)| self.leads_away(Some(url)) && ReplyStatus::from_number(*status).is_some())
+            .map(|(status, url)| (status, url.url.clone()))
+            .collect();
+        self.pages = wanted
+            .into_iter()
+            .flat_map(|(status, url)| [true, false].map(|is_ruled| (status, url.clone(), is_ruled)))
+            .map(|key| (key, self.table(row(&APACHE), Order::Listed, "")))
+            .collect();
+    }
+
+    /// Fills them: the rules are asked for the page anew, and nobody else is.
+    pub(super) fn fill_pages(&mut self, start: TableId, names: &[&Names]) {
+        let text = |text: &str| Target::of_pieces(vec![path_piece(What::Literal(text.to_owned().into()))]);
+        for ((status, url, is_ruled), table) in self.pages.clone() {
+            let number = status.to_string();
+            let of_names = names.iter().filter_map(|names| names.known("REDIRECT_STATUS"));
+            let slots: BTreeMap<u16, &str> = of_names
+                .map(|slot| (slot, number.as_str()))
+                .chain([(ERROR, if is_ruled { number.as_str() } else { "-" }), (TAKEN, "1")])
+                .collect();
+            for (slot, value) in slots {
+                let action = Action::Set { slot, text: text(value), then: Then::Next };
+                self.push(table, any(), &[], action, &no_span());
+            }
+            let (path, query) = url.split_once('?').map_or((url.as_str(), None), |(path, query)| (path, Some(query)));
+            let mut pieces = vec![path_piece(What::Literal(path.to_owned().into()))];
+            if let Some(query) = query {
+                let query = What::Literal(format!("?{query}").into());
+                pieces.push(Piece { place: Landing::Query, what: query });
+            }
+            let target = Target::of_pieces(pieces);
+            let action = Action::Rewrite { target, query: QueryPolicy::Drop, then: Then::Table(start) };
+            self.push(table, any(), &[], action, &no_span());
+        }
+    }
+
+    /// Where a page is sent by the server, the status is that of the error.
+    pub(super) fn answer_errors(&mut self, table: TableId, source: &Source<'_>, conditions: &[Condition]) {
+        let statuses: BTreeSet<u16> = self.pages.keys().map(|(status, _, _)| *status).collect();
+        for status in statuses {
+            if let (Some(is_it), Some(status)) = (slot_is(ERROR, &status.to_string()), ReplyStatus::from_number(status))
+            {
+                let reply = Action::Reply { status, retry_after: None };
+                self.push(table, source.clone(), &[conditions, &[is_it]].concat(), reply, &no_span());
             }
         }
     }
+}
+
+/// The request passes, whatever became of its path.
+pub(super) fn pass() -> Action<'static> {
+    let target = Target::of_pieces(vec![path_piece(What::Part(Part::WorkingPath))]);
+    Action::Rewrite { target, query: QueryPolicy::Replace, then: Then::End }
 }
 
 /// Whether a rule may send on who asks for a page, and not whoever has asked for something else already.

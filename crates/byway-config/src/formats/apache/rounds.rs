@@ -11,6 +11,7 @@ use byway_core::target::{Landing, Part, Piece, Target, What};
 
 use super::expand::{Token, alias_tokens};
 use super::lower::{Facts, Lowering, ancestors, any, no_span, path_piece};
+use super::pages::pass;
 use super::pattern::pattern;
 use super::plan::Plan;
 use super::site::SetEnv;
@@ -176,12 +177,12 @@ impl Lowering<'_, '_> {
             }
         };
         let Some(is_taken) = is_taken else { return };
+        if taken.is_none() {
+            self.answer_errors(table, &any(), &[]);
+        }
         let action = match taken {
             Some(taken) => Action::Enter(taken),
-            None => {
-                let target = Target::of_pieces(vec![path_piece(What::Part(Part::WorkingPath))]);
-                Action::Rewrite { target, query: QueryPolicy::Replace, then: Then::End }
-            }
+            None => pass(),
         };
         self.push(table, any(), &[is_taken], action, &no_span());
     }

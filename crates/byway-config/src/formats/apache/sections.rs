@@ -283,7 +283,8 @@ pub(super) fn strays(site: &Site, reading: &mut Reading<'_>) {
         for scope in folders.map(|(_, scope)| scope).chain(sections.map(|section| &section.scope)) {
             let rules = scope.rewriting.rules.iter().map(|rule| (&rule.span, &rule.text));
             let aliases = scope.aliases.iter().map(|alias| (&alias.span, &alias.text));
-            let errors = scope.errors.values().flatten().map(|url| (&url.span, &url.text));
+            let urls = scope.errors.values().flatten().filter(|url| !url.is_page);
+            let errors = urls.map(|url| (&url.span, &url.text));
             rules.chain(aliases).chain(errors).for_each(|(span, text)| reading.refused(span, text, why));
         }
     }

@@ -17,13 +17,14 @@ use super::indexes::Index;
 use super::lower::{Facts, Lowering, any, below, no_span, path_piece};
 use super::missing::Said;
 use super::onward::may_take_back;
+use super::pages::sent_on;
 use super::pattern::pattern;
 use super::plan::Plan;
 use super::rounds::Round;
 use super::rule::RewriteRule;
 use super::sections::Rows;
 use super::site::{Effective, Inherits, Scope, Section, Server, SetEnv};
-use super::steps::{self, FILE, URI};
+use super::steps::{self, FILE, Names, URI};
 use super::turns::{self, Turn};
 
 impl Lowering<'_, '_> {
@@ -45,14 +46,16 @@ impl Lowering<'_, '_> {
         let (layers, never): (BTreeMap<_, _>, BTreeMap<_, _>) =
             layers.into_iter().partition(|(path, _)| is_there(path) || server.folders.contains_key(path));
         let folders = merged_folders(&layers, &base);
-        self.errors = errors(server, main, &folders);
+        self.sent = sent_on(server, main, &folders);
+        self.errors = errors(server, main, &folders, &self.sent);
         // What is merged last is asked first: of the virtual host before the main server, further down before further up.
         let mut sections: Vec<&'s Section> =
             server.sections.iter().rev().chain(main.iter().flat_map(|main| main.sections.iter().rev())).collect();
         sections.retain(|section| section.is_below(root));
         sections.sort_by_key(|section| section.rank(root));
         // Tables, in the order in which they are entered.
-        let sends = self.errors.get(&(None, 404)).is_some_and(Option::is_some) && slash == EncodedSlash::NotFound;
+        let sends =
+            matches!(self.errors.get(&(None, 404)), Some(Some(url)) if !url.is_page) && slash == EncodedSlash::NotFound;
         let odd = sends.then(|| self.table(&APACHE_MAP, Order::Listed, ""));
         let own_sets: Vec<&SetEnv> = main.iter().flat_map(|main| &main.own.sets).chain(&server.own.sets).collect();
         // Sections that are known before the path becomes a file switch the server's own rules on and off.
@@ -93,6 +96,7 @@ impl Lowering<'_, '_> {
             of_folders.chain(sections.iter().map(|section| &section.scope)).flat_map(|scope| &scope.rewriting.rules)
         };
         let takes_back = in_places().next().is_some() && may_take_back(in_places().chain(&plan.rules));
+        let takes_back = takes_back || !self.sent.is_empty();
         let before_alias = takes_back.then(|| self.table(row(&APACHE), Order::Listed, ""));
         let before_good = before_alias.map(|_| self.table(row(&APACHE), Order::Listed, ""));
         let early = wholes.iter().filter(|(section, _)| section.is_some_and(Section::is_early)).copied();
@@ -164,6 +168,7 @@ impl Lowering<'_, '_> {
         let answers = self.answers(&said, &sections, row);
         self.errors_at = answers.iter().map(|(status, [first, ..])| (*status, *first)).collect();
         let last = self.table(row(&APACHE), Order::Listed, "");
+        self.page_tables(&said, &sections, row);
         let to_files = missing.as_ref().map_or(last, |missing| missing.first());
 
         // What comes after what.
@@ -324,7 +329,8 @@ impl Lowering<'_, '_> {
         }
         self.fill_answers(&answers, &said, &sections, &facts);
         self.say_errors(&said, &sections);
-        self.say_pages(server, &folders);
+        let names: Vec<&Names> = plans.iter().map(|(_, plan)| &plan.names).chain([&plan.names]).collect();
+        self.fill_pages(start, &names);
         self.idle(server, &folders, runs);
         self.never(&never);
         odd.unwrap_or(start)

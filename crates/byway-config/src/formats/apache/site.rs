@@ -1,6 +1,6 @@
 //! What an Apache configuration says, before it becomes tables: servers, folders, locations, and what stands in each.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use byway_core::dialect::EncodedSlash;
@@ -162,10 +162,8 @@ pub(super) struct Scope {
     pub(super) aliases: Vec<Alias>,
     pub(super) sets: Vec<SetEnv>,
     pub(super) directory_slash: Option<bool>,
-    /// `ErrorDocument` by status; none where it is a page or a text of the server's own.
+    /// `ErrorDocument` by status; none where it is a text of the server's own.
     pub(super) errors: BTreeMap<u16, Option<ErrorUrl>>,
-    /// Pages of the server's own for errors: where that is said, the line, and the path.
-    pub(super) pages: Vec<(Span, String, String)>,
     /// Whether folders without an index are listed (`Options Indexes`), and whether names are completed (`MultiViews`).
     pub(super) lists: Option<bool>,
     pub(super) completes: Option<bool>,
@@ -188,6 +186,15 @@ pub(super) struct ErrorUrl {
     /// The line, for remarks.
     pub(super) text: String,
     pub(super) url: String,
+    /// Whether it is a page of the server's own, by its path.
+    pub(super) is_page: bool,
+}
+
+impl ErrorUrl {
+    /// Whether somebody may be sent away for it: where it is a page, one of those that rules send on.
+    pub(super) fn leads(&self, sent: &BTreeSet<String>) -> bool {
+        !self.is_page || sent.contains(&self.url)
+    }
 }
 
 /// What mod_rewrite is told in one place.

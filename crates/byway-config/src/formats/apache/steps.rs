@@ -45,6 +45,8 @@ pub(super) const ASKER: u16 = 9;
 pub(super) const KEYS: Range<u16> = 10..18;
 /// How many of those begin as the path does.
 pub(super) const KEYS_OF_PATH: u16 = 4;
+/// The slot that says for which status a page of the server's own is asked for, `-` where it is that of a file.
+pub(super) const ERROR: u16 = 17;
 /// What the name of a variable begins with that stands for a text so changed: no name in a file does.
 pub(super) const CHANGED: char = '\u{1}';
 
@@ -90,7 +92,7 @@ pub(super) struct Names {
 
 impl Names {
     pub(super) fn slot(&mut self, name: &str) -> u16 {
-        let next = self.slots.len() as u16 + KEYS.end;
+        let next = self.slots.len() as u16 + ERROR + 1;
         *self.slots.entry(name.to_ascii_uppercase()).or_insert(next)
     }
 
