@@ -414,6 +414,7 @@ fn what_a_condition_took_is_carried_over() {
     let slash = "RewriteEngine On\nRewriteCond %{REQUEST_FILENAME} !-d\nRewriteCond %{REQUEST_URI} (.+)/$\nRewriteRule ^ %1 [L,R=301]\n";
     let unfinished = "RewriteEngine On\nRewriteRule ^api$ https://x.test/api [R=301]\nRewriteRule ^b$ https://x.test/c [R=302]\n\
         RewriteRule ^(.+)\\.txt$ https://x.test/text/$1 [R=301]\n";
+    let escaped = "RewriteEngine On\nRewriteRule ^(.+)$ https://x.test/#$1 [R=302,L,QSA]\n";
     let scheme = "server { listen 80; listen 443 ssl; server_name old.test; return 301 $scheme://new.test$request_uri; }\n\
         server { listen 80; server_name ~^www\\.(?<name>.+)$; return 302 $scheme://$name$request_uri; }\n";
     let asked_by_if = "server { listen 80; if ($args ~ \"^id=(\\d+)$\") { return 301 /item/$1; }\n\
@@ -435,6 +436,7 @@ fn what_a_condition_took_is_carried_over() {
             (".htaccess", slash, "GET /a/b/ -> 301 /a/b"),
             (".htaccess", unfinished, "GET /api -> 301 https://x.test/api"),
             (".htaccess", unfinished, "GET /b -> 302 https://x.test/c"),
+            (".htaccess", escaped, "GET /a?q=1 -> 302 https://x.test/%23a?q=1"),
             ("nginx.conf", scheme, "GET http://old.test/a?q=1 -> 301 http://new.test/a?q=1"),
             ("nginx.conf", scheme, "GET https://old.test/a -> 301 https://new.test/a"),
             ("nginx.conf", scheme, "GET http://www.x.test/a -> 302 http://x.test/a"),
@@ -521,6 +523,17 @@ fn a_list_needs_no_priorities_where_no_two_rules_take_the_same() {
     assert!(text.contains("/c,/d,302"), "{text}\n{remarks:?}");
     // Behind `/a` nothing below it is reached.
     assert!(text.contains("/a/*,/b/*,301") && !text.contains("/a/x"), "{text}\n{remarks:?}");
+}
+
+#[test]
+fn a_redirect_that_its_server_goes_on_with_is_refused() {
+    let folder =
+        "RewriteEngine On\nRewriteRule ^a$ https://x.test/a [R=301]\nRewriteRule ^(.+)$ https://y.test/$1 [R=302]\n";
+    let (text, remarks) = as_format(folder, ".htaccess", "toml");
+    assert!(!text.contains("x.test") && text.contains("y.test"), "{text}\n{remarks:?}");
+    let named =
+        |(_, why): &(String, Option<String>)| why.as_deref().is_some_and(|why| why.contains("without `L` line 3"));
+    assert!(remarks.iter().any(named), "{remarks:?}");
 }
 
 #[test]

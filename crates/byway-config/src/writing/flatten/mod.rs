@@ -72,6 +72,8 @@ pub(super) struct Flat {
     passes: HashSet<u32>,
     /// Rules that write a URL that is sent once the rules behind have been asked, with the status.
     sent: HashMap<u32, StatusByMethod>,
+    /// Rules of that kind whose URL another rule takes, with its line.
+    unfinished: HashMap<u32, u32>,
     /// Prefixes that stand before the regexes that their server asks first.
     early: HashSet<u32>,
     /// For the rule that leads to a host: what no rule under that host took is left alone.
@@ -507,7 +509,18 @@ impl Flat {
             _ => None,
         };
         let mut seen = Vec::new();
+        let url = match rule.action() {
+            Action::Rewrite { target, .. } => url_of(&target),
+            _ => String::new(),
+        };
+        let takes = |member: &&RuleView<'_>| match member.source().path {
+            PathPattern::Regex(pattern) if member.place().line > 0 => pattern.finds(url.as_bytes()).unwrap_or(true),
+            _ => false,
+        };
         for table in tables.chain(next) {
+            if let Some(other) = tables.members(table).iter().find(takes) {
+                self.unfinished.entry(rule.number()).or_insert(other.place().line);
+            }
             seen.extend(tables.members(table).iter().map(RuleView::number));
             if let Some(status) = tables.members(table).iter().find_map(sends) {
                 self.sent.insert(rule.number(), status);
@@ -591,6 +604,12 @@ impl Flat {
         if self.leads.contains(&rule.number()) || rule.place().line == 0 {
             return Ok((self.left_to_nobody(rule), None));
         }
+        if let Some(line) = self.unfinished.get(&rule.number()) {
+            let why = format!(
+                "without `L` line {line} takes the URL that this line makes, and sends what comes of both: write `[R,L]` if that is not meant"
+            );
+            return Err(why.into());
+        }
         let mut made = Vec::new();
         let spots = match self.spots.get(&rule.number()) {
             Some(spots) => spots,
@@ -662,6 +681,22 @@ fn is_url(target: &Target<'_>) -> bool {
         _ => target.constant().unwrap_or_default(),
     };
     begin.starts_with("http://") || begin.starts_with("https://")
+}
+
+/// A URL that is written, with a letter for each text of the request.
+fn url_of(target: &Target<'_>) -> String {
+    match target.constant() {
+        Some(text) => text.to_owned(),
+        None => target
+            .pieces()
+            .iter()
+            .map(|piece| match &piece.what {
+                What::Literal(text) => text.to_string(),
+                What::Slot(_) => String::new(),
+                _ => "x".to_owned(),
+            })
+            .collect(),
+    }
 }
 
 /// Whether a rule asks for a `?` in a text that another rule has kept and that is not known here.

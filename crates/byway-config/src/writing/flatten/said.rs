@@ -175,6 +175,12 @@ fn with_path(way: &Way, path: Option<&PathOf>, strip: &str, doing: Doing) -> Res
             Does::Rewrite { to, query }
         }
         Doing::Redirect { status, to, query, .. } => {
+            let authority = to.split_once("://").map_or("", |(_, rest)| rest.split('/').next().unwrap_or_default());
+            if authority.ends_with(':') {
+                return Err(
+                    format!("its target has a `:` and no port behind the host `{authority}`: is that meant?").into()
+                );
+            }
             if let Some((text, to)) = of_whole_path(&text, &to) {
                 return Ok((way.text(&text), Does::Redirect { status, to, query }));
             }

@@ -215,9 +215,11 @@ impl Saying {
         let keeps = matches!(query, QueryPolicy::Keep | QueryPolicy::Replace);
         // Apache would put the request's query behind the fragment, and an empty one would leave its sign there.
         let mut without = None;
-        if let Some(fragment) =
-            said.text.find('#').filter(|_| keeps && !(said.has_query && *query == QueryPolicy::Replace))
-        {
+        // What Apache escapes itself begins no fragment.
+        let has_fragment = target.constant().is_some_and(|to| to.contains('#'))
+            || target.pieces().iter().any(|piece| piece.place == Landing::Fragment);
+        let is_behind = keeps && has_fragment && !(said.has_query && *query == QueryPolicy::Replace);
+        if let Some(fragment) = said.text.find('#').filter(|_| is_behind) {
             without = Some(said.text.clone());
             let sign = if said.has_query { '&' } else { '?' };
             said.text.insert_str(fragment, &format!("{sign}%{{QUERY_STRING}}"));
@@ -478,6 +480,12 @@ fn path(source: &Source<'_>, tail: Tail, context: Context) -> Result<Path, Why> 
 /// The line of mod_alias, where it says the same.
 fn alias(source: &Source<'_>, path: &Path, status: u16, target: &Target<'_>, query: &QueryPolicy) -> Option<String> {
     let keeps = matches!(query, QueryPolicy::Keep | QueryPolicy::Replace);
+    // httpd asks mod_alias for the index of a folder as well, and mod_rewrite not.
+    if let PathPattern::Regex(pattern) = &source.path
+        && pattern.finds(b"/index.html") != pattern.finds(b"/")
+    {
+        return None;
+    }
     if let Some(to) = target.constant() {
         let has_query = to.contains('?');
         let fits = match query {
