@@ -292,7 +292,10 @@ impl Flat {
         let mut open = vec![Scheme::Http, Scheme::Https];
         // Where servers listen on ports without a scheme, nobody listens on those that no server names.
         let is_listed = tables.members(table).iter().any(|rule| matches!(door(rule), Some(Door::Port(_))));
-        for rule in tables.members(table) {
+        // A port goes before a scheme, which would take its requests as well.
+        let (ports, others): (Vec<&RuleView<'_>>, Vec<&RuleView<'_>>) =
+            tables.members(table).iter().partition(|rule| matches!(door(rule), Some(Door::Port(_))));
+        for rule in ports.into_iter().chain(others) {
             self.leads.insert(rule.number());
             let Action::Enter(next) = rule.action() else { continue };
             let of = |scheme| Way { scheme: Some(scheme), ..Way::default() };
