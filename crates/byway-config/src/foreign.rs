@@ -42,6 +42,8 @@ pub struct ForeignOptions {
     pub defines: Vec<(String, String)>,
     /// Folders in which included files may lie beside the first file's own (`--allow-include`).
     pub allowed: Vec<PathBuf>,
+    /// Whether the document root is not asked for files: who converts rules leaves that to the server that will have them.
+    pub leaves_files: bool,
     /// Whether what is passed over is an error (`--strict`).
     pub strictness: Strictness,
 }
@@ -189,6 +191,11 @@ impl<'r> Reading<'r> {
                 None
             }
             None => {
+                if text.bytes.starts_with(b"\xEF\xBB\xBF") {
+                    let message = "the file begins with a byte order mark, which nginx and httpd take for a part of its first word and do not know";
+                    let help = "save it as UTF-8 without one; here it is passed over";
+                    self.say(Diagnostic::warning("byte-order-mark", message).at(text.span(0..3)).help(help));
+                }
                 self.accept(&text);
                 Some(text)
             }
@@ -305,9 +312,17 @@ impl<'r> Reading<'r> {
     /// The document root that is asked for the names of files: `--root`, else the one that the configuration names, if that is
     /// a folder here.
     pub fn document_root(&self, configured: Option<&Path>) -> Option<PathBuf> {
+        if self.leaves_files() && self.kind != EntryKind::Folder {
+            return None;
+        }
         let named = self.with.options.root.as_deref();
         let root = named.or(configured).or((self.kind == EntryKind::Folder).then_some(self.named.as_path()))?;
         (self.with.files.kind(root).ok()? == EntryKind::Folder).then(|| root.to_owned())
+    }
+
+    /// Whether files are left to the server that will have them.
+    pub fn leaves_files(&self) -> bool {
+        self.with.options.leaves_files
     }
 
     /// A document root as its server would name it: from the root of the file system.

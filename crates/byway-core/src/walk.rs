@@ -208,6 +208,8 @@ enum Flow {
 const TABLE_LIMIT: u32 = 10_000;
 /// How deep calls go: each is a frame of the stack.
 const CALL_LIMIT: u32 = 32;
+/// The most bytes of a text that is kept: longer than any head of a request.
+const TEXT_LIMIT: usize = 64 * 1024;
 
 struct Walk<'w, W> {
     rules: Sections<'w>,
@@ -448,6 +450,10 @@ impl<'w, W: Watch> Walk<'w, W> {
         let mut text = self.scratch.buffer();
         if let Err(why) = self.write_text(target_bytes(blob, shape), dialect, &QueryPolicy::Drop, &mut text) {
             return Flow::Done(Verdict::refuse(rule, why));
+        }
+        // Texts may be put together of themselves.
+        if text.len() > TEXT_LIMIT {
+            return Flow::Done(Verdict::refuse(rule, Refusal::RewriteLimit));
         }
         self.watch.kept(rule, &text);
         let slot = usize::from(shape.slot());

@@ -55,6 +55,7 @@ impl Reading {
                 root: self.root.clone(),
                 defines: self.define.clone(),
                 allowed: self.allow_include.clone(),
+                leaves_files: false,
                 strictness: if self.strict { Strictness::Strict } else { Strictness::Lenient },
             },
             reach: if self.allow_outside { Reach::Anywhere } else { Reach::RootFolder },
@@ -67,6 +68,14 @@ impl Reading {
     pub(crate) fn load(&self, roots: &[PathBuf]) -> Loaded {
         let roots: Vec<&Path> = roots.iter().map(PathBuf::as_path).collect();
         load(&Disk, &roots, &self.options())
+    }
+
+    /// Reads the files for another server, which asks its own document root.
+    pub(crate) fn load_for_another(&self, roots: &[PathBuf]) -> Loaded {
+        let roots: Vec<&Path> = roots.iter().map(PathBuf::as_path).collect();
+        let mut options = self.options();
+        options.foreign.leaves_files = true;
+        load(&Disk, &roots, &options)
     }
 
     /// Reads the files, says what is wrong with them, and goes on only with rules.

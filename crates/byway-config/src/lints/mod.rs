@@ -16,7 +16,7 @@ mod long_chain;
 mod loops;
 mod method_lost;
 mod missing_twin;
-mod open_redirect;
+pub(crate) mod open_redirect;
 mod over;
 mod past_review;
 mod permanent_with_end;

@@ -230,7 +230,7 @@ impl OpenRedirect {
 }
 
 /// Whether a text is written by the person or was taken from the host that was asked.
-fn is_of_host(what: &What<'_>, conditions: &[Condition]) -> bool {
+pub(crate) fn is_of_host(what: &What<'_>, conditions: &[Condition]) -> bool {
     match what {
         What::Literal(_) | What::Part(Part::Host | Part::HostField) => true,
         What::Field(name) => name.eq_ignore_ascii_case("host"),

@@ -17,11 +17,12 @@ use byway_core::rule::{Action, Probing, RetryAfter};
 use byway_core::ruleset::{Order, RuleView, TableId, TableView};
 use byway_core::source::{PathPattern, Source};
 use byway_core::status::{ReplyStatus, StatusByMethod};
-use byway_core::target::Target;
+use byway_core::target::{Landing, Piece, Target, What};
 
 use super::flatten::Flat;
 pub(crate) use super::flatten::SEEN;
 use super::rank::{Region, region};
+use crate::lints::open_redirect::is_of_host;
 use crate::remarks::Verdict;
 
 /// A rule in words of our own.
@@ -458,4 +459,13 @@ pub(crate) fn is_own_test(test: &Test) -> bool {
 /// An instant as files write it: in UTC, to the second.
 pub(crate) fn instant(seconds: i64) -> Option<String> {
     jiff::Timestamp::from_second(seconds).ok().map(|instant| instant.to_string())
+}
+
+/// Why a host is not written that a text of the request chooses.
+pub(crate) const STRANGER: &str = "its target takes the host from what a pattern found in the request: byway looks whether that is a host, and the other server sends whatever it is; name the hosts, each with a rule";
+
+/// Whether a target takes its host, or a part of it, from a text of the request that is no host.
+pub(crate) fn takes_host(target: &Target<'_>, conditions: &[Condition]) -> bool {
+    let of_host = |piece: &&Piece<'_>| piece.place == Landing::Host && matches!(piece.what, What::ConditionCapture(_));
+    target.pieces().iter().filter(of_host).any(|piece| !is_of_host(&piece.what, conditions))
 }

@@ -52,7 +52,7 @@ enum As {
 impl Run for Convert {
     fn run(self, terminal: &mut Terminal) -> Ended {
         let roots = rules::roots(&self.files, "name the files to convert")?;
-        let loaded = self.reading.load(&roots);
+        let loaded = self.reading.load_for_another(&roots);
         let least = byway_config::diagnostic::Severity::Warning;
         let said = rules::drawn(&loaded, least, terminal.message_colour);
         if !said.is_empty() {

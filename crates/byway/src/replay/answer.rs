@@ -86,6 +86,7 @@ pub(crate) const CONTROL: &str = "control-bytes";
 pub(crate) const AS_SEEN: &str = "path-as-seen";
 pub(crate) const NO_ANSWER: &str = "no-answer";
 pub(crate) const LAST_AMPERSAND: &str = "last-ampersand";
+pub(crate) const MACHINE: &str = "machine-path";
 
 /// The most bytes of a Location that byway sends.
 const LOCATION_LIMIT: usize = 8_000;
@@ -364,7 +365,7 @@ mod tests {
     #[test]
     fn every_difference_is_documented() {
         let page = include_str!("../../../../docs/differences.md");
-        let names = [EDGE, NO_LOCATION, TOO_LONG, OPENS_QUERY, HOST_GROWS, CONTROL, AS_SEEN, LAST_AMPERSAND]
+        let names = [EDGE, NO_LOCATION, TOO_LONG, OPENS_QUERY, HOST_GROWS, CONTROL, AS_SEEN, LAST_AMPERSAND, MACHINE]
             .into_iter()
             .chain(MENDED.iter().map(|difference| difference.name));
         for name in names {

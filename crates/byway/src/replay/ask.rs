@@ -45,6 +45,15 @@ impl Ask {
         format!("{} http://{}{}{fields}", self.method, self.host, self.target.escape_ascii())
     }
 
+    /// Whether the path begins with a folder or file of this machine, from its root.
+    pub(super) fn names_machine(&self) -> bool {
+        let path = self.target.split(|byte| *byte == b'?').next().unwrap_or_default();
+        let path = byway_core::query::decoded(path);
+        let path = String::from_utf8_lossy(&path);
+        let first = path.split('/').find(|segment| !segment.is_empty() && *segment != ".");
+        first.is_some_and(|first| first != ".." && std::path::Path::new("/").join(first).exists())
+    }
+
     /// What these rules say at a moment (seconds of Unix time), as the edge would answer over http.
     pub(crate) fn watched<W: Watch>(
         &self,

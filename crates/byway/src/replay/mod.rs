@@ -305,6 +305,7 @@ fn server_of(format: &Format) -> Result<&'static Server, String> {
 fn read(file: &Path, plan: &Plan, format: Option<&'static Format>) -> Result<Loaded, String> {
     let mut options = plan.reading.clone();
     options.format = format.or(options.format);
+    options.foreign.leaves_files = plan.written_as.is_some();
     // A document root that is replayed whole says itself which of its files are there.
     let loaded = load(&Disk, &[file], &options);
     match &loaded.rules {
@@ -335,7 +336,10 @@ fn ask_all(
     let texts: Vec<Vec<u8>> = loaded.files.iter().filter_map(|(_, file)| std::fs::read(&file.path).ok()).collect();
     let sampler = Sampler::new(rules, &texts);
     let doors = ports.iter().map(|&port| (port, Wire::new(SocketAddr::from(([127, 0, 0, 1], port))))).collect();
-    let mut asking = Asking { rules, said, plan, doors, scratch: Scratch::new(), served, seen: HashSet::new() };
+    let looks_at_machine =
+        format_of(loaded, plan).is_ok_and(|format| server_of(format).is_ok_and(|server| server.name == "apache"));
+    let mut asking =
+        Asking { rules, said, plan, doors, scratch: Scratch::new(), served, seen: HashSet::new(), looks_at_machine };
     let mut draw = Draw::new(seed);
     let mut turn = 0;
     // A part of the requests is for rules that nothing came to by chance.
@@ -417,6 +421,8 @@ struct Asking<'a> {
     scratch: Scratch,
     served: Option<Served>,
     seen: HashSet<(usize, Ask)>,
+    /// Whether the server asks the machine for files by the path of a URL, as Apache does in rules of a server.
+    looks_at_machine: bool,
 }
 
 impl Asking<'_> {
@@ -446,8 +452,11 @@ impl Asking<'_> {
             ours.answer = over_the_wire(heard.answer, &ours);
         }
         let mut verdict = compare(&theirs.answer, &ours);
+        if verdict == Verdict::Differ && self.looks_at_machine && ask.names_machine() {
+            verdict = Verdict::Named(answer::MACHINE);
+        }
         if plan.written_as.is_some() {
-            resolve(&mut ours, &theirs.answer, ask);
+            resolve(&mut ours, &theirs.answer, ask, port);
             verdict = compare(&theirs.answer, &ours);
             if verdict == Verdict::Differ && is_as_seen(ask, &theirs.answer, rules, port, plan, &mut self.scratch) {
                 verdict = Verdict::Named(answer::AS_SEEN);
@@ -491,7 +500,7 @@ impl Asking<'_> {
 
 /// A relative Location of ours becomes the whole URL that a client makes of it, where the server sends one; and the other way, where
 /// the rules are of a server that makes it whole.
-fn resolve(ours: &mut Ours, theirs: &Answer, ask: &Ask) {
+fn resolve(ours: &mut Ours, theirs: &Answer, ask: &Ask, port: u16) {
     if let (Answer::Redirect(_, location), Answer::Redirect(_, theirs)) = (&mut ours.answer, theirs)
         && location.starts_with(b"/")
         && theirs.starts_with(b"http://")
@@ -502,9 +511,14 @@ fn resolve(ours: &mut Ours, theirs: &Answer, ask: &Ask) {
     } else if let (Answer::Redirect(_, location), Answer::Redirect(_, theirs)) = (&mut ours.answer, theirs)
         && theirs.starts_with(b"/")
     {
-        let origin = format!("http://{}", ask.host.to_ascii_lowercase()).into_bytes();
-        if location.strip_prefix(&origin[..]).is_some_and(|path| path.starts_with(b"/")) {
-            location.drain(..origin.len());
+        let host = ask.host.to_ascii_lowercase();
+        // The port of the listener is that of this replay.
+        let listener = format!("{}:{port}", host.split(':').next().unwrap_or_default());
+        for origin in [host, listener].map(|host| format!("http://{host}").into_bytes()) {
+            if location.strip_prefix(&origin[..]).is_some_and(|path| path.starts_with(b"/")) {
+                location.drain(..origin.len());
+                break;
+            }
         }
     }
 }
@@ -541,7 +555,7 @@ fn is_as_seen(ask: &Ask, theirs: &Answer, rules: &RuleSet, port: u16, plan: &Pla
     }
     as_seen(ask).is_some_and(|seen| {
         let mut ours = seen.watched(rules, (port, plan.now), scratch, &mut ());
-        resolve(&mut ours, theirs, &seen);
+        resolve(&mut ours, theirs, &seen, port);
         let same = compare(theirs, &ours) != Verdict::Differ;
         ours.answer = plain(&ours.answer);
         same || compare(&plain(theirs), &ours) != Verdict::Differ

@@ -19,6 +19,7 @@ use super::rounds::slot_is;
 use super::sections::inside;
 use super::site::{Place, Scope, Section, Server};
 use super::steps::TAKEN;
+use crate::span::Span;
 
 /// Who is let in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +41,8 @@ pub(super) struct Access {
     deny: Option<Askers>,
     /// `Satisfy Any`: a password may do instead.
     has_other_way: bool,
+    /// The first line that says anything of it.
+    pub(super) said: Option<(Span, String)>,
 }
 
 impl Access {
@@ -160,21 +163,40 @@ impl Lowering<'_, '_> {
             self.reading.set_after(*of_sections, After::Table(*of_folders));
             self.reading.set_after(*of_folders, After::Table(next));
             for section in sections.iter().filter(|section| holds(server, section)) {
-                let Some(askers) = module(&section.scope.access) else { continue };
-                if let Ok((Some(conditions), _)) = inside(section, false, facts) {
-                    self.door(askers, (*of_sections, any(), &conditions), next);
+                let access = &section.scope.access;
+                let Some(askers) = module(access) else { continue };
+                let verdict = match inside(section, false, facts) {
+                    Ok((Some(conditions), why)) => {
+                        self.door(askers, (*of_sections, any(), &conditions), access, next);
+                        Ok(why)
+                    }
+                    Ok((None, _)) => Ok(None),
+                    Err(why) => Err(why),
+                };
+                if let Some((span, text)) = access.said.as_ref().filter(|_| askers == Askers::Nobody) {
+                    self.say(span, text, verdict);
                 }
             }
             for folder in folders.values().filter(|_| !server.maps_paths) {
                 if let Some(askers) = of_folder(&folder.layers, module) {
-                    self.door(askers, (*of_folders, below(folder.path), &[]), next);
+                    let says = |layer: &&&Scope| module(&layer.access).is_some();
+                    let Some(layer) = folder.layers.iter().rev().find(says) else { continue };
+                    self.door(askers, (*of_folders, below(folder.path), &[]), &layer.access, next);
+                    if let Some((span, text)) = layer.access.said.as_ref().filter(|_| askers == Askers::Nobody) {
+                        self.say(span, text, Ok(None));
+                    }
                 }
             }
         }
     }
 
-    fn door(&mut self, askers: Askers, place: (TableId, Source<'_>, &[Condition]), next: TableId) {
-        let (table, source, conditions) = place;
+    fn door(
+        &mut self,
+        askers: Askers,
+        (table, source, conditions): (TableId, Source<'_>, &[Condition]),
+        access: &Access,
+        next: TableId,
+    ) {
         let action = match askers {
             Askers::Everybody | Askers::Some => Action::Enter(next),
             Askers::Nobody => {
@@ -187,7 +209,9 @@ impl Lowering<'_, '_> {
                 self.error(true, 403).unwrap_or(FORBIDDEN)
             }
         };
-        self.push(table, source, conditions, action, &no_span());
+        let span =
+            access.said.as_ref().filter(|_| askers == Askers::Nobody).map_or_else(no_span, |(span, _)| span.clone());
+        self.push(table, source, conditions, action, &span);
     }
 }
 

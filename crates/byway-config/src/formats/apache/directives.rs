@@ -170,6 +170,7 @@ impl<'a, 'r> Reader<'a, 'r> {
                 // Of the whole disk it is said everywhere, and elsewhere what is served of it.
                 let is_of_disk =
                     !self.in_section() && matches!(self.folder_here(), Some(Around::Disk(path)) if path == "/");
+                self.scope().access.said.get_or_insert((span.clone(), resolved.to_owned()));
                 let is_plain = match is_of_methods || is_of_disk {
                     true => self.scope().access.read("require", &[]) || is_of_disk,
                     false => self.scope().access.read(&lower, &words),

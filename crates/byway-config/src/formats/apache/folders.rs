@@ -98,6 +98,9 @@ pub(super) fn disk(server: &Server, reading: &Reading<'_>) -> Disk {
         return Disk::default();
     }
     let root = server.root.as_ref().map(std::path::PathBuf::from);
+    if reading.leaves_files() {
+        return Disk::default();
+    }
     let Some(root) = reading.document_root(root.as_deref()) else { return Disk::default() };
     let Some(tree) = reading.tree(&root) else { return Disk::default() };
     let of_kind = |wanted| {

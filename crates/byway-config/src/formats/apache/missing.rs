@@ -323,6 +323,9 @@ impl Lowering<'_, '_> {
                     _ if of_files && said.server.serves_more => {
                         Ok(Some("other directives serve paths that are no files of the document root"))
                     }
+                    _ if url.is_page => Ok(Some(
+                        "of its page mod_rewrite of the server and of folders is asked, behind `[END]` too, and nobody else",
+                    )),
                     _ => Ok(None),
                 };
                 self.say(&url.span, &url.text, verdict);

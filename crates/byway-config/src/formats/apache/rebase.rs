@@ -1,5 +1,5 @@
-//! `RewriteBase` in a section: where a folder has its path on the disk a section has its name, and a target that begins with the
-//! one begins with the other then.
+//! `RewriteBase`: a URL whose path begins with that of the folder on the disk begins with the base instead; where a folder has that,
+//! a section has its name.
 
 use byway_core::condition::{Condition, Subject, Test};
 use byway_core::dialect::LetterCase;
@@ -22,11 +22,15 @@ pub(super) fn rebased(
     beginning: Beginning,
     around: &Around<'_>,
 ) -> Vec<(Beginning, Option<&'static str>)> {
-    let (Some(name), Some(base), true) = (around.folder, around.base, around.is_section) else {
-        return vec![(beginning, None)];
-    };
+    let (Some(name), Some(base)) = (around.folder, around.base) else { return vec![(beginning, None)] };
     let is_url = matches!(scheme_of(&beginning.parts), Some(Ok(())));
-    let is_seen = is_url || rule.flags.redirect.is_some() || name.starts_with('/');
+    let is_sent = is_url || rule.flags.redirect.is_some();
+    // What a folder's rule writes inside is a path of the disk there already.
+    let (name, is_seen) = match (around.is_section, around.root) {
+        (true, _) => (name.to_owned(), is_sent || name.starts_with('/')),
+        (false, Some(root)) => (format!("{root}{name}"), is_sent),
+        (false, None) => return vec![(beginning, None)],
+    };
     let is_path = beginning.is_absolute || starts_path(beginning.parts.first());
     let Some(at) = path_of(&beginning.parts, is_url).filter(|_| is_seen && (is_url || is_path)) else {
         return vec![(beginning, None)];

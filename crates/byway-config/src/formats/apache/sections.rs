@@ -347,16 +347,8 @@ fn one(place: &Place, facts: &Facts<'_>) -> Result<Asked, Unplaced> {
         Place::Folders(text) => return Ok((Some(vec![seen(on_disk(FOLDER)?, text)?]), Some(BEFORE))),
         Place::Name(text) if facts.is_listed => seen(vec![path_piece(What::Slot(NAME))], text)?,
         Place::Name(text) => {
-            // The name alone is seen: what is anchored is anchored to its segment.
-            let (head, name) = match text.strip_prefix('^') {
-                Some(rest) => ("/", rest),
-                None => ("/[^/]*?", text.as_str()),
-            };
-            if name.contains('|') {
-                return Err("a file by alternatives of a pattern, and no document root that can be listed".into());
-            }
-            let tail = if name.ends_with('$') { "" } else { "[^/]*$" };
-            return Ok((Some(vec![here(&format!("{head}{name}{tail}"))?]), Some(NAMES)));
+            // The name alone is seen: its pattern begins behind the last slash.
+            return Ok((Some(vec![here(&format!("(?:{})[^/]*$", in_segment(text)))?]), Some(NAMES)));
         }
         Place::If(asked) => {
             let (names, maps, disk) = (Names::default(), BTreeMap::new(), cond::Disk::default());
@@ -385,4 +377,23 @@ fn one(place: &Place, facts: &Facts<'_>) -> Result<Asked, Unplaced> {
         }
     };
     Ok((Some(vec![made]), None))
+}
+
+/// A pattern that is asked of a path, where it was written for the last segment.
+fn in_segment(text: &str) -> String {
+    let (mut out, mut in_class, mut is_escaped) = (String::with_capacity(text.len()), false, false);
+    for sign in text.chars() {
+        match sign {
+            '^' if !in_class && !is_escaped => out.push_str("(?<=/)"),
+            '.' if !in_class && !is_escaped => out.push_str("[^/]"),
+            sign => out.push(sign),
+        }
+        match sign {
+            '[' if !is_escaped => in_class = true,
+            ']' if !is_escaped => in_class = false,
+            _ => {}
+        }
+        is_escaped = sign == '\\' && !is_escaped;
+    }
+    out
 }

@@ -588,6 +588,15 @@ fn one(
     let is_redirect = is_url || flags.redirect.is_some();
     if !is_redirect {
         strip_disk(&mut parts, around);
+        let has_dots = |text: &str| ["/./", "/../", "//"].iter().any(|dots| text.contains(dots));
+        let is_dotted = |part: &Known| matches!(part, Known::Text(text) if has_dots(text));
+        let begins =
+            matches!(parts.first(), Some(Known::Text(text)) if text.starts_with("./") || text.starts_with("../"));
+        if around.folder.is_some() && (begins || parts.iter().any(is_dotted)) {
+            approximates = Some(
+                "dots and double slashes that it writes are left where httpd takes them away before it begins anew",
+            );
+        }
     }
     let is_absolute = is_absolute
         || is_url

@@ -9,6 +9,9 @@ use crate::files::EntryKind;
 impl<'a, 'r> Reader<'a, 'r> {
     /// Keeps what is there below a document root.
     pub(super) fn note_tree(&mut self, at: usize, tree: &[(PathBuf, EntryKind)]) {
+        if self.reading.leaves_files() {
+            return;
+        }
         let server = &mut self.site.servers[at];
         let mut files = Vec::new();
         for (below, kind) in tree {

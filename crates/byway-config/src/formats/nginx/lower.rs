@@ -396,7 +396,9 @@ impl<'t> Lower<'t, '_, '_> {
         let folder = match &scope.root {
             // `--root` stands for the document root, and an `alias` is another folder.
             Some(Root { alias: Some(_), .. }) => {
-                let is_folder = |path: &&Path| self.reading.kind_of(path) == Some(EntryKind::Folder);
+                let is_folder = |path: &&Path| {
+                    !self.reading.leaves_files() && self.reading.kind_of(path) == Some(EntryKind::Folder)
+                };
                 configured.filter(is_folder).map(Path::to_owned)
             }
             _ => self.reading.document_root(configured),

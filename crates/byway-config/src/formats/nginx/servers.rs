@@ -78,8 +78,12 @@ impl<'t> Lower<'t, '_, '_> {
             self.say_ports(&groups);
         }
         let prelude = self.prelude();
+        // Who writes the rules elsewhere wants to know of a port that is no scheme's own.
+        let keeps_ports =
+            self.reading.leaves_files() && groups.iter().any(|group| !matches!(group.port.number, 80 | 443));
         // Who is alone answers for every host and port: nothing is chosen.
         if let [server] = model.servers.as_slice()
+            && !keeps_ports
             && !server.names.iter().any(|&name| self.tree.word(name).first() == Some(&b'~'))
         {
             let (entry, _) = self.server(server, server.scope.merges);
@@ -88,7 +92,8 @@ impl<'t> Lower<'t, '_, '_> {
         // Ports with the same servers need no choice between them, and those with others do.
         let is_alike = |group: &Group| groups[0].who == group.who;
         // Tables that look at no path refuse none: that is for the server that is chosen.
-        let chooser = (!groups.iter().all(is_alike)).then(|| self.table(&dialect::NGINX_MAP, Order::Listed));
+        let chooser =
+            (keeps_ports || !groups.iter().all(is_alike)).then(|| self.table(&dialect::NGINX_MAP, Order::Listed));
         let mut hosts: Vec<(&Who, TableId)> = Vec::new();
         let mut tables: HashMap<&Who, TableId> = HashMap::new();
         for Group { who, .. } in &groups {

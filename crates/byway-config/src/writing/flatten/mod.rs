@@ -79,6 +79,8 @@ pub(super) struct Flat {
     /// For the rule that leads to a host: what no rule under that host took is left alone.
     ends: HashMap<u32, Vec<Spot>>,
     steps: usize,
+    /// How often a table was entered.
+    entered: usize,
     /// Where every request was taken, so that what comes behind is dead.
     closed: Vec<Closed>,
     /// Rules behind one that takes every request, with its place.
@@ -116,6 +118,8 @@ struct Tables<'s> {
 const DEPTH: usize = 64;
 /// How many steps there may be: tables that are entered from many places are said as often.
 const STEPS: usize = 200_000;
+/// How many tables are gone through.
+const WAYS: usize = 100_000;
 
 impl<'s> Tables<'s> {
     fn members(&self, table: TableId) -> &[RuleView<'s>] {
@@ -197,6 +201,11 @@ impl Flat {
         tables: &Tables<'_>,
         depth: usize,
     ) {
+        // Jumps over jumps have more ways than anybody can follow: rules that were not come to are refused.
+        self.entered += 1;
+        if self.entered > WAYS {
+            return;
+        }
         let mut within = Rc::clone(within);
         let mut next = Some(first).filter(|first| Some(*first) != until);
         let mut left = tables.views.len();

@@ -133,7 +133,7 @@ fn host(test: &Test, not: bool) -> Result<String, Why> {
         let text = text.strip_prefix("(?i)").unwrap_or(text);
         // Behind the host there may be a port.
         let text = match text.strip_suffix('$') {
-            Some(rest) if !rest.ends_with('\\') && !has_alternatives(rest) => format!("{rest}\\.?(?::\\d*)?$"),
+            Some(rest) if !rest.ends_with('\\') && !has_alternatives(rest) => format!("{}\\.?(?::\\d*)?$", short(rest)),
             Some(_) => return Err("its pattern for the host has `|` outside of parentheses: put them around it"),
             None => text.to_owned(),
         };
@@ -215,6 +215,16 @@ pub(super) fn pair(name: &str, value: &str) -> Result<String, Why> {
 
 fn query(name: &str, test: &Test, not: bool) -> Result<String, Why> {
     line("%{QUERY_STRING}", &perl::pair(name, test)?, not, "")
+}
+
+/// A pattern of a host of which the last group leaves the port and a last dot alone.
+fn short(text: &str) -> String {
+    for (long, short) in [("(.+)", "([^:]+?)"), ("(.*)", "([^:]*?)")] {
+        if let Some(head) = text.strip_suffix(long) {
+            return format!("{head}{short}");
+        }
+    }
+    text.to_owned()
 }
 
 #[cfg(test)]

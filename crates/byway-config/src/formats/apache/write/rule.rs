@@ -15,7 +15,7 @@ use super::Context;
 use super::conditions;
 use super::text::{alias_word, is_left_alone, kept, seen, unescaped, word};
 use crate::writing::aside::{Aside, aside};
-use crate::writing::own::{Does, OwnRule, case_of};
+use crate::writing::own::{Does, OwnRule, STRANGER, case_of, takes_host};
 use crate::writing::perl::{fitting, has_alternatives, perl};
 use crate::writing::rank::{Region, region};
 
@@ -72,6 +72,9 @@ pub(super) fn lines(rule: &OwnRule<'_>, context: Context) -> Result<Lines, Why> 
     match &rule.does {
         Does::Redirect { status, to, query } => {
             let target = Target::parse(to, &source).map_err(|_| "its target is none that byway.toml can hold")?;
+            if *rule.view.dialect() == BYWAY && takes_host(&target, &rule.conditions) {
+                return Err(STRANGER.into());
+            }
             if *rule.view.dialect() == BYWAY {
                 saying.stand_aside(&source, &target, query)?;
             }

@@ -13,7 +13,7 @@ use super::conditions::{self, Asked};
 use super::words::{REST, Sent, literal, pattern};
 use crate::formats::apache::asks_for_file;
 use crate::writing::aside::{Aside, aside};
-use crate::writing::own::{Does, OwnRule, case_of, instant};
+use crate::writing::own::{Does, OwnRule, STRANGER, case_of, instant, takes_host};
 use crate::writing::rank::{Rank, Region, region};
 
 type Why = std::borrow::Cow<'static, str>;
@@ -175,6 +175,9 @@ pub(super) fn said<'r>(rule: &'r OwnRule<'r>, at: usize, now: Option<i64>) -> Re
                     return Err("it leads to the URL that was asked: nginx would send it again and again".into());
                 }
                 note((stands_aside == Aside::Perhaps).then_some(ITSELF));
+            }
+            if *view.dialect() == BYWAY && takes_host(&target, &rule.conditions) {
+                return Err(STRANGER.into());
             }
             let to = to_text(&source, &target, query, &mut note)?;
             Answer::Redirect { get: status.get.number(), other: status.other.number(), to }
