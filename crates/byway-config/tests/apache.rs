@@ -106,7 +106,7 @@ fn what_is_not_there_leads_to_the_url_of_its_error() {
 
 #[test]
 fn what_httpd_asks_of_itself_is_answered() {
-    check(include_str!("httpd/asked.md"), 8);
+    check(include_str!("httpd/asked.md"), 9);
 }
 
 #[test]

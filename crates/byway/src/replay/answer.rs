@@ -108,6 +108,7 @@ pub(crate) fn compare(theirs: &Answer, ours: &Ours) -> Verdict {
         (Answer::Status(301 | 302 | 303 | 307 | 308), Answer::Passes | Answer::Status(500)) => {
             Verdict::Named(NO_LOCATION)
         }
+        (Answer::Redirect(_, location), Answer::Status(400)) if is_ended(location) => Verdict::Named(HOST_GROWS),
         (Answer::Redirect(status, theirs), Answer::Redirect(our_status, ours)) if status == our_status => {
             mended(theirs, ours)
         }
@@ -145,7 +146,7 @@ fn mended(theirs: &[u8], ours: &[u8]) -> Verdict {
         if is_cut(&theirs, &ours) {
             return Verdict::Named(MENDED[0].name);
         }
-        if grown(&theirs, &ours) {
+        if grown(&theirs, &ours) || grown(&theirs, &mend(&opens, OF_BYTES)) {
             return Verdict::Named(HOST_GROWS);
         }
         if is_opened(&theirs, &mend(&opens, OF_BYTES)) {
@@ -154,7 +155,7 @@ fn mended(theirs: &[u8], ours: &[u8]) -> Verdict {
     }
     match () {
         () if is_cut(theirs, ours) => Verdict::Named(MENDED[0].name),
-        () if grown(theirs, ours) => Verdict::Named(HOST_GROWS),
+        () if grown(theirs, ours) || grown(theirs, &opens) => Verdict::Named(HOST_GROWS),
         () if is_opened(theirs, &opens) => Verdict::Named(OPENS_QUERY),
         () => Verdict::Differ,
     }
@@ -178,6 +179,11 @@ fn grown(theirs: &[u8], ours: &[u8]) -> bool {
         let begins_path = rest.first().is_some_and(|sign| !b"?#".contains(sign));
         ours.get(authority.end) == Some(&b'/') && begins_path && [&ours[..authority.end], rest].concat() == theirs
     })
+}
+
+/// Whether a capture with a `#` ended the host of the server's Location.
+fn is_ended(location: &[u8]) -> bool {
+    authority(location).is_some_and(|authority| location.get(authority.end) == Some(&b'#'))
 }
 
 /// Whether the server's Location is byway's with what a capture opened, and without the request's query behind a query.

@@ -7,7 +7,7 @@ use byway_core::dialect::{LetterCase, QueryPolicy};
 use byway_core::rule::{Action, Then};
 use byway_core::ruleset::{After, TableId};
 use byway_core::status::{RedirectStatus, ReplyStatus, StatusByMethod};
-use byway_core::target::{Landing, Part, Piece, Target, What};
+use byway_core::target::{Change, Landing, Part, Piece, Target, What};
 
 use super::expand::{Token, alias_tokens};
 use super::lower::{Facts, Lowering, ancestors, any, no_span, path_piece};
@@ -220,19 +220,30 @@ impl Lowering<'_, '_> {
             let action = Action::Set { slot, text: Target::of_pieces(text), then: Then::Next };
             self.push(table, any(), &[], action, &no_span());
         }
-        let path = if is_swapped { What::Slot(FILE) } else { What::Part(Part::WorkingPath) };
-        self.refuse(table, What::Part(Part::WorkingQuery), BARE, ReplyStatus::Forbidden);
-        // What a rule wrote is read as a URL: its escapes must be some, and a `#` ends its path.
-        self.refuse(table, path.clone(), "%(?![0-9A-Fa-f]{2})", ReplyStatus::BadRequest);
-        let text = Subject::Text(vec![path_piece(path.clone())]);
-        if let Ok(condition) = Condition::new(text, Test::Regex(pattern("^([^#]*)#", LetterCase::Significant)), false) {
-            let target = Target::of_pieces(vec![path_piece(What::ConditionCapture(1))]);
-            let action = Action::Rewrite { target, query: QueryPolicy::Replace, then: Then::Table(start) };
-            self.push(table, any(), &[condition], action, &no_span());
+        let file = || What::Slot(FILE);
+        let set = |text| Action::Set { slot: FILE, text: Target::of_pieces(vec![path_piece(text)]), then: Then::Next };
+        if !is_swapped {
+            self.push(table, any(), &[], set(What::Part(Part::WorkingPath)), &no_span());
         }
-        let target = Target::of_pieces(vec![path_piece(path)]);
-        let action = Action::Rewrite { target, query: QueryPolicy::Replace, then: Then::Table(start) };
-        self.push(table, any(), &[], action, &no_span());
+        self.refuse(table, What::Part(Part::WorkingQuery), BARE, ReplyStatus::Forbidden);
+        // What a rule wrote is read as a URL: its escapes must be some, and are undone, and a `#` ends its path.
+        self.refuse(table, file(), "%(?![0-9A-Fa-f]{2})", ReplyStatus::BadRequest);
+        let found = |text: &str| {
+            let held = Subject::Text(vec![path_piece(file())]);
+            Condition::new(held, Test::Regex(pattern(text, LetterCase::Significant)), false)
+        };
+        if let Ok(condition) = found("^([^#]*)#") {
+            // The query stands behind it.
+            let target = Target::of_pieces(vec![path_piece(What::ConditionCapture(1))]);
+            let action = Action::Rewrite { target, query: QueryPolicy::Drop, then: Then::Next };
+            self.push(table, any(), std::slice::from_ref(&condition), action, &no_span());
+            self.push(table, any(), &[condition], set(What::ConditionCapture(1)), &no_span());
+        }
+        self.refuse(table, file(), "%(?:2[Ff]|00)", ReplyStatus::NotFound);
+        if let Ok(condition) = found("%") {
+            self.push(table, any(), &[condition], set(What::Changed(Change::Unescape, FILE)), &no_span());
+        }
+        self.write_slot(table, FILE, start);
     }
 }
 
