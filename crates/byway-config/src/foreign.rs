@@ -325,6 +325,16 @@ impl<'r> Reading<'r> {
         self.with.options.leaves_files
     }
 
+    /// Why a rule is left out that asks for files.
+    pub(crate) fn of_files(&self) -> &'static str {
+        match self.leaves_files() {
+            true => {
+                "it depends on files on the disk, which only the server that has them knows: write it there by hand"
+            }
+            false => "it depends on files on the disk: give their folder with `--root DIR`",
+        }
+    }
+
     /// A document root as its server would name it: from the root of the file system.
     pub fn root_name(&self, root: &Path) -> String {
         let whole = match root.has_root() {

@@ -32,6 +32,8 @@ pub(super) struct Disk {
     /// Files and folders as paths of URLs; `None` where no document root was given.
     pub(super) files: Option<Vec<String>>,
     pub(super) folders: Option<Vec<String>>,
+    /// Whether files are left to the server that will have the rules.
+    pub(super) is_left: bool,
 }
 
 /// The most names that one `-f` is compared with.
@@ -74,7 +76,8 @@ pub(super) fn condition(cond: &Cond, parts: &[Known], disk: &Disk) -> Result<Mad
                     }
                 }
                 None => {
-                    approximates = Some("no document root is known (`--root DIR`): files are taken not to be there");
+                    let why = "no document root is known (`--root DIR`): files are taken not to be there";
+                    approximates = (!disk.is_left).then_some(why);
                     (unknown(letter), false)
                 }
             }

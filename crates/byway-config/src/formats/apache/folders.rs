@@ -99,7 +99,7 @@ pub(super) fn disk(server: &Server, reading: &Reading<'_>) -> Disk {
     }
     let root = server.root.as_ref().map(std::path::PathBuf::from);
     if reading.leaves_files() {
-        return Disk::default();
+        return Disk { is_left: true, ..Disk::default() };
     }
     let Some(root) = reading.document_root(root.as_deref()) else { return Disk::default() };
     let Some(tree) = reading.tree(&root) else { return Disk::default() };
@@ -114,5 +114,6 @@ pub(super) fn disk(server: &Server, reading: &Reading<'_>) -> Disk {
     Disk {
         files: Some(of_kind(crate::files::EntryKind::File)),
         folders: Some(folders.into_iter().chain(with_slash).collect()),
+        is_left: false,
     }
 }

@@ -252,7 +252,7 @@ pub(super) fn ready(rule: &RewriteRule, around: &Around<'_>, is_changed: bool) -
             is_astray = !is_below && begins_at_root_of_disk(&cond.test, around);
         }
         // Nothing of a site lies at the root of the disk.
-        let nothing = Disk { files: Some(Vec::new()), folders: Some(vec!["/".to_owned()]) };
+        let nothing = Disk { files: Some(Vec::new()), folders: Some(vec!["/".to_owned()]), is_left: false };
         let made = cond::condition(cond, &parts, if is_astray { &nothing } else { around.disk })?;
         ready.approximates = ready.approximates.or(made.approximates);
         ready.conditions.push(made.condition);

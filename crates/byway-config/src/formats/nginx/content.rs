@@ -75,7 +75,7 @@ impl Run<'_, '_, '_, '_, '_> {
         };
         let Some(root) = root else {
             let span = words.first().map_or(self.lower.whole(), |&word| self.lower.span(word));
-            let why = "it depends on files on the disk: give their folder with `--root DIR`";
+            let why = self.lower.reading.of_files();
             return self.lower.reading.refused(&span, &self.words_of(words), why);
         };
         self.try_files(words, root, content.answers);

@@ -22,7 +22,6 @@ use super::text::{self, Form, Known};
 use crate::span::Span;
 
 /// Why an error page waits for an error that never comes here.
-const OF_FILES: &str = "it depends on files on the disk: give their folder with `--root DIR`";
 const OF_OTHERS: &str = "it answers errors of nginx itself or of a server behind it, which is not asked here";
 
 impl Run<'_, '_, '_, '_, '_> {
@@ -247,11 +246,12 @@ impl Lower<'_, '_, '_> {
                 // Statements bring errors here, and files that are not there would as well.
                 if page.codes.contains(&404) && !knows_files {
                     let span = self.span(page.word);
-                    self.reading.approximated(&span, &page.rule, OF_FILES);
+                    let why = self.reading.of_files();
+                    self.reading.approximated(&span, &page.rule, why);
                 }
                 continue;
             }
-            let why = if is_of_files && !knows_files { OF_FILES } else { OF_OTHERS };
+            let why = if is_of_files && !knows_files { self.reading.of_files() } else { OF_OTHERS };
             let span = self.span(page.word);
             self.reading.refused(&span, &page.rule, why);
         }

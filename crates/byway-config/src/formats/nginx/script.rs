@@ -937,9 +937,7 @@ impl Run<'_, '_, '_, '_, '_> {
             }
             IfTest::File { what, path, negate } => {
                 let Some(root) = self.lower.root_table(self.scope).filter(|_| *what != b'x') else {
-                    return Err(Why::Refused(
-                        "it depends on files on the disk: give their folder with `--root DIR`".into(),
-                    ));
+                    return Err(Why::Refused(self.lower.reading.of_files().into()));
                 };
                 let resolved = self.resolve(path, &nothing)?;
                 self.look_up(&resolved.lists, &any(), &[], span);

@@ -626,7 +626,7 @@ impl Flat {
         let spots = match self.spots.get(&rule.number()) {
             Some(spots) => spots,
             None if let Some(by) = self.dead.get(&rule.number()) => return Ok((Vec::new(), Some(dead(*by)))),
-            None => return Err("its server comes to it only behind a rule that cannot be said, as a page for an error or a path changed inside".into()),
+            None => return Err("no request was followed to it: a rule before it takes them, or one that cannot be said stands in the way, as a page for an error or a path changed inside".into()),
         };
         let (mut why, mut refused) = (None, None);
         let mut found = false;
