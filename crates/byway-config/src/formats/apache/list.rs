@@ -241,7 +241,7 @@ impl Lowering<'_, '_> {
                 {
                     let conditions = [conditions.as_slice(), &[wrote]].concat();
                     let target = Target::of_pieces([written.placed.pieces.clone(), working_query()].concat());
-                    let action = Action::Redirect { status: status.clone(), target, query: QueryPolicy::Drop };
+                    let action = Action::Redirect { status, target, query: QueryPolicy::Drop };
                     self.push(table, ready.source.clone(), &conditions, action, &rule.span);
                 }
                 let action = Action::Redirect { status, target, query: written.query };
