@@ -364,7 +364,9 @@ impl Writer<'_, '_> {
                 && !matches!(piece.what, What::Literal(_));
             if piece.place == Landing::Host {
                 let start = self.host.map_or(from, |(start, _)| start);
-                self.host = Some((start, self.path.unwrap_or(self.out.len())));
+                // A damaged file may have a path before its host.
+                let end = self.path.filter(|&path| path >= start).unwrap_or(self.out.len());
+                self.host = Some((start, end));
                 self.has_capture_in_host |= !matches!(piece.what, What::Literal(_));
             }
         }

@@ -134,7 +134,17 @@ impl Lowering<'_, '_> {
     }
 
     pub(super) fn alias(&mut self, table: TableId, alias: &Alias, place: Option<&Section>, facts: &Facts<'_>) {
-        let verdict = self.alias_rule(table, alias, place, facts);
+        let is_of_server = place.is_none() && facts.folder.is_none();
+        let verdict = match is_of_server.then(|| proxied(alias, facts.proxied)).flatten() {
+            Some(Proxied::Whole) => Err(
+                "`ProxyPass` takes its path before it is asked: write `ProxyPass PATH !` above that, or the redirect into a `<Location>`".into(),
+            ),
+            Some(Proxied::Part) => {
+                let why = Some("what `ProxyPass` takes of its paths goes there first");
+                self.alias_rule(table, alias, place, facts).map(|other| other.or(why))
+            }
+            None => self.alias_rule(table, alias, place, facts),
+        };
         self.say(&alias.span, &alias.text, verdict);
     }
 
@@ -284,4 +294,28 @@ fn is_below(slot: u16, folder: &str) -> Result<Condition, InvalidCondition> {
     let text = format!("^{}(?:/|$)", quoted(folder.trim_end_matches('/')));
     let held = Subject::Text(vec![path_piece(What::Slot(slot))]);
     Condition::new(held, Test::Regex(pattern(&text, LetterCase::Significant)), false)
+}
+
+/// What `ProxyPass` takes of a rule's paths.
+enum Proxied {
+    Whole,
+    Part,
+}
+
+fn proxied(alias: &Alias, taken: &[(String, bool)]) -> Option<Proxied> {
+    let is_below = |path: &str, of: &str| {
+        path.strip_prefix(of).is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || of.ends_with('/'))
+    };
+    let AliasSource::Prefix(path) = &alias.source else {
+        return taken.iter().any(|(_, takes)| *takes).then_some(Proxied::Part);
+    };
+    for (of, takes) in taken {
+        if is_below(path, of) {
+            return takes.then_some(Proxied::Whole);
+        }
+        if *takes && is_below(of, path) {
+            return Some(Proxied::Part);
+        }
+    }
+    None
 }

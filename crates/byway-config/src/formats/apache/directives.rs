@@ -193,6 +193,10 @@ impl<'a, 'r> Reader<'a, 'r> {
                 let serves_more = names::serves_more(&lower);
                 self.server().serves_more |= serves_more;
                 self.server().maps_paths |= serves_more && !lower.ends_with("handler");
+                if let ("proxypass", [path, to, ..], false) = (lower.as_str(), taken().as_slice(), self.in_section()) {
+                    let taking = (path.text.clone(), to.text != "!");
+                    self.server().proxied.push(taking);
+                }
                 match names::known(&lower) {
                     Known::Passive => {}
                     Known::Beyond => self.reading.beyond(span, resolved),

@@ -87,6 +87,8 @@ pub(super) struct Facts<'f> {
     /// Whether a rule may have written the query since sections were chosen: what they ask of it is asked of what came.
     pub(super) has_turned: bool,
     pub(super) root: Option<&'f str>,
+    /// What `ProxyPass` takes before mod_alias of the server is asked.
+    pub(super) proxied: &'f [(String, bool)],
     pub(super) disk: &'f Disk,
     pub(super) maps: &'f BTreeMap<String, Rc<Map>>,
     /// The folder whose rules are made.

@@ -229,6 +229,7 @@ impl Lowering<'_, '_> {
             has_turned: false,
             file: None,
             root,
+            proxied: &server.proxied,
             disk: &disk,
             maps: &maps,
             folder: None,

@@ -48,6 +48,8 @@ pub(super) struct Server {
     pub(super) serves_more: bool,
     /// Whether some of that is found by its path, where what folders say does not hold.
     pub(super) maps_paths: bool,
+    /// Paths that `ProxyPass` takes, and those that it leaves alone (`!`): the first that fits has the word.
+    pub(super) proxied: Vec<(String, bool)>,
 }
 
 /// A section: all of these must hold.
