@@ -21,6 +21,8 @@ const END_HEADERS: u8 = 4;
 
 struct Frames {
     stream: TcpStream,
+    /// How many bytes of DATA the connection takes, whatever its streams do (RFC 9113, section 6.9).
+    credit: usize,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -31,11 +33,19 @@ struct Frame {
     payload: Vec<u8>,
 }
 
+impl Frame {
+    /// What a WINDOW_UPDATE adds.
+    fn credit(&self) -> usize {
+        let bytes = self.payload.iter().filter(|_| self.kind == WINDOW_UPDATE);
+        bytes.fold(0, |sum: usize, byte| sum << 8 | usize::from(*byte))
+    }
+}
+
 impl Frames {
     fn to(server: &Running) -> Frames {
         let stream = TcpStream::connect(server.address).expect("a connection");
         stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a time limit");
-        let mut frames = Frames { stream };
+        let mut frames = Frames { stream, credit: 65_535 };
         // The preface in two pieces: it must not be taken for a request while it is half there.
         frames.stream.write_all(b"PRI * HTTP").expect("sent");
         frames.stream.write_all(b"/2.0\r\n\r\nSM\r\n\r\n").expect("sent");
@@ -72,7 +82,11 @@ impl Frames {
         let mut payload = vec![0; u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize];
         self.stream.read_exact(&mut payload).expect("its payload");
         let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
-        Frame { kind: head[3], flags: head[4], stream, payload }
+        let frame = Frame { kind: head[3], flags: head[4], stream, payload };
+        if stream == 0 {
+            self.credit += frame.credit();
+        }
+        frame
     }
 
     /// The frames of one stream, until its end or its reset.
@@ -163,12 +177,12 @@ fn a_body_that_comes_is_read_to_its_end() {
     frames.send(SETTINGS, ACK, 0, &[]);
     let mut credit = 1 << 20; // as its SETTINGS say, once they are acknowledged
     for number in 1..=200 {
-        while credit < 16_000 {
-            let update = frames.until(1, |frame| frame.kind == WINDOW_UPDATE).pop().expect("the one waited for");
-            credit += update.payload.iter().fold(0, |sum: usize, byte| sum << 8 | usize::from(*byte));
+        while credit.min(frames.credit) < 16_000 {
+            let frame = frames.next();
+            credit += if frame.stream == 1 { frame.credit() } else { 0 };
         }
         frames.send(DATA, u8::from(number == 200), 1, &[b'x'; 16_000]);
-        credit -= 16_000;
+        (credit, frames.credit) = (credit - 16_000, frames.credit - 16_000);
     }
     frames.ask(3, END_STREAM, &post(&[]));
     let seen = frames.until(3, |frame| frame.flags & END_STREAM != 0);
