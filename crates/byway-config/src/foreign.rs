@@ -42,7 +42,8 @@ pub struct ForeignOptions {
     pub defines: Vec<(String, String)>,
     /// Folders in which included files may lie beside the first file's own (`--allow-include`).
     pub allowed: Vec<PathBuf>,
-    /// Whether the document root is not asked for files: who converts rules leaves that to the server that will have them.
+    /// Whether the document root is not asked for files, and a port that is no scheme's own is kept: who converts rules leaves both to
+    /// the server that will have them.
     pub leaves_files: bool,
     /// Whether what is passed over is an error (`--strict`).
     pub strictness: Strictness,

@@ -299,11 +299,11 @@ impl Flat {
         depth: usize,
     ) -> bool {
         let mut open = vec![Scheme::Http, Scheme::Https];
-        // Where servers listen on ports without a scheme, nobody listens on those that no server names.
-        let is_listed = tables.members(table).iter().any(|rule| matches!(door(rule), Some(Door::Port(_))));
         // A port goes before a scheme, which would take its requests as well.
         let (ports, others): (Vec<&RuleView<'_>>, Vec<&RuleView<'_>>) =
             tables.members(table).iter().partition(|rule| matches!(door(rule), Some(Door::Port(_))));
+        // Where servers listen on ports without a scheme, nobody listens on those that no server names.
+        let is_listed = !ports.is_empty();
         for rule in ports.into_iter().chain(others) {
             self.leads.insert(rule.number());
             let Action::Enter(next) = rule.action() else { continue };
