@@ -1,4 +1,5 @@
-//! What is done to a kept text before it is written: Apache's maps `int:tolower`, `int:toupper`, `int:escape`, `int:unescape`.
+//! What is done to a kept text before it is written or looked at: Apache's maps `int:tolower`, `int:toupper`, `int:escape`,
+//! `int:unescape`, and the number by which nginx's `split_clients` divides visitors.
 
 use crate::location::push_apache;
 use crate::path::push_decoded;
@@ -10,6 +11,7 @@ use crate::path::push_decoded;
 /// assert_eq!(Change::Lower.of("/Ä/B".as_bytes()), "/Ä/b".as_bytes());
 /// assert_eq!(Change::Escape.of(b"a b?"), b"a%20b%3f");
 /// assert_eq!(Change::Unescape.of(b"a%20b%"), b"a b%");
+/// assert_eq!(Change::Hash.of(b"192.0.2.1"), b"3369748723");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
@@ -22,10 +24,12 @@ pub enum Change {
     Escape = 2,
     /// Escapes are undone.
     Unescape = 3,
+    /// Its 32-bit MurmurHash2 (seed 0), as a decimal number.
+    Hash = 4,
 }
 
 impl Change {
-    pub(crate) const ALL: [Change; 4] = [Change::Lower, Change::Upper, Change::Escape, Change::Unescape];
+    pub(crate) const ALL: [Change; 5] = [Change::Lower, Change::Upper, Change::Escape, Change::Unescape, Change::Hash];
 
     /// The text that comes of one.
     pub fn of(self, text: &[u8]) -> Vec<u8> {
@@ -40,6 +44,7 @@ impl Change {
                 let end = memchr::memchr(0, &out).unwrap_or(out.len());
                 out.truncate(end);
             }
+            Change::Hash => return murmur(text).to_string().into_bytes(),
         }
         out
     }
@@ -50,6 +55,25 @@ impl Change {
             Change::Upper => "upper",
             Change::Escape => "escape",
             Change::Unescape => "unescape",
+            Change::Hash => "hash",
         }
     }
+}
+
+/// MurmurHash2 by Austin Appleby, 32 bits, seed 0, of little-endian words.
+fn murmur(text: &[u8]) -> u32 {
+    const MULTIPLIER: u32 = 0x5bd1_e995;
+    let mut hash = text.len() as u32;
+    let (words, rest) = text.as_chunks::<4>();
+    for word in words {
+        let mut word = u32::from_le_bytes(*word).wrapping_mul(MULTIPLIER);
+        word ^= word >> 24;
+        hash = hash.wrapping_mul(MULTIPLIER) ^ word.wrapping_mul(MULTIPLIER);
+    }
+    if !rest.is_empty() {
+        let last = rest.iter().rev().fold(0, |last, &byte| last << 8 | u32::from(byte));
+        hash = (hash ^ last).wrapping_mul(MULTIPLIER);
+    }
+    hash = (hash ^ hash >> 13).wrapping_mul(MULTIPLIER);
+    hash ^ hash >> 15
 }

@@ -1,4 +1,4 @@
-//! `map` and `geo`: a list is a table that is looked up by a text, before the first rule that needs what it says.
+//! `map`, `geo` and `split_clients`: a list is a table that is looked up by a text, before the first rule that needs what it says.
 //!
 //! Entries go straight from the text into the rule set, one by one: a million of them never exist as anything but text and rules.
 //! What a list said is kept in a slot and not asked again in the same request, unless it is `volatile`, as in nginx.
@@ -148,7 +148,8 @@ impl<'t> Lower<'t, '_, '_> {
             }
             match list.kind {
                 ListKind::Geo => self.geo(list, rest, value),
-                _ => {
+                ListKind::Split => self.split(list, rest, value),
+                ListKind::Map => {
                     let filling = Filling {
                         exact,
                         wild,
@@ -170,9 +171,8 @@ impl<'t> Lower<'t, '_, '_> {
 
     fn refusal(&self, list: &List) -> Option<&'static str> {
         match list.kind {
-            ListKind::Split => Some("a division of visitors that only nginx can make"),
             ListKind::Geo => self.geo_refusal(list),
-            ListKind::Map => None,
+            ListKind::Map | ListKind::Split => None,
         }
     }
 

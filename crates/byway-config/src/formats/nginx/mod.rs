@@ -18,6 +18,7 @@ mod names;
 mod pcre;
 mod script;
 mod servers;
+mod split;
 mod text;
 mod tree;
 mod write;

@@ -13,7 +13,7 @@ use byway_core::dialect::LetterCase;
 use byway_core::regex::Pattern;
 use byway_core::ruleset::RuleView;
 use byway_core::source::PathPattern;
-use byway_core::target::{Landing, Part, Piece, What};
+use byway_core::target::{Change, Landing, Part, Piece, What};
 
 use super::Why;
 use super::conditions;
@@ -633,6 +633,7 @@ pub(super) fn owned_piece(piece: &Piece<'_>) -> Result<Piece<'static>, Why> {
         What::Argument(name) => What::Argument(text(name)),
         What::Cookie(name) => What::Cookie(text(name)),
         What::Slot(slot) => What::Slot(*slot),
+        What::Changed(Change::Hash, _) => return Err("visitors divided by nginx's own hash".into()),
         What::Changed(..) => return Err("a map that changes a text of the request".into()),
     };
     Ok(Piece { place: piece.place, what })
