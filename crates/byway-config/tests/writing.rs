@@ -387,8 +387,11 @@ fn carried(asked: &[(&str, &str, &str)], formats: &[&str]) {
             let format = Format::named(to).expect("a format");
             let written = write(&loaded, format).expect("rules and a writer");
             let again_name = name_of(format).expect("a name");
-            let again =
-                load(&MemoryFiles::new([(again_name, &written.text)]), &[again_name.as_ref()], &LoadOptions::default());
+            // What was written for nginx may ask for folders: there are none.
+            let mut options = LoadOptions::default();
+            options.foreign.root = (to == "nginx").then(|| "www".into());
+            let files = MemoryFiles::new([(again_name, written.text.as_str()), ("www/page", "")]);
+            let again = load(&files, &[again_name.as_ref()], &options);
             let found = again.rules.as_ref().map(|rules| case.decide(rules, NOW, &mut Scratch::new()).0);
             let fits = found
                 .as_ref()

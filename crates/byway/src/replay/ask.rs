@@ -30,13 +30,17 @@ impl Ask {
         into.extend_from_slice(b" HTTP/1.1\r\nHost: ");
         into.extend_from_slice(self.host.as_bytes());
         into.extend_from_slice(b"\r\n");
-        for (name, value) in &self.fields {
+        for (name, value) in self.sent() {
             into.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
         }
-        if matches!(self.method, "POST" | "PUT" | "PATCH") {
-            into.extend_from_slice(b"Content-Length: 0\r\n");
-        }
         into.extend_from_slice(b"\r\n");
+    }
+
+    /// The fields behind Host: its own, and that of a body which is empty.
+    fn sent(&self) -> impl Iterator<Item = (&str, &str)> {
+        let has_body = matches!(self.method, "POST" | "PUT" | "PATCH");
+        let own = self.fields.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        own.chain(has_body.then_some(("Content-Length", "0")))
     }
 
     /// As a person reads it.
@@ -81,8 +85,8 @@ impl Ask {
         if !host.is_empty() && normalise(host).is_err() {
             return refused;
         }
-        let mut fields = vec![("Host".to_owned(), self.host.clone())];
-        fields.extend(self.fields.iter().cloned());
+        let sent = std::iter::once(("Host", self.host.as_str())).chain(self.sent());
+        let fields: Vec<(String, String)> = sent.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         let request = Request {
             method: self.method,
             scheme,

@@ -23,6 +23,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use byway_config::diagnostic::Severity;
 use byway_config::formats::Format;
 use byway_config::load::{LoadOptions, Loaded, load};
 use byway_config::remarks::Verdict as SaidVerdict;
@@ -92,7 +93,7 @@ pub(crate) struct Tally {
     pub(crate) taken_out: u64,
     /// Source rules as the reader judged them: exact, approximated, refused.
     pub(crate) rules: [u64; 3],
-    /// Differences where the rule that decided was said to be approximated or refused.
+    /// Differences where the rule that decided was said to be approximated, or the request came by one that is left out.
     pub(crate) announced: u64,
     /// What came of each source rule.
     pub(crate) asked: Vec<Asked>,
@@ -311,7 +312,8 @@ fn read(file: &Path, plan: &Plan, format: Option<&'static Format>) -> Result<Loa
     match &loaded.rules {
         Some(_) => Ok(loaded),
         None => {
-            let said: Vec<String> = loaded.diagnostics.iter().take(3).map(|said| said.message.clone()).collect();
+            let errors = loaded.diagnostics.iter().filter(|said| said.severity == Severity::Error);
+            let said: Vec<String> = errors.take(3).map(|said| said.message.clone()).collect();
             Err(said.join("; "))
         }
     }
@@ -485,7 +487,7 @@ impl Asking<'_> {
         };
         if differs {
             taking.iter().for_each(|place| parts.entry(*place).or_default()[1] += 1);
-            if self.said.excuses(place, ask, plan) {
+            if self.said.excuses(place, &taking, ask, plan) {
                 tally.announced += 1;
             } else {
                 tally.differ += 1;

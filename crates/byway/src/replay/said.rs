@@ -1,6 +1,6 @@
 //! What was said of rules before anything was asked: a difference that was said to come is counted apart.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use byway_config::load::Loaded;
 use byway_config::remarks::{Remark, Verdict as SaidVerdict};
@@ -42,10 +42,20 @@ impl Said {
         Said(said)
     }
 
-    /// Whether a difference was said to come: by what was said of the rule that decided. Of rules that were written in another
-    /// format, those that are approximated answer alike where a path is spelt plainly.
-    pub(super) fn excuses(&self, place: Option<(u16, u32)>, ask: &Ask, plan: &Plan) -> bool {
+    /// Whether a difference was said to come: by what was said of the rule that decided, or by one that was left out where the
+    /// request came by. Of rules that were written in another format, those that are approximated answer alike where a path is
+    /// spelt plainly.
+    pub(super) fn excuses(
+        &self,
+        place: Option<(u16, u32)>,
+        passed: &BTreeSet<(u16, u32)>,
+        ask: &Ask,
+        plan: &Plan,
+    ) -> bool {
         let is_written = plan.written_as.is_some();
+        if passed.iter().any(|place| matches!(self.0.get(place), Some((_, SaidVerdict::Refused(_))))) {
+            return true;
+        }
         match place.and_then(|place| self.0.get(&place)) {
             Some((_, SaidVerdict::Exact)) => false,
             Some((_, SaidVerdict::Approximated(_))) => !is_written || is_odd(ask),

@@ -15,7 +15,7 @@ use byway_core::target::{Landing, Part, Piece, Target, What};
 
 use super::errors::Again;
 use super::lex::Word;
-use super::lower::{KIND, Lower, Of, Style, TAIL, any, asks, go, piece, stop};
+use super::lower::{KIND, Lower, Of, Style, TAIL, Why, any, asks, go, piece, stop};
 use super::model::{Answers, Root, Scope};
 use super::pcre::Regex;
 use super::script::{Phase, Run, inside, nothing};
@@ -75,8 +75,8 @@ impl Run<'_, '_, '_, '_, '_> {
         };
         let Some(root) = root else {
             let span = words.first().map_or(self.lower.whole(), |&word| self.lower.span(word));
-            let why = self.lower.reading.of_files();
-            return self.lower.reading.refused(&span, &self.words_of(words), why);
+            let why = Why::Refused(self.lower.reading.of_files().into());
+            return self.left_out(why, &span, &self.words_of(words));
         };
         self.try_files(words, root, content.answers);
     }
@@ -186,7 +186,7 @@ impl Run<'_, '_, '_, '_, '_> {
             let known = Test::In(["GET", "HEAD", "POST"].map(str::to_owned).to_vec());
             self.push(&any(), &[asks(method.clone(), known, true)], stop(), &span);
         }
-        let Some(root) = root else { return };
+        let Some(root) = root else { return self.pages_of_files() };
         let path = || vec![Known::What(What::Part(Part::WorkingPath))];
         let ends = asks(What::Part(Part::WorkingPath), Test::Glob("*/".to_owned()), false);
         let folder = self.fresh();
@@ -223,6 +223,15 @@ impl Run<'_, '_, '_, '_, '_> {
     fn missing(&mut self, code: u16, conditions: &[Condition], span: &Span) {
         if has_page(self.scope, code) {
             self.error(code, "files", &any(), conditions, span);
+        }
+    }
+
+    /// Which of the files are there is not known: their error pages are left out.
+    fn pages_of_files(&mut self) {
+        let pages = std::rc::Rc::clone(&self.scope.error_pages);
+        for page in pages.iter().filter(|page| page.codes.iter().any(|code| matches!(code, 403 | 404))) {
+            let span = self.lower.span(page.word);
+            self.passes_by(&span);
         }
     }
 
@@ -278,8 +287,8 @@ impl Run<'_, '_, '_, '_, '_> {
                 Err(why) => return self.left_out(why, &span, &rule),
             };
             if !self.ask(named.clone(), root, &span) {
-                let why = "a name that `alias` takes elsewhere";
-                return self.lower.reading.refused(&span, &rule, why);
+                let why = Why::Refused("a name that `alias` takes elsewhere".into());
+                return self.left_out(why, &span, &rule);
             }
             // What is there is the path from here on.
             let is_same = named == [Known::What(What::Part(Part::WorkingPath))];

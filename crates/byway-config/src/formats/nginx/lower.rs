@@ -80,9 +80,11 @@ pub(super) struct Lower<'t, 'r, 'l> {
     /// Whether the method is kept in a slot.
     pub(super) keeps_method: bool,
     /// Whether some list asks which server answers.
-    asks_name: bool,
+    pub(super) asks_name: bool,
     /// Why what is being read is not quite what nginx has.
     pub(super) approximates: Option<&'static str>,
+    /// Variables of the server that is being read whose `set` is left out, and why.
+    pub(super) unknown: HashMap<String, String>,
     tables: usize,
     copies: usize,
 }
@@ -173,6 +175,7 @@ pub(super) fn lower(tree: &Tree, model: &Model, reading: &mut Reading<'_>) {
         keeps_method: false,
         asks_name: false,
         approximates: None,
+        unknown: HashMap::new(),
         tables: 0,
         copies: 0,
     };
@@ -303,6 +306,8 @@ impl<'t> Lower<'t, '_, '_> {
             found.parts.push(Known::What(What::Slot(slot)));
         } else if let Some(why) = self.lists.refused(name) {
             return Err(Why::Refused(why.into()));
+        } else if let Some(why) = self.unknown.get(name) {
+            return Err(Why::Refused(why.clone().into()));
         } else if let Some(&slot) = self.slots.get(name) {
             found.parts.push(Known::What(What::Slot(slot)));
         } else if let Some(what) = of_request(name) {
@@ -489,6 +494,7 @@ impl<'t> Lower<'t, '_, '_> {
 
     /// The tables of one server: where it begins, and which groups of its name are read.
     pub(super) fn server(&mut self, server: &'t Server, merges: bool) -> (TableId, Digits) {
+        self.note_unknown(server);
         let live = script::live_of(server, self);
         let style = Style::of(&server.scope, merges);
         let first = self.opens(server).then(|| self.table(style.dialect(Form::Return), Order::Listed));

@@ -21,6 +21,7 @@ mod servers;
 mod split;
 mod text;
 mod tree;
+mod unknown;
 mod write;
 mod written;
 

@@ -466,8 +466,16 @@ impl Run<'_, '_, '_, '_, '_> {
     pub(super) fn left_out(&mut self, why: Why, span: &Span, rule: &str) {
         match why {
             Why::Fault(message) => self.lower.fault(span.clone(), message),
-            Why::Refused(why) => self.lower.reading.refused(span, rule, why),
+            Why::Refused(why) => {
+                self.lower.reading.refused(span, rule, why);
+                self.passes_by(span);
+            }
         }
+    }
+
+    /// What is left out stays as a rule that does nothing: whoever asks sees that a request came by it.
+    pub(super) fn passes_by(&mut self, span: &Span) {
+        self.set(0, "", &any(), &[], span);
     }
 
     pub(super) fn resolve(&mut self, text: &[u8], own: Own<'_>) -> Result<Resolved, Why> {
@@ -993,10 +1001,14 @@ impl Run<'_, '_, '_, '_, '_> {
             Why::Refused(why) => why,
         };
         for statement in body {
-            if let Statement::Return { word, rule, .. } | Statement::Rewrite { word, rule, .. } = statement {
-                let span = self.lower.span(*word);
-                self.lower.reading.refused(&span, rule, why.clone());
-            }
+            let (word, rule) = match statement {
+                Statement::Return { word, rule, .. } | Statement::Rewrite { word, rule, .. } => (word, rule.clone()),
+                Statement::Set { name, text, word } => (word, format!("set ${name} {}", self.lower.tree.str(*text))),
+                Statement::Break { word } => (word, "break".to_owned()),
+                Statement::If { .. } => continue,
+            };
+            let span = self.lower.span(*word);
+            self.left_out(Why::Refused(why.clone()), &span, &rule);
         }
     }
 }
