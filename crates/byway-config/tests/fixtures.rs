@@ -28,8 +28,6 @@ fn pages() -> Vec<PathBuf> {
         .expect("the folder of this test")
         .filter_map(|entry| Some(entry.ok()?.path()))
         .filter(|path| path.extension().is_some_and(|extension| extension == "md"))
-        // Its first files are lists that stand beside a configuration: `apache.rs` asks it, and the real server.
-        .filter(|path| path.file_name().is_some_and(|name| name != "apache-maps.md"))
         .collect();
     pages.sort();
     pages

@@ -10,6 +10,7 @@ use byway_core::target::{Landing, Part, Piece, Target, What};
 
 use super::beginnings::is_here;
 use super::expand::Unplaced;
+use super::left_out::LeftOut;
 use super::lower::{Facts, Lowering, path_piece};
 use super::maps;
 use super::onward::{constant, may_go_on};
@@ -61,6 +62,7 @@ impl Lowering<'_, '_> {
             maps: facts.maps,
             is_astray: false,
         };
+        let mut left_out = LeftOut::default();
         let rebased = plan.rebase.unwrap_or(changed);
         for (state, table) in &plan.settle {
             self.write_slot(*table, FILE, if *state == State::Relative { rebased } else { changed });
@@ -84,7 +86,7 @@ impl Lowering<'_, '_> {
                 State::Url(..) => plan.finish.get(&state).copied().unwrap_or(changed),
             };
             if segment == 0 && state == State::Same {
-                self.begin(plan, table, &around, facts);
+                self.begin(plan, table, &around, facts, &mut left_out);
             }
             let is_astray = matches!(state, State::Absolute | State::Url(..)) && plan.folder.is_some();
             let around = Around { is_astray: is_astray && !plan.is_section, ..around.clone() };
@@ -98,8 +100,15 @@ impl Lowering<'_, '_> {
             self.reading.set_after(table, After::Table(next.unwrap_or(exit)));
             for at in range {
                 let to = Exits { end: exit, changed, rebased, passed: plan.passed.unwrap_or(changed), for_good };
-                let verdict = self.rewrite_rule(plan, at, &plan.rules[at], state, table, &around, to);
                 let rule = &plan.rules[at];
+                let verdict = match left_out.takes_along(rule, at) {
+                    Some(why) => Err(why),
+                    None => self.rewrite_rule(plan, at, rule, state, table, &around, to),
+                };
+                let verdict = verdict.map(|approximates| approximates.or(left_out.approximates(at)));
+                if let Err(why) = &verdict {
+                    left_out.note(plan, at, why);
+                }
                 self.say(&rule.span, &rule.text, verdict);
             }
         }

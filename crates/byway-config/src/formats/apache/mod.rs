@@ -18,6 +18,7 @@ mod folders;
 mod frames;
 mod hosts;
 mod indexes;
+mod left_out;
 mod lines;
 mod list;
 mod lower;

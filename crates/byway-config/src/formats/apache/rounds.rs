@@ -10,6 +10,7 @@ use byway_core::status::{RedirectStatus, ReplyStatus, StatusByMethod};
 use byway_core::target::{Change, Landing, Part, Piece, Target, What};
 
 use super::expand::{Token, alias_tokens};
+use super::left_out::LeftOut;
 use super::lower::{Facts, Lowering, ancestors, any, no_span, path_piece};
 use super::pages::pass;
 use super::pattern::pattern;
@@ -31,7 +32,14 @@ pub(super) enum Round {
 
 impl Lowering<'_, '_> {
     /// What stands before the first rule: the path kept, variables set by fields of the request.
-    pub(super) fn begin<'s>(&mut self, plan: &Plan<'s>, table: TableId, around: &Around<'_>, facts: &Facts<'_>) {
+    pub(super) fn begin<'s>(
+        &mut self,
+        plan: &Plan<'s>,
+        table: TableId,
+        around: &Around<'_>,
+        facts: &Facts<'_>,
+        left_out: &mut LeftOut,
+    ) {
         if let Some(folder) = plan.folder.filter(|_| plan.goes_on() && !plan.is_section) {
             self.info(Some(folder), table, facts);
         }
@@ -53,7 +61,7 @@ impl Lowering<'_, '_> {
                 "remote_addr" | "remote_host" => What::Part(Part::Address),
                 "request_protocol" => What::Literal("HTTP/1.1".into()),
                 "server_addr" => {
-                    self.unset(set, "it asks for an address of the server");
+                    self.unset(set, "it asks for an address of the server", left_out);
                     continue;
                 }
                 _ => match around.names.known(&set.attribute) {
@@ -62,7 +70,7 @@ impl Lowering<'_, '_> {
                         What::Field(set.attribute.to_ascii_lowercase().into())
                     }
                     None => {
-                        self.unset(set, "it names a field by a pattern");
+                        self.unset(set, "it names a field by a pattern", left_out);
                         continue;
                     }
                 },
@@ -70,7 +78,7 @@ impl Lowering<'_, '_> {
             let subject = Subject::Text(vec![path_piece(what)]);
             let test = Test::Regex(pattern(&set.pattern, case));
             let Ok(condition) = Condition::new(subject, test, false) else {
-                self.unset(set, "its pattern cannot be read here");
+                self.unset(set, "its pattern cannot be read here", left_out);
                 continue;
             };
             for (name, value) in &set.pairs {
@@ -90,7 +98,8 @@ impl Lowering<'_, '_> {
     }
 
     /// Says that a variable which rules ask for is not set.
-    fn unset(&mut self, set: &SetEnv, why: &'static str) {
+    fn unset(&mut self, set: &SetEnv, why: &'static str, left_out: &mut LeftOut) {
+        left_out.note_set(set, why);
         if set.pairs.iter().any(|(name, _)| !name.is_empty()) && self.said.insert((set.span.file.0, set.span.start)) {
             self.reading.refused(&set.span, &format!("SetEnvIf {} {}", set.attribute, set.pattern), why);
         }
