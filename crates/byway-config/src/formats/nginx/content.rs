@@ -18,7 +18,8 @@ use super::lex::Word;
 use super::lower::{KIND, Lower, Of, Style, TAIL, Why, any, asks, go, piece, stop};
 use super::model::{Answers, Root, Scope};
 use super::pcre::Regex;
-use super::script::{Phase, Run, inside, nothing};
+use super::rewrites::inside;
+use super::script::{Phase, Run, nothing};
 use super::text::{self, Form, Known};
 use crate::span::Span;
 

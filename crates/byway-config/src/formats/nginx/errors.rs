@@ -15,9 +15,11 @@ use byway_core::source::Source;
 use byway_core::status::{RedirectStatus, ReplyStatus, StatusByMethod};
 use byway_core::target::{Landing, Part, Piece, Target, What};
 
+use super::groups::Digits;
 use super::lower::{ERRORED, INTERNAL, Lower, METHOD, Of, Style, Why, any, asks, go, piece, stop};
 use super::model::{ErrorPage, Found, Location, Scope, Server, Statement};
-use super::script::{Digits, Phase, Run, inside, nothing};
+use super::rewrites::inside;
+use super::script::{Phase, Run, nothing};
 use super::text::{self, Form, Known};
 use crate::span::Span;
 

@@ -21,11 +21,12 @@ use byway_core::target::{Landing, Part, Piece, Target, What};
 
 use super::content::Content;
 use super::faults;
+use super::groups::{self, Digits};
 use super::lex::Word;
 use super::lists::Lists;
 use super::model::{Answers, Found, Location, Model, Root, Scope, Server};
 use super::pcre::Regex;
-use super::script::{self, Digits, Phase};
+use super::script::{self, Phase};
 use super::text::{self, Bit, Form, Known, bits, of_request};
 use super::tree::Tree;
 use crate::diagnostic::Diagnostic;
@@ -179,7 +180,7 @@ pub(super) fn lower(tree: &Tree, model: &Model, reading: &mut Reading<'_>) {
         tables: 0,
         copies: 0,
     };
-    script::declare(&mut lower);
+    groups::declare(&mut lower);
     lower.keeps_method = lower.changes_method();
     super::errors::note_pages(&mut lower);
     lower.read_groups = lower.read_groups.and(lower.page_digits);
@@ -495,7 +496,7 @@ impl<'t> Lower<'t, '_, '_> {
     /// The tables of one server: where it begins, and which groups of its name are read.
     pub(super) fn server(&mut self, server: &'t Server, merges: bool) -> (TableId, Digits) {
         self.note_unknown(server);
-        let live = script::live_of(server, self);
+        let live = groups::live_of(server, self);
         let style = Style::of(&server.scope, merges);
         let first = self.opens(server).then(|| self.table(style.dialect(Form::Return), Order::Listed));
         let pool = match server.statements.is_empty() {
@@ -528,7 +529,7 @@ impl<'t> Lower<'t, '_, '_> {
             let last = script::run(self, &server.statements, pool, &of, &server.scope, style, Phase::Server, None);
             self.reading.set_after(last, After::Table(locations));
         }
-        let live = script::live_in(&server.statements, live, live, self);
+        let live = groups::live_in(&server.statements, live, live, self);
         if let Some(first) = first {
             self.reading.set_after(first, After::Table(begin));
             self.opening(first, server, &of, style);
@@ -751,7 +752,7 @@ impl<'t> Lower<'t, '_, '_> {
 
     fn body(&mut self, location: &'t Location, table: TableId, of: &Of<'t>) {
         let style = Style::of(&location.scope, of.merges);
-        let live = script::live_in(&location.statements, self.page_digits, of.live, self);
+        let live = groups::live_in(&location.statements, self.page_digits, of.live, self);
         if let Found::Regex(regex) = &location.found {
             self.keep_groups(table, &of_regex(regex), &[], regex, live, &|number| What::Capture(number));
         }

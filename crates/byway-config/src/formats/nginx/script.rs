@@ -1,51 +1,24 @@
-//! The statements of the rewrite module as rules: `set`, `if`, `return`, `rewrite`, `break`.
+//! The statements of the rewrite module as rules of tables: what all share, `set` and `break`.
 //!
 //! Statements of one place are rules of one table, as listed. Where `return` follows `rewrite` or the other way round, another
 //! table goes on behind, since the two write variables differently. What stands in an `if` is a table that is called. `$1` to
 //! `$9` live in slots where a rule cannot take them from its own pattern; only those that somebody reads are kept.
-//!
-//! Long because each statement is lowered with those around it in view: which groups live, which table, which form.
-
-use std::borrow::Cow;
 
 use byway_core::Action;
 use byway_core::condition::{Condition, Test};
 use byway_core::dialect::QueryPolicy;
-use byway_core::regex::{Anchoring, Flavour, Pattern};
 use byway_core::rule::Then;
 use byway_core::ruleset::{After, Order, TableId};
 use byway_core::source::Source;
-use byway_core::status::{RedirectStatus, ReplyStatus, StatusByMethod};
 use byway_core::target::{Landing, Part, Piece, Target, What};
 
+use super::groups::{Digits, live_behind};
 use super::lex::Word;
-use super::lower::{
-    CHANGED, INTERNAL, KIND, Lower, Of, Resolved, Style, TEXT, Why, any, asks, go, of_regex, piece, stop,
-};
-use super::model::{Flag, Found, IfTest, Location, Scope, Server, Statement};
+use super::lower::{CHANGED, INTERNAL, Lower, Of, Resolved, Style, TEXT, Why, any, asks, go, piece, stop};
+use super::model::{Flag, Found, Location, Scope, Statement};
 use super::pcre::Regex;
-use super::text::{self, Bit, Form, Known, bits};
+use super::text::{self, Bit, Form, bits};
 use crate::span::Span;
-
-/// A set of group numbers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Digits(u16);
-
-impl Digits {
-    pub(super) fn has(self, number: u8) -> bool {
-        self.0 >> number & 1 == 1
-    }
-
-    pub(super) fn and(self, other: Digits) -> Digits {
-        Digits(self.0 | other.0)
-    }
-
-    /// The groups that a text reads.
-    pub(super) fn of(text: &[u8]) -> Digits {
-        let found = bits(text).unwrap_or_default();
-        Digits(found.iter().fold(0, |set, bit| if let Bit::Group(number) = bit { set | 1 << number } else { set }))
-    }
-}
 
 /// Which statements are run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,138 +29,8 @@ pub(super) enum Phase {
     Location,
 }
 
-/// Gives every variable that the configuration makes a slot.
-pub(super) fn declare(lower: &mut Lower<'_, '_, '_>) {
-    fn of_regex(regex: &Regex, lower: &mut Lower<'_, '_, '_>) {
-        let names: Vec<String> = regex.named().map(|(_, name)| name.to_ascii_lowercase()).collect();
-        for name in names {
-            lower.slot(&name);
-        }
-    }
-    fn of_statements(statements: &[Statement], lower: &mut Lower<'_, '_, '_>) {
-        for statement in statements {
-            lower.read_groups = lower.read_groups.and(read_by(statement, lower));
-            match statement {
-                // The query is the request's own.
-                Statement::Set { name, .. } if name == "args" => {}
-                Statement::Set { name, .. } => {
-                    let is_new = !lower.slots.contains_key(name);
-                    let slot = lower.slot(name);
-                    if let Some(what) = text::of_request(name).filter(|_| is_new) {
-                        lower.begun.push((slot, what));
-                    }
-                }
-                Statement::If { test, body, .. } => {
-                    if let IfTest::Found { regex, .. } = test {
-                        of_regex(regex, lower);
-                    }
-                    of_statements(body, lower);
-                }
-                Statement::Rewrite { regex, .. } => of_regex(regex, lower),
-                _ => {}
-            }
-        }
-    }
-    fn of_locations(locations: &[Location], lower: &mut Lower<'_, '_, '_>) {
-        for location in locations {
-            if let Found::Regex(regex) = &location.found {
-                of_regex(regex, lower);
-            }
-            of_statements(&location.statements, lower);
-            of_locations(&location.locations, lower);
-        }
-    }
-    let model = lower.model;
-    for server in &model.servers {
-        for &word in &server.names {
-            if let Some(pattern) = lower.tree.str(word).strip_prefix('~')
-                && let Ok(regex) = Regex::read(pattern, byway_core::dialect::LetterCase::Ignored)
-            {
-                of_regex(&regex, lower);
-            }
-        }
-        of_statements(&server.statements, lower);
-        of_locations(&server.locations, lower);
-    }
-}
-
-// Which groups are read
-
-fn word_digits(word: Word, lower: &Lower<'_, '_, '_>) -> Digits {
-    Digits::of(&lower.tree.word(word))
-}
-
-/// The groups that a statement reads and that may be another's.
-fn read_by(statement: &Statement, lower: &Lower<'_, '_, '_>) -> Digits {
-    match statement {
-        Statement::Set { text, .. } | Statement::Return { text: Some(text), .. } => word_digits(*text, lower),
-        Statement::If { test, .. } => match test {
-            IfTest::True(text) | IfTest::File { path: text, .. } | IfTest::Found { left: text, .. } => Digits::of(text),
-            IfTest::Same { left, right, .. } => Digits::of(left).and(Digits::of(right)),
-        },
-        Statement::Return { text: None, .. } | Statement::Rewrite { .. } | Statement::Break { .. } => Digits::default(),
-    }
-}
-
-/// The groups that are read before a pattern is tried, when statements are run. `after` are those that are read behind them,
-/// `jump` those that are read where `last` goes.
-pub(super) fn live_in(statements: &[Statement], after: Digits, jump: Digits, lower: &Lower<'_, '_, '_>) -> Digits {
-    live_behind(statements, after, jump, lower).first().copied().unwrap_or(after)
-}
-
-/// For each statement the groups that are read from it on; last those behind all.
-fn live_behind(statements: &[Statement], after: Digits, jump: Digits, lower: &Lower<'_, '_, '_>) -> Vec<Digits> {
-    let mut live = vec![after; statements.len() + 1];
-    for (at, statement) in statements.iter().enumerate().rev() {
-        let behind = live[at + 1];
-        live[at] = match statement {
-            Statement::Set { text, .. } => behind.and(word_digits(*text, lower)),
-            Statement::Return { text, status, .. } => {
-                let own = text.map_or(Digits::default(), |text| word_digits(text, lower));
-                let has_page = lower.page_codes.contains(&status.unwrap_or(302));
-                if has_page { own.and(lower.page_digits).and(jump) } else { own }
-            }
-            // A pattern takes the place of all groups, and its own target reads its own.
-            Statement::Rewrite { .. } => Digits::default(),
-            Statement::Break { .. } => jump,
-            Statement::If { test, body, .. } => match test {
-                IfTest::Found { left, .. } => Digits::of(left),
-                IfTest::True(text) => Digits::of(text).and(live_in(body, behind, jump, lower)).and(behind),
-                IfTest::Same { left, right, .. } => {
-                    Digits::of(left).and(Digits::of(right)).and(live_in(body, behind, jump, lower)).and(behind)
-                }
-                IfTest::File { path, .. } => Digits::of(path).and(live_in(body, behind, jump, lower)).and(behind),
-            },
-        };
-    }
-    live
-}
-
-/// The groups that the locations of a server read before any pattern of their own.
-pub(super) fn live_of(server: &Server, lower: &Lower<'_, '_, '_>) -> Digits {
-    fn of_locations(locations: &[Location], jump: Digits, lower: &Lower<'_, '_, '_>) -> Digits {
-        locations.iter().fold(Digits::default(), |live, location| {
-            let own = match location.found {
-                Found::Regex(_) => Digits::default(),
-                _ => live_in(&location.statements, lower.page_digits, jump, lower),
-            };
-            live.and(own).and(of_locations(&location.locations, jump, lower))
-        })
-    }
-    let mut live = Digits::default();
-    loop {
-        let next = live.and(of_locations(&server.locations, live, lower));
-        if next == live {
-            return live;
-        }
-        live = next;
-    }
-}
-
-// Tables
-
 /// The form in which a statement writes to a client, where that matters.
-fn form_of(statement: &Statement) -> Option<Form> {
+pub(super) fn form_of(statement: &Statement) -> Option<Form> {
     match statement {
         Statement::Return { .. } => Some(Form::Return),
         Statement::Rewrite { .. } => Some(Form::Rewrite),
@@ -207,7 +50,7 @@ pub(super) fn first_form(statements: &[Statement]) -> Form {
 
 /// As many tables as statements will need at most.
 pub(super) fn tables(statements: &[Statement], style: Style, lower: &mut Lower<'_, '_, '_>) -> Vec<TableId> {
-    fn count(statements: &[Statement]) -> usize {
+    pub(super) fn count(statements: &[Statement]) -> usize {
         let forms: Vec<Form> = statements.iter().filter_map(form_of).collect();
         let changes = forms.windows(2).filter(|pair| pair[0] != pair[1]).count();
         let inside: usize = statements
@@ -236,20 +79,20 @@ pub(super) struct Run<'a, 'l, 't, 'r, 'd> {
     pub(super) of: &'a Of<'l>,
     pub(super) scope: &'a Scope,
     pub(super) style: Style,
-    phase: Phase,
+    pub(super) phase: Phase,
     /// The table that rules go into now, and its form.
     pub(super) table: TableId,
-    form: Form,
+    pub(super) form: Form,
     /// Tables that were made beforehand, in pairs, the last first; `None` where they are made as they are needed.
-    pool: Option<Vec<TableId>>,
+    pub(super) pool: Option<Vec<TableId>>,
     /// Whether some rewrite is remembered in [`CHANGED`].
-    changes: bool,
+    pub(super) changes: bool,
     /// What answers where no statement does, which `break` goes on to.
-    content: Option<TableId>,
+    pub(super) content: Option<TableId>,
     /// The lists that were looked up by whoever comes here: they are not asked again.
-    looked: Vec<String>,
+    pub(super) looked: Vec<String>,
     /// Whether a rewrite before may have gone on to what stands behind it.
-    went_on: bool,
+    pub(super) went_on: bool,
 }
 
 impl<'a, 'l, 't, 'r, 'd> Run<'a, 'l, 't, 'r, 'd> {
@@ -365,7 +208,7 @@ pub(super) fn direct(
 }
 
 /// What a group is in the rule whose pattern it belongs to.
-fn own_group(bit: &Bit, regex: Option<&Regex>, is_condition: bool) -> Option<What<'static>> {
+pub(super) fn own_group(bit: &Bit, regex: Option<&Regex>, is_condition: bool) -> Option<What<'static>> {
     let regex = regex?;
     let number = match bit {
         Bit::Group(number) => usize::from(*number),
@@ -384,10 +227,7 @@ fn own_group(bit: &Bit, regex: Option<&Regex>, is_condition: bool) -> Option<Wha
     })
 }
 
-/// The conditions of an `if`, and its pattern, with whether it is asked to fit.
-type Asked = (Vec<Condition>, Option<(Regex, bool)>);
-
-type Own<'o> = &'o dyn Fn(&Bit) -> Option<What<'static>>;
+pub(super) type Own<'o> = &'o dyn Fn(&Bit) -> Option<What<'static>>;
 
 pub(super) fn nothing(_: &Bit) -> Option<What<'static>> {
     None
@@ -411,7 +251,7 @@ impl Run<'_, '_, '_, '_, '_> {
     }
 
     /// Groups beside a list with patterns: nginx fills them anew where one of these fits.
-    fn groups_beside(&mut self, lists: &[String], text: &[u8]) {
+    pub(super) fn groups_beside(&mut self, lists: &[String], text: &[u8]) {
         if Digits::of(text) != Digits::default() && self.lower.lists.have_patterns(lists) {
             self.lower.approximates =
                 Some("where a pattern of a `map` fits, nginx takes its groups for those beside it");
@@ -419,7 +259,7 @@ impl Run<'_, '_, '_, '_, '_> {
     }
 
     /// Notes that the request is nginx's own from here on, where a location asks for that.
-    fn mark(&mut self, source: &Source<'static>, conditions: &[Condition], span: &Span) {
+    pub(super) fn mark(&mut self, source: &Source<'static>, conditions: &[Condition], span: &Span) {
         if self.of.is_marked {
             self.set(INTERNAL, "1", source, conditions, span);
         }
@@ -432,7 +272,7 @@ impl Run<'_, '_, '_, '_, '_> {
     }
 
     /// A table of what answers behind the statements that can be gone to from here without starting again.
-    fn content_ahead(&mut self) -> Option<TableId> {
+    pub(super) fn content_ahead(&mut self) -> Option<TableId> {
         let content = self.content?;
         if content > self.table {
             return Some(content);
@@ -444,7 +284,7 @@ impl Run<'_, '_, '_, '_, '_> {
     }
 
     /// Goes over to a table of the form that is needed.
-    fn in_form(&mut self, form: Form) {
+    pub(super) fn in_form(&mut self, form: Form) {
         if self.form == form {
             return;
         }
@@ -454,7 +294,7 @@ impl Run<'_, '_, '_, '_, '_> {
         self.form = form;
     }
 
-    fn next_table(&mut self, form: Form) -> TableId {
+    pub(super) fn next_table(&mut self, form: Form) -> TableId {
         let of_pool = self.pool.as_mut().and_then(|pool| {
             let (first, second) = (pool.pop()?, pool.pop()?);
             Some(if form == Form::Return { first } else { second })
@@ -503,7 +343,7 @@ impl Run<'_, '_, '_, '_, '_> {
         }
     }
 
-    fn statements(&mut self, statements: &[Statement], after: Digits, is_top: bool) {
+    pub(super) fn statements(&mut self, statements: &[Statement], after: Digits, is_top: bool) {
         let live = live_behind(statements, after, self.of.live, self.lower);
         for (at, statement) in statements.iter().enumerate() {
             let is_last = is_top && at + 1 == statements.len();
@@ -512,7 +352,7 @@ impl Run<'_, '_, '_, '_, '_> {
     }
 
     /// One statement, under a source and conditions.
-    fn statement(
+    pub(super) fn statement(
         &mut self,
         statement: &Statement,
         live: Digits,
@@ -610,439 +450,4 @@ impl Run<'_, '_, '_, '_, '_> {
         let action = Action::Rewrite { target, query: QueryPolicy::Drop, then: Then::Next };
         self.push(source, conditions, action, span);
     }
-
-    // return
-
-    #[allow(clippy::too_many_arguments, reason = "the words of the statement and the rule that it becomes")]
-    fn return_of(
-        &mut self,
-        status: Option<u16>,
-        text: Option<Word>,
-        word: Word,
-        rule: &str,
-        source: Source<'static>,
-        conditions: &[Condition],
-        own: Own<'_>,
-    ) {
-        let span = self.lower.span(word);
-        let code = status.unwrap_or(302);
-        let Some(text) = text else {
-            return self.plain_return(code, rule, source, conditions, &span);
-        };
-        let Some(redirect) = RedirectStatus::from_number(code) else {
-            return self.answer_with_text(code, rule, &source, conditions, &span);
-        };
-        let bytes = self.lower.tree.word(text).into_owned();
-        let resolved = match self.resolve(&bytes, own) {
-            Ok(resolved) => resolved,
-            Err(why) => {
-                self.left_out(why, &span, rule);
-                return self.push(&source, conditions, stop(), &span);
-            }
-        };
-        self.look_up(&resolved.lists, &source, conditions, &span);
-        self.groups_beside(&resolved.lists, &bytes);
-        self.redirect(resolved.parts, Form::Return, redirect, QueryPolicy::Drop, &source, conditions, &span, rule);
-    }
-
-    /// Pushes a redirect.
-    #[allow(clippy::too_many_arguments, reason = "the words of the statement and the rule that it becomes")]
-    fn redirect(
-        &mut self,
-        parts: Vec<Known>,
-        form: Form,
-        status: RedirectStatus,
-        query: QueryPolicy,
-        source: &Source<'static>,
-        conditions: &[Condition],
-        span: &Span,
-        rule: &str,
-    ) {
-        if self.error_page(status.number(), source, conditions, span) {
-            return self.lower.exact(span, rule);
-        }
-        let status = StatusByMethod::always(status);
-        // Whether a variable begins with a slash is known when it is there: both are written.
-        if let Some(Known::What(first)) = parts.first()
-            && self.scope.server_name
-            && self.scope.absolute
-            && *first != What::Part(Part::Scheme)
-            && let Ok(target) = text::location(&self.with_server_name(parts.clone()), form)
-        {
-            let mut of_path = conditions.to_vec();
-            of_path.push(asks(first.clone(), Test::Glob("/*".to_owned()), false));
-            let action = Action::Redirect { status, target, query: query.clone() };
-            self.push(source, &of_path, action, span);
-        }
-        let begins = matches!(parts.first(), Some(Known::Text(text)) if text.first() == Some(&b'/'));
-        let parts = if begins { self.with_server_name(parts) } else { parts };
-        match text::location(&parts, form) {
-            Ok(target) => {
-                self.push(source, conditions, Action::Redirect { status, target, query }, span);
-                self.lower.exact(span, rule);
-            }
-            Err(why) => {
-                self.left_out(Why::Refused(why.into()), span, rule);
-                self.push(source, conditions, stop(), span);
-            }
-        }
-    }
-
-    /// `server_name_in_redirect on`: a path is made absolute with the server's own name.
-    fn with_server_name(&mut self, parts: Vec<Known>) -> Vec<Known> {
-        if !self.scope.server_name || !self.scope.absolute {
-            return parts;
-        }
-        let Ok(name) = self.lower.resolve(b"$scheme://$server_name", Some(self.of), self.scope, &nothing) else {
-            return parts;
-        };
-        let mut out = name.parts;
-        if let ([(port, _)], true) = (self.of.server.ports.as_slice(), self.scope.port)
-            && !matches!(port.number, 80 | 443)
-        {
-            out.push(Known::Text(format!(":{}", port.number).into_bytes()));
-        }
-        // The text of the host is one piece.
-        let mut joined: Vec<Known> = Vec::new();
-        for part in out.into_iter().chain(parts) {
-            match (joined.last_mut(), part) {
-                (Some(Known::Text(before)), Known::Text(text)) => before.extend_from_slice(&text),
-                (_, part) => joined.push(part),
-            }
-        }
-        joined
-    }
-
-    fn plain_return(&mut self, code: u16, rule: &str, source: Source<'static>, conditions: &[Condition], span: &Span) {
-        if RedirectStatus::from_number(code).is_none() {
-            return self.error(code, rule, &source, conditions, span);
-        }
-        if !self.error_page(code, &source, conditions, span) {
-            self.left_out(Why::Refused("an empty Location".into()), span, rule);
-            self.push(&source, conditions, stop(), span);
-        }
-    }
-
-    /// An answer with a text of its own.
-    pub(super) fn answer_with_text(
-        &mut self,
-        code: u16,
-        rule: &str,
-        source: &Source<'static>,
-        conditions: &[Condition],
-        span: &Span,
-    ) {
-        match ReplyStatus::from_number(code) {
-            Some(status) => {
-                self.push(source, conditions, Action::Reply { status, retry_after: None }, span);
-                self.lower.reading.approximated(span, rule, "the text of the answer is not sent");
-            }
-            None => {
-                let why = match code {
-                    300..=399 => "a 3xx that sends nobody anywhere",
-                    444 => "a connection that is closed without an answer",
-                    _ => "an answer that is no redirect",
-                };
-                self.lower.reading.refused(span, rule, why);
-                self.push(source, conditions, stop(), span);
-            }
-        }
-    }
-
-    // rewrite
-
-    #[allow(clippy::too_many_arguments, reason = "the words of the statement and the rule that it becomes")]
-    fn rewrite(
-        &mut self,
-        regex: &Regex,
-        target: Word,
-        flag: Flag,
-        word: Word,
-        rule: &str,
-        live: Digits,
-        is_last: bool,
-        conditions: &[Condition],
-    ) {
-        let span = self.lower.span(word);
-        self.in_form(Form::Rewrite);
-        let mut bytes = self.lower.tree.word(target).into_owned();
-        let keeps = bytes.last() != Some(&b'?');
-        if !keeps {
-            bytes.pop();
-        }
-        let query = if keeps { QueryPolicy::Keep } else { QueryPolicy::Drop };
-        let is_url = ["http://", "https://", "$scheme"].iter().any(|begin| bytes.starts_with(begin.as_bytes()));
-        let is_redirect = is_url || matches!(flag, Flag::Redirect | Flag::Permanent);
-        // Named groups are variables, which are written as they are; numbers are escaped.
-        let own = |bit: &Bit| match bit {
-            Bit::Group(_) => own_group(bit, Some(regex), false),
-            _ => None,
-        };
-        let source = if regex.fits_all && Digits::of(&bytes) == Digits::default() { any() } else { of_regex(regex) };
-        let resolved = match self.resolve(&bytes, &own) {
-            Ok(resolved) => resolved,
-            Err(why) => {
-                self.left_out(why, &span, rule);
-                return self.push(&source, conditions, stop(), &span);
-            }
-        };
-        // Whoever reads a number behind this pattern gets what it took, or nothing where it did not fit.
-        let goes_on = match flag {
-            _ if is_redirect => Digits::default(),
-            Flag::None => live,
-            _ => self.of.live,
-        };
-        if live != Digits::default() && conditions.is_empty() {
-            for number in (1..=9).filter(|&number| live.has(number)) {
-                self.set(u16::from(number), "", &any(), &[], &span);
-            }
-        }
-        let table = self.table;
-        let kept = if resolved.lists.is_empty() { goes_on } else { goes_on.and(live) };
-        self.lower.keep_groups(table, &of_regex(regex), conditions, regex, kept, &What::Capture);
-        self.look_up(&resolved.lists, &source, conditions, &span);
-        self.groups_beside(&resolved.lists, &bytes);
-        if is_redirect {
-            let status = match flag {
-                Flag::Permanent => RedirectStatus::MovedPermanently,
-                _ => RedirectStatus::Found,
-            };
-            self.redirect(resolved.parts, Form::Rewrite, status, query, &source, conditions, &span, rule);
-            return;
-        }
-        let Some(target) = inside(&resolved.parts) else {
-            return self.left_out(Why::Refused("a text that is not UTF-8".into()), &span, rule);
-        };
-        self.mark(&source, conditions, &span);
-        let then = match (flag, self.phase) {
-            (Flag::Break, Phase::Location) => self.content_ahead().map_or(Then::End, Then::Table),
-            (Flag::None, Phase::Location) if is_last && !self.changes => Then::Table(self.of.locations),
-            (Flag::None, _) => Then::Next,
-            _ => Then::Table(self.of.locations),
-        };
-        self.went_on |= flag == Flag::None;
-        if flag == Flag::None && self.changes {
-            self.set(CHANGED, "1", &source, conditions, &span);
-        }
-        self.push(&source, conditions, Action::Rewrite { target, query, then }, &span);
-        self.lower.exact(&span, rule);
-    }
-
-    // if
-
-    fn if_of(&mut self, test: &IfTest, body: &[Statement], word: Word, live: Digits) {
-        let span = self.lower.span(word);
-        let inside = live_in(body, live, self.of.live, self.lower);
-        let needed = inside.and(live);
-        // An error page that it leads to may read what the pattern took.
-        let single = match body {
-            [Statement::Return { status, .. }] => !self.lower.page_codes.contains(&status.unwrap_or(302)),
-            [Statement::Set { .. }] => true,
-            _ => false,
-        };
-        let (conditions, regex) = match self.conditions(test, needed, &span) {
-            Ok(found) => found,
-            Err(why) => return self.leave_out(body, why, &span),
-        };
-        if body.is_empty() {
-            return;
-        }
-        if let Some((regex, true)) = &regex {
-            let own = |bit: &Bit| own_group(bit, Some(regex), true);
-            let lists = self.uses_lists(body);
-            if single && live == Digits::default() && !lists {
-                let mut named = conditions.clone();
-                named.truncate(1);
-                let table = self.table;
-                self.lower.keep_groups(table, &any(), &named, regex, Digits::default(), &What::ConditionCapture);
-                if let Some(form) = form_of(&body[0]) {
-                    self.in_form(form);
-                }
-                return self.statement(&body[0], live, false, &any(), &conditions, &own);
-            }
-        }
-        let held = conditions;
-        if let Some((regex, _)) = &regex {
-            self.keep(regex, &held, needed, &span);
-        }
-        match body {
-            [only @ (Statement::Return { .. } | Statement::Rewrite { .. } | Statement::Break { .. })]
-                if !self.uses_lists(body) || matches!(only, Statement::Break { .. }) =>
-            {
-                if let Some(form) = form_of(only) {
-                    self.in_form(form);
-                }
-                self.statement(only, live, false, &any(), &held, &nothing);
-            }
-            _ => self.call(body, live, &held, &span),
-        }
-    }
-
-    fn uses_lists(&self, body: &[Statement]) -> bool {
-        body.iter().any(|statement| match statement {
-            Statement::Return { text: Some(text), .. }
-            | Statement::Set { text, .. }
-            | Statement::Rewrite { target: text, .. } => {
-                let found = bits(&self.lower.tree.word(*text)).unwrap_or_default();
-                found.iter().any(|bit| {
-                    matches!(bit, Bit::Variable(name)
-                    if self.lower.lists.value(name).is_some() && !self.looked.contains(name))
-                })
-            }
-            _ => false,
-        })
-    }
-
-    /// Keeps what a pattern of an `if` took. The condition is asked again for each group, of a text that does not change.
-    fn keep(&mut self, regex: &Regex, held: &[Condition], needed: Digits, span: &Span) {
-        let found: Vec<Condition> = held.iter().map(|one| Condition { negate: false, ..one.clone() }).collect();
-        for number in (1..=9).filter(|&number| needed.has(number)) {
-            self.set(u16::from(number), "", &any(), &[], span);
-        }
-        let table = self.table;
-        self.lower.keep_groups(table, &any(), &found, regex, needed, &What::ConditionCapture);
-    }
-
-    fn call(&mut self, body: &[Statement], live: Digits, conditions: &[Condition], span: &Span) {
-        let form = first_form(body);
-        let table = self.next_table(form);
-        self.push(&any(), conditions, Action::Call { table, text: None }, span);
-        let (outer, outer_form, looked) = (self.table, self.form, self.looked.len());
-        (self.table, self.form) = (table, form);
-        self.statements(body, live, false);
-        self.looked.truncate(looked);
-        (self.table, self.form) = (outer, outer_form);
-    }
-
-    /// The conditions of an `if`, and its pattern, with whether it is asked to fit.
-    fn conditions(&mut self, test: &IfTest, needed: Digits, span: &Span) -> Result<Asked, Why> {
-        match test {
-            IfTest::True(text) => {
-                let text = with_tls(text);
-                let test = Test::In(vec![String::new(), "0".to_owned()]);
-                Ok((vec![self.condition(&text, test, true, span)?], None))
-            }
-            IfTest::Same { left, right, negate } if right.is_empty() => {
-                Ok((vec![self.same(&with_tls(left), right, *negate, span)?], None))
-            }
-            IfTest::Same { left, right, negate } => Ok((vec![self.same(left, right, *negate, span)?], None)),
-            IfTest::Found { left, regex, negate } => {
-                let condition = self.condition(left, Test::Regex(regex.pattern.clone()), *negate, span)?;
-                let reads_own = Digits::of(left).0 & needed.0 != 0
-                    || bits(left).unwrap_or_default().iter().any(|bit| own_group(bit, Some(regex), true).is_some());
-                let condition = match reads_own {
-                    // The text is kept before its own groups take the place of those that it reads.
-                    true => {
-                        let resolved = self.resolve(left, &nothing)?;
-                        if let Some(text) = text::plain(&resolved.parts) {
-                            self.push(&any(), &[], Action::Set { slot: TEXT, text, then: Then::Next }, span);
-                        }
-                        asks(What::Slot(TEXT), condition.test, condition.negate)
-                    }
-                    false => condition,
-                };
-                Ok((vec![condition], Some((regex.clone(), !negate))))
-            }
-            IfTest::File { what, path, negate } => {
-                let Some(root) = self.lower.root_table(self.scope).filter(|_| *what != b'x') else {
-                    return Err(Why::Refused(self.lower.reading.of_files().into()));
-                };
-                let resolved = self.resolve(path, &nothing)?;
-                self.look_up(&resolved.lists, &any(), &[], span);
-                let text = text::plain(&resolved.parts);
-                self.push(&any(), &[], Action::Call { table: root, text }, span);
-                let kinds = match what {
-                    b'f' => vec!["f".to_owned()],
-                    b'd' => vec!["d".to_owned()],
-                    _ => vec!["f".to_owned(), "d".to_owned()],
-                };
-                Ok((vec![asks(What::Slot(KIND), Test::In(kinds), *negate)], None))
-            }
-        }
-    }
-
-    fn condition(&mut self, text: &[u8], test: Test, negate: bool, span: &Span) -> Result<Condition, Why> {
-        let resolved = self.resolve(text, &nothing)?;
-        self.look_up(&resolved.lists, &any(), &[], span);
-        let subject = text::subject(&resolved.parts).ok_or(Why::Refused("a text that is not UTF-8".into()))?;
-        Ok(Condition { subject, test, negate, or_next: false })
-    }
-
-    /// Whether two texts are the same: where the second is not literal, both are looked at side by side.
-    fn same(&mut self, left: &[u8], right: &[u8], negate: bool, span: &Span) -> Result<Condition, Why> {
-        let resolved = self.resolve(right, &nothing)?;
-        let literal: Option<Vec<u8>> = resolved
-            .parts
-            .iter()
-            .map(|part| match part {
-                Known::Text(text) => Some(text.clone()),
-                Known::What(_) => None,
-            })
-            .collect::<Option<Vec<_>>>()
-            .map(|parts| parts.concat());
-        if let Some(literal) = literal {
-            let text = String::from_utf8(literal).map_err(|_| Why::Refused("a text that is not UTF-8".into()))?;
-            return self.condition(left, Test::Is(text), negate, span);
-        }
-        let both = [left, b"\x01", right].concat();
-        let pattern = Pattern {
-            text: Cow::Borrowed("(?s)^(.*)\u{1}\\1$"),
-            case: byway_core::dialect::LetterCase::Significant,
-            anchoring: Anchoring::Anywhere,
-            flavour: Flavour::Pcre,
-        };
-        self.condition(&both, Test::Regex(pattern), negate, span)
-    }
-
-    /// Leaves out an `if` that cannot be asked, with all that stands in it.
-    fn leave_out(&mut self, body: &[Statement], why: Why, span: &Span) {
-        let why = match why {
-            Why::Fault(message) => return self.lower.fault(span.clone(), message),
-            Why::Refused(why) => why,
-        };
-        for statement in body {
-            let (word, rule) = match statement {
-                Statement::Return { word, rule, .. } | Statement::Rewrite { word, rule, .. } => (word, rule.clone()),
-                Statement::Set { name, text, word } => (word, format!("set ${name} {}", self.lower.tree.str(*text))),
-                Statement::Break { word } => (word, "break".to_owned()),
-                Statement::If { .. } => continue,
-            };
-            let span = self.lower.span(*word);
-            self.left_out(Why::Refused(why.clone()), &span, &rule);
-        }
-    }
-}
-
-/// Whether something is known of TLS is whether there is TLS.
-fn with_tls(text: &[u8]) -> Cow<'_, [u8]> {
-    match text {
-        b"$ssl_protocol" | b"${ssl_protocol}" | b"$ssl_cipher" | b"${ssl_cipher}" => Cow::Borrowed(b"$https"),
-        text => Cow::Borrowed(text),
-    }
-}
-
-/// The path that a request goes on with inside: nothing is escaped, and its first literal `?` begins the query.
-pub(super) fn inside(parts: &[Known]) -> Option<Target<'static>> {
-    let mut pieces: Vec<Piece<'static>> = Vec::new();
-    let mut place = Landing::Path;
-    for part in parts {
-        match part {
-            Known::Text(text) => {
-                let text = String::from_utf8(text.clone()).ok()?;
-                let (path, query) = match text.find('?').filter(|_| place == Landing::Path) {
-                    Some(mark) => text.split_at(mark),
-                    None => (text.as_str(), ""),
-                };
-                if !path.is_empty() {
-                    pieces.push(Piece { place, what: What::Literal(Cow::Owned(path.to_owned())) });
-                }
-                if !query.is_empty() {
-                    place = Landing::Query;
-                    pieces.push(Piece { place, what: What::Literal(Cow::Owned(query.to_owned())) });
-                }
-            }
-            Known::What(what) => pieces.push(Piece { place, what: what.clone() }),
-        }
-    }
-    Some(Target::of_pieces(pieces))
 }

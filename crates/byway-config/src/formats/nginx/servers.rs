@@ -14,11 +14,11 @@ use byway_core::ruleset::{After, Order, TableId};
 use byway_core::target::{Part, What};
 
 use super::faults;
+use super::groups::Digits;
 use super::lex::Word;
 use super::lower::{HTTPS, Lower, METHOD, any, asks, go, piece};
 use super::model::{Model, Port};
 use super::pcre::Regex;
-use super::script::Digits;
 use crate::diagnostic::{Diagnostic, grouped};
 use crate::span::Span;
 
