@@ -62,6 +62,11 @@ impl FileTable {
         FileId(number)
     }
 
+    /// How many files there are.
+    pub(crate) fn len(&self) -> usize {
+        self.files.len()
+    }
+
     /// The file with this number.
     pub fn get(&self, file: FileId) -> Option<&SourceFile> {
         self.files.get(usize::from(file.0))

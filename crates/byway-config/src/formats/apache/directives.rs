@@ -197,6 +197,9 @@ impl<'a, 'r> Reader<'a, 'r> {
                     let taking = (path.text.clone(), to.text != "!");
                     self.server().proxied.push(taking);
                 }
+                if let Some(why) = names::redirects_otherwise(&lower, taken().first().map(|word| word.text.as_str())) {
+                    self.reading.refused(span, resolved, why);
+                }
                 match names::known(&lower) {
                     Known::Passive => {}
                     Known::Beyond => self.reading.beyond(span, resolved),
@@ -307,6 +310,8 @@ impl<'a, 'r> Reader<'a, 'r> {
         let place = text.span(line.place(word.at.clone()));
         if self.depth >= INCLUDES {
             let what = format!("files include files more than {INCLUDES} deep: a file may include itself");
+            // They would include one another in ever more ways.
+            self.reading.open_no_more();
             return self.mistake(span, what, Some("take one of these includes out".to_owned()));
         }
         let base = self.base.clone();

@@ -10,6 +10,7 @@ mod content;
 mod errors;
 mod faults;
 mod geo;
+mod known;
 mod lex;
 mod lists;
 mod lower;
@@ -26,6 +27,7 @@ mod written;
 use std::path::Path;
 
 pub(crate) use self::lower::KIND;
+pub(crate) use self::write::word;
 use super::{Folders, Format, Reader, Says, file_name, has_extension};
 use crate::foreign::Reading;
 
