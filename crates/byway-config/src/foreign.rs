@@ -4,6 +4,8 @@
 //! with links resolved; everything that is quoted anywhere was opened this way. Environment, programs and network do not exist
 //! here.
 
+// Long because all that a reader may do stands in one type: what it opens, what it fills, and what it says.
+
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
@@ -14,7 +16,7 @@ use byway_core::rule::{Place, Rule};
 use byway_core::ruleset::{After, TableId, TableSpec};
 
 use crate::accepted::{Accepted, Style};
-use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
+use crate::diagnostic::{Diagnostic, Diagnostics, Severity, grouped};
 use crate::files::{BadPattern, Entry, EntryKind, Files, ReadSeek, expand, is_pattern, tidy_path};
 use crate::formats::Format;
 use crate::intake::Intake;
@@ -113,8 +115,16 @@ pub struct Reading<'r> {
     is_full: bool,
     /// The files of which it was said that they include themselves.
     cycles: BTreeSet<PathBuf>,
+    /// How many mistakes were said, and words that are no directives.
+    mistakes: u64,
+    /// How many files were opened since.
+    opened_since: usize,
 }
 
+/// After how many mistakes a text is read no further.
+const HOPELESS: u64 = 100_000;
+/// How many files are opened once some include one another.
+const OPENED_SINCE: usize = 1_000;
 /// For how many unknown words a known one is looked for.
 const MEANT_LIMIT: usize = 1_000;
 
@@ -143,6 +153,8 @@ impl<'r> Reading<'r> {
             meant: BTreeMap::new(),
             is_full: false,
             cycles: BTreeSet::new(),
+            mistakes: 0,
+            opened_since: 0,
         }
     }
 
@@ -266,6 +278,9 @@ impl<'r> Reading<'r> {
             }
             return None;
         }
+        self.opened_since += usize::from(!self.cycles.is_empty());
+        // The error is said; files that include one another would go on in every order that there is.
+        self.is_full |= self.opened_since > OPENED_SINCE;
         if self.is_full {
             return None;
         }
@@ -485,10 +500,28 @@ impl<'r> Reading<'r> {
         code: &'static str,
         what: impl FnOnce() -> (String, Option<String>),
     ) {
+        if matches!(code, "apache-syntax" | "unknown-directive") {
+            self.count_mistake(span);
+        }
         self.with.diagnostics.push_of_text(span.file, code, severity, || {
             let (message, help) = what();
             Diagnostic::new(severity, code, message).at(span.clone()).maybe_help(help)
         });
+    }
+
+    /// Counts a mistake; at very many of them the text is none of this format, and that is said once.
+    fn count_mistake(&mut self, span: &Span) {
+        self.mistakes += 1;
+        if self.mistakes == HOPELESS {
+            let message = format!("there are {} mistakes up to here: this is no configuration", grouped(HOPELESS));
+            let help = "name the configuration itself, or its format with `--from`";
+            self.say(Diagnostic::error("no-configuration", message).at(span.clone()).help(help));
+        }
+    }
+
+    /// Whether a text has so many mistakes that reading on would tell nobody anything.
+    pub(crate) fn is_hopeless(&self) -> bool {
+        self.mistakes >= HOPELESS
     }
 
     /// The known word that an unknown one is a misspelling of, as `find` finds it.

@@ -114,6 +114,10 @@ fn of_curl(unknown: &str, words: &[String]) -> Option<Failure> {
         match word.as_str() {
             word if METHOD_OPTIONS.contains(&word) => method = rest.next().cloned(),
             word if word.starts_with("-X") => method = word.get(2..).map(str::to_owned),
+            word if word.starts_with("--request=") => {
+                method = word.split_once('=').map(|(_, method)| method.to_owned())
+            }
+            word if word.starts_with("--data") && word.contains('=') => sends = true,
             // Our own `--json` prints JSON.
             word if BODY_OPTIONS.contains(&word) && word != "--json" => sends = rest.next().is_some() || sends,
             "-I" | "--head" | "-sI" => method = Some("HEAD".to_owned()),

@@ -154,6 +154,9 @@ impl<'a, 'r> Reader<'a, 'r> {
         let lines: Lines<'_> = Lines::new(&text.bytes);
         for line in lines {
             self.line(&line, &text);
+            if self.reading.is_hopeless() {
+                break;
+            }
         }
         self.depth -= 1;
         Some(())

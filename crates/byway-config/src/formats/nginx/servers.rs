@@ -214,7 +214,11 @@ impl<'t> Lower<'t, '_, '_> {
                             &span,
                             crate::diagnostic::Severity::Warning,
                             "server-name-twice",
-                            || (format!("conflicting server name \"{shown}\", ignored"), None),
+                            || {
+                                let help =
+                                    "take the name out of one of the two: nginx answers for it by the first server";
+                                (format!("conflicting server name \"{shown}\", ignored"), Some(help.to_owned()))
+                            },
                         );
                     }
                     continue;

@@ -19,6 +19,8 @@ use crate::span::{Span, column};
 pub(super) const DEPTH_LIMIT: usize = 64;
 /// The most words of one directive: no list of names comes near it.
 const WORD_LIMIT: usize = 100_000;
+/// The most directives of one text: a million locations have two each.
+const DIRECTIVE_LIMIT: usize = 3_000_000;
 /// How deep files may include one another.
 const INCLUDE_LIMIT: usize = 32;
 
@@ -174,13 +176,20 @@ impl Reader<'_, '_> {
 
     fn loop_of(&mut self, lexer: &mut Lexer<'_>, open: &mut Vec<Open>, here: &mut Vec<Directive>) -> Result<(), Fault> {
         let mut words: Vec<Word> = Vec::new();
+        let mut count = 0;
         loop {
             match lexer.next().map_err(|fault| unended(lexer, &words, fault))? {
                 Token::Word(word) if words.len() >= WORD_LIMIT => {
                     return fault(word.outer(), format!("a directive of more than {WORD_LIMIT} words"));
                 }
                 Token::Word(word) => words.push(word),
+                Token::End(end) if count == DIRECTIVE_LIMIT => {
+                    let what = format!("more than {DIRECTIVE_LIMIT} directives in one file");
+                    let help = Some("put some of them into a file that is included, if this is a configuration");
+                    return Err(Fault { at: end..end + 1, what, help, seen_at: None });
+                }
                 Token::End(end) => {
+                    count += 1;
                     let missing = forgotten(lexer, &words);
                     let directive = self.directive(lexer, &mut words, Body::None);
                     let directive = directive.map_err(|fault| merged(fault, missing, end))?;
