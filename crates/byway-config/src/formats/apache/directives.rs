@@ -103,6 +103,13 @@ impl<'a, 'r> Reader<'a, 'r> {
                 self.reading.refused(span, resolved, "it changes what all patterns see, and is not read");
                 Ok(())
             }
+            "redirectrelative" => {
+                if on_off(&taken(), "RedirectRelative", end..resolved.len())? {
+                    let why = "mod_alias would send a Location as it is written, without a host: here it has one";
+                    self.reading.approximated(span, resolved, why);
+                }
+                Ok(())
+            }
             "directoryslash" => {
                 let words = taken();
                 let is_on = on_off(&words, "DirectorySlash", end..resolved.len())?;
