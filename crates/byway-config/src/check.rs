@@ -104,7 +104,8 @@ pub fn check(loaded: &Loaded, files: &dyn Files, options: &CheckOptions) -> Repo
         findings.push(diagnostic.clone());
     }
     if let Some(rules) = &loaded.rules {
-        if rules.is_empty() {
+        // Of a folder without a file it was said already.
+        if rules.is_empty() && !loaded.diagnostics.iter().any(|said| said.code == "no-htaccess") {
             let help = no_rules_help(loaded);
             findings.push(Diagnostic::warning("no-rules", "there is no rule: every request passes").help(help));
         }

@@ -155,14 +155,25 @@ impl Diagnostic {
     }
 }
 
-/// How often one cause is kept for one list; the rest is counted.
+/// How often one cause is kept for one list, and one message for one text; the rest is counted.
 pub const KEPT_PER_CAUSE: u64 = 5;
+/// How many of one cause are kept for one text, however different they are.
+const KEPT_PER_TEXT: u64 = 100;
+
+/// What one list gave cause for.
+#[derive(Clone, Debug, Default)]
+struct Listed {
+    count: u64,
+    kept: u64,
+    /// How often each message was there, of those that were looked at.
+    messages: BTreeMap<String, u64>,
+}
 
 /// Diagnostics as they are gathered.
 #[derive(Clone, Debug, Default)]
 pub struct Diagnostics {
     items: Vec<Diagnostic>,
-    lists: BTreeMap<(FileId, &'static str, Severity), u64>,
+    lists: BTreeMap<(FileId, &'static str, Severity), Listed>,
     errors: u64,
 }
 
@@ -181,11 +192,35 @@ impl Diagnostics {
         severity: Severity,
         make: impl FnOnce() -> Diagnostic,
     ) {
-        let count = self.lists.entry((file, code, severity)).or_default();
-        *count += 1;
+        let listed = self.lists.entry((file, code, severity)).or_default();
+        listed.count += 1;
         self.errors += u64::from(severity == Severity::Error);
-        if *count <= KEPT_PER_CAUSE {
+        if listed.kept < KEPT_PER_CAUSE {
+            listed.kept += 1;
             self.items.push(make());
+        }
+    }
+
+    /// The same for a text that people write by hand, where a cause has many faces: each message that differs is kept.
+    pub fn push_of_text(
+        &mut self,
+        file: FileId,
+        code: &'static str,
+        severity: Severity,
+        make: impl FnOnce() -> Diagnostic,
+    ) {
+        let listed = self.lists.entry((file, code, severity)).or_default();
+        listed.count += 1;
+        self.errors += u64::from(severity == Severity::Error);
+        if listed.kept >= KEPT_PER_TEXT {
+            return;
+        }
+        let made = make();
+        let same = listed.messages.entry(made.message.clone()).or_default();
+        *same += 1;
+        if *same <= KEPT_PER_CAUSE {
+            listed.kept += 1;
+            self.items.push(made);
         }
     }
 
@@ -200,9 +235,9 @@ impl Diagnostics {
         self.items.sort_by_key(|item| {
             item.primary.as_ref().map_or((FileId(u16::MAX), usize::MAX), |span| (span.file, span.start))
         });
-        for ((file, code, severity), count) in std::mem::take(&mut self.lists) {
-            if count > KEPT_PER_CAUSE {
-                let more = count - KEPT_PER_CAUSE;
+        for ((file, code, severity), listed) in std::mem::take(&mut self.lists) {
+            let more = listed.count - listed.kept;
+            if more > 0 {
                 let message = format!("{} more like these in {} ({code})", grouped(more), name(file));
                 self.items.push(Diagnostic::new(severity, code, message));
             }
@@ -244,5 +279,28 @@ mod tests {
         let items = gathered.finish(|_| "moves.csv");
         assert_eq!(items.len(), 6);
         assert_eq!(items[5].message, "1,000 more like these in moves.csv (bad-row)");
+    }
+
+    #[test]
+    fn of_a_text_each_different_mistake_is_kept() {
+        let mut gathered = Diagnostics::default();
+        for line in 0..1000 {
+            let what = if line % 100 == 99 { format!("line {line}") } else { "the same".to_owned() };
+            gathered.push_of_text(FileId(0), "syntax", Severity::Error, || Diagnostic::error("syntax", what));
+        }
+        let items = gathered.finish(|_| "httpd.conf");
+        assert_eq!(items.len(), 10 + 5 + 1);
+        assert_eq!(items[15].message, "985 more like these in httpd.conf (syntax)");
+    }
+
+    #[test]
+    fn of_a_text_with_very_many_mistakes_only_the_first_are_kept() {
+        let mut gathered = Diagnostics::default();
+        for line in 0..1_000_000 {
+            gathered.push_of_text(FileId(0), "syntax", Severity::Error, || {
+                Diagnostic::error("syntax", format!("line {line}"))
+            });
+        }
+        assert_eq!(gathered.finish(|_| "httpd.conf").len(), 101);
     }
 }

@@ -4,8 +4,10 @@
 //! with links resolved; everything that is quoted anywhere was opened this way. Environment, programs and network do not exist
 //! here.
 
+// Long because all that a reader may do stands in one type: what it opens, what it fills, and what it says.
+
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -14,7 +16,7 @@ use byway_core::rule::{Place, Rule};
 use byway_core::ruleset::{After, TableId, TableSpec};
 
 use crate::accepted::{Accepted, Style};
-use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
+use crate::diagnostic::{Diagnostic, Diagnostics, Severity, grouped};
 use crate::files::{BadPattern, Entry, EntryKind, Files, ReadSeek, expand, is_pattern, tidy_path};
 use crate::formats::Format;
 use crate::intake::Intake;
@@ -109,10 +111,22 @@ pub struct Reading<'r> {
     bytes_left: u64,
     /// What unknown words were meant to be: a million lines may begin with the same one.
     meant: BTreeMap<String, Option<&'static str>>,
+    /// Whether no more files are opened: there were too many, or they include one another.
+    is_full: bool,
+    /// The files of which it was said that they include themselves.
+    cycles: BTreeSet<PathBuf>,
+    /// How many mistakes were said, and words that are no directives.
+    mistakes: u64,
+    /// How many files were opened since.
+    opened_since: usize,
 }
 
+/// After how many mistakes a text is read no further.
+const HOPELESS: u64 = 100_000;
+/// How many files are opened once some include one another.
+const OPENED_SINCE: usize = 1_000;
 /// For how many unknown words a known one is looked for.
-const MEANT_LIMIT: usize = 10_000;
+const MEANT_LIMIT: usize = 1_000;
 
 impl<'r> Reading<'r> {
     /// A reading of a file or folder; `folder` is that below which all files must lie, where it is not the file's own.
@@ -129,7 +143,19 @@ impl<'r> Reading<'r> {
         });
         let allowed = with.options.allowed.iter().filter_map(|folder| with.files.canonical(folder).ok());
         let reach = folder.map(Path::to_owned).or(own).into_iter().chain(allowed).collect();
-        Reading { with, format, named: named.to_owned(), kind, reach, bytes_left: TEXT_LIMIT, meant: BTreeMap::new() }
+        Reading {
+            with,
+            format,
+            named: named.to_owned(),
+            kind,
+            reach,
+            bytes_left: TEXT_LIMIT,
+            meant: BTreeMap::new(),
+            is_full: false,
+            cycles: BTreeSet::new(),
+            mistakes: 0,
+            opened_since: 0,
+        }
     }
 
     /// The format that it is read as: two formats may share a reader.
@@ -145,6 +171,16 @@ impl<'r> Reading<'r> {
     /// Whether that is a file, or a folder that is a document root.
     pub fn kind(&self) -> EntryKind {
         self.kind
+    }
+
+    /// Whether it is one `.htaccess`, of which nobody knows what stands in folders above.
+    pub(crate) fn is_lone(&self) -> bool {
+        self.format.name == "htaccess" && self.kind == EntryKind::File
+    }
+
+    /// A place in words, as `site/.htaccess:3`.
+    pub(crate) fn place_of(&self, span: &Span) -> String {
+        format!("{}:{}", self.with.table.name(span.file), span.line)
     }
 
     /// Whether what is passed over is an error.
@@ -174,9 +210,18 @@ impl<'r> Reading<'r> {
             self.hindered("too-long", message, from);
             return None;
         }
-        if bytes.contains(&0) {
+        if let Some(zero) = memchr::memchr(0, &bytes) {
             let message = format!("{} is no text: it has zero bytes", path.display());
-            self.say(at(Diagnostic::error("not-text", message), from).help("name a configuration file, which is text"));
+            let help = match bytes.as_slice() {
+                [0xFE, 0xFF, ..] | [0xFF, 0xFE, ..] | [0, b'!'..=b'~', ..] | [b'!'..=b'~', 0, ..] => {
+                    "save it as UTF-8: this is UTF-16"
+                }
+                _ => "name a configuration file, which is text",
+            };
+            let place = LineIndex::of_bytes(&bytes[..=zero]).span_of_bytes(file, &bytes, zero..zero + 1);
+            let diagnostic = Diagnostic::error("not-text", message).at(place).label("the first of them");
+            let diagnostic = from.into_iter().fold(diagnostic, |said, from| said.also(from.clone(), "included here"));
+            self.say(diagnostic.help(help));
             return None;
         }
         self.bytes_left -= bytes.len() as u64;
@@ -233,18 +278,41 @@ impl<'r> Reading<'r> {
             }
             return None;
         }
-        if self.with.table.iter().count() >= FILE_LIMIT {
-            self.hindered("too-many-files", format!("there are more than {FILE_LIMIT} files"), from);
+        self.opened_since += usize::from(!self.cycles.is_empty());
+        // The error is said; files that include one another would go on in every order that there is.
+        self.is_full |= self.opened_since > OPENED_SINCE;
+        if self.is_full {
+            return None;
+        }
+        if self.with.table.len() >= FILE_LIMIT {
+            self.is_full = true;
+            let message = format!("more than {FILE_LIMIT} files are read, those that are included again counted again");
+            let help = "put what stands in them into fewer, and see whether some include one another";
+            self.say(at(Diagnostic::error("too-many-files", message), from).help(help));
             return None;
         }
         let files = self.with.files;
         match files.open(&path) {
             Ok(reader) => Some((self.add_file(&path), reader)),
             Err(error) => {
-                self.hindered("unreadable", format!("{} cannot be read: {error}", path.display()), from);
+                let message = format!("{} cannot be read: {error}", path.display());
+                let help = "name a file that holds text, and that this user may read";
+                self.say(at(Diagnostic::error("unreadable", message), from).help(help));
                 None
             }
         }
+    }
+
+    /// Says that a file includes itself, once for each file: files that include one another do so in very many ways.
+    pub(crate) fn cycle(&mut self, path: &Path, message: String, from: Option<&Span>) {
+        if self.cycles.insert(path.to_owned()) {
+            self.say(at(Diagnostic::error("include-cycle", message), from).help("take one of these includes out"));
+        }
+    }
+
+    /// Opens no more files.
+    pub(crate) fn open_no_more(&mut self) {
+        self.is_full = true;
     }
 
     fn add_file(&mut self, path: &Path) -> FileId {
@@ -274,6 +342,9 @@ impl<'r> Reading<'r> {
     /// The files that an include names, sorted: one, or all that fit a pattern. Files that lie outside are named here, and said
     /// when they are opened. `None` where what hinders it was said.
     pub fn expand(&mut self, folder: &Path, pattern: &str, from: &Span) -> Option<Vec<PathBuf>> {
+        if self.is_full {
+            return Some(Vec::new());
+        }
         let path = tidy_path(&folder.join(pattern));
         if !is_pattern(pattern) {
             return Some(vec![path]);
@@ -410,7 +481,18 @@ impl<'r> Reading<'r> {
         self.with.diagnostics.push(diagnostic);
     }
 
-    /// Says something that a file may give cause for a thousand times: it is kept a few times and counted.
+    /// Says a mistake of the text: a file may hold very many of one kind, and of those with the same words the first are kept.
+    pub fn say_mistake(&mut self, diagnostic: Diagnostic) {
+        match diagnostic.primary.as_ref().map(|span| span.file) {
+            Some(file) => {
+                let (code, severity) = (diagnostic.code, diagnostic.severity);
+                self.with.diagnostics.push_of_text(file, code, severity, || diagnostic);
+            }
+            None => self.say(diagnostic),
+        }
+    }
+
+    /// Says something that a file may give cause for a thousand times: the same message is kept a few times and counted.
     pub fn say_often(
         &mut self,
         span: &Span,
@@ -418,10 +500,28 @@ impl<'r> Reading<'r> {
         code: &'static str,
         what: impl FnOnce() -> (String, Option<String>),
     ) {
-        self.with.diagnostics.push_of_list(span.file, code, severity, || {
+        if matches!(code, "apache-syntax" | "unknown-directive") {
+            self.count_mistake(span);
+        }
+        self.with.diagnostics.push_of_text(span.file, code, severity, || {
             let (message, help) = what();
             Diagnostic::new(severity, code, message).at(span.clone()).maybe_help(help)
         });
+    }
+
+    /// Counts a mistake; at very many of them the text is none of this format, and that is said once.
+    fn count_mistake(&mut self, span: &Span) {
+        self.mistakes += 1;
+        if self.mistakes == HOPELESS {
+            let message = format!("there are {} mistakes up to here: this is no configuration", grouped(HOPELESS));
+            let help = "name the configuration itself, or its format with `--from`";
+            self.say(Diagnostic::error("no-configuration", message).at(span.clone()).help(help));
+        }
+    }
+
+    /// Whether a text has so many mistakes that reading on would tell nobody anything.
+    pub(crate) fn is_hopeless(&self) -> bool {
+        self.mistakes >= HOPELESS
     }
 
     /// The known word that an unknown one is a misspelling of, as `find` finds it.
@@ -438,16 +538,20 @@ impl<'r> Reading<'r> {
     }
 
     /// Says that a directive is not known and was passed over: a warning, or an error with `--strict`. One that is `meant` to be
-    /// another stops the server that it was written for, and so it does here.
-    pub fn unknown(&mut self, span: &Span, directive: &str, meant: Option<&str>) {
-        if let Some(meant) = meant {
-            return self.say_often(span, Severity::Error, "unknown-directive", || {
+    /// another stops the server that it was written for; how bad that is here depends on what was meant.
+    pub fn unknown(&mut self, span: &Span, directive: &str, meant: Option<(&str, Severity)>) {
+        let is_strict = self.is_strict();
+        let severity = meant.map(|(_, severity)| severity).filter(|_| !is_strict);
+        let severity = severity.unwrap_or(if is_strict { Severity::Error } else { Severity::Warning });
+        let server = if self.format.name == "nginx" { "nginx" } else { "httpd" };
+        self.say_often(span, severity, "unknown-directive", || match meant {
+            Some((meant, _)) => {
                 (format!("`{directive}` is no directive: did you mean `{meant}`?"), Some(format!("write `{meant}`")))
-            });
-        }
-        let severity = if self.is_strict() { Severity::Error } else { Severity::Warning };
-        self.say_often(span, severity, "unknown-directive", || {
-            (format!("`{directive}` is not known and was passed over"), None)
+            }
+            None => (
+                format!("`{directive}` is not known and was passed over"),
+                Some(format!("take it out, unless it is of a module that your {server} loads")),
+            ),
         });
     }
 
@@ -467,7 +571,9 @@ impl<'r> Reading<'r> {
     pub fn refused(&mut self, span: &Span, rule: &str, why: impl Into<Cow<'static, str>>) {
         let why = why.into();
         let severity = if self.is_strict() { Severity::Error } else { Severity::Warning };
-        self.say_often(span, severity, "refused", || (format!("this rule is left out: {why}"), None));
+        self.say_often(span, severity, "refused", || {
+            (format!("this rule is left out: {why}"), instead(&why).map(str::to_owned))
+        });
         self.with.remarks.push(Some(span.clone()), rule, Verdict::Refused(why));
     }
 
@@ -488,6 +594,20 @@ impl<'r> Reading<'r> {
     /// Notes something that is not a redirect: `serve` counts these and wants `--redirects-only`.
     pub fn beyond(&mut self, span: &Span, what: &str) {
         self.with.beyond.push(span.clone(), what);
+    }
+}
+
+/// What to do about a rule that is left out; none where the reason says it.
+fn instead(why: &str) -> Option<&'static str> {
+    match why {
+        _ if why.contains("`--") || why.contains("by hand") => None,
+        _ if why.contains("a host that is none") => {
+            Some("write the host as browsers send it: no `user@`, and letters beyond ASCII as `xn--…`")
+        }
+        _ if why.starts_with("its pattern cannot be read here") => {
+            Some("write it without recursion and with fewer repetitions, or leave it to the server itself")
+        }
+        _ => Some("`byway explain URL -c FILE` shows what its requests get without it"),
     }
 }
 

@@ -8,7 +8,7 @@
 mod bytes;
 mod visitors;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -112,6 +112,21 @@ impl Loaded {
     /// Who knows where addresses are.
     pub fn places(&self) -> Option<&dyn Places> {
         self.place_databases.as_deref().map(|places| places as &dyn Places)
+    }
+
+    /// The ports on which the servers of other servers' configurations listen, each once.
+    ///
+    /// ```
+    /// use byway_config::files::MemoryFiles;
+    /// use byway_config::load::{LoadOptions, load};
+    /// let text = "server { listen 443 ssl; return 404; } server { listen 80; return 307 https://$host$request_uri; }";
+    /// let files = MemoryFiles::new([("nginx.conf", text)]);
+    /// let loaded = load(&files, &["nginx.conf".as_ref()], &LoadOptions::default());
+    /// assert_eq!(loaded.ports(), [80, 443]);
+    /// ```
+    pub fn ports(&self) -> Vec<u16> {
+        let ports: BTreeSet<u16> = self.doors.iter().flat_map(|door| &door.ports).map(|(_, port)| *port).collect();
+        ports.into_iter().collect()
     }
 }
 

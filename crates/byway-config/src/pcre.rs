@@ -55,6 +55,13 @@ pub(crate) fn refused(pattern: &str) -> Option<Refused> {
     scan.run().err().flatten()
 }
 
+/// How long the name of a class is that a text begins with behind its `[`: `:alpha:]`.
+pub(crate) fn named_class(text: &str) -> Option<usize> {
+    let name = text.strip_prefix(':')?;
+    let end = name.find(|sign: char| !sign.is_ascii_alphabetic() && sign != '^')?;
+    name[end..].starts_with(":]").then_some(end + 3)
+}
+
 /// Looks at a pattern of httpd, which lets a name stand twice (`PCRE2_DUPNAMES`).
 pub(crate) fn refused_by_httpd(pattern: &str) -> Option<Refused> {
     refused(pattern).filter(|refused| !refused.what.contains("same name"))

@@ -24,6 +24,8 @@ pub enum Colour {
     Always,
 }
 
+/// How many bytes of a message are shown.
+const TEXT: usize = 1_200;
 /// How many bytes of a line are shown on each side of a place.
 const AROUND: usize = 400;
 
@@ -51,7 +53,7 @@ const AROUND: usize = 400;
 /// ");
 /// ```
 pub fn render(diagnostic: &Diagnostic, table: &FileTable, files: &dyn Files, colour: Colour) -> String {
-    let message = printable(&diagnostic.message);
+    let message = shortened(&diagnostic.message);
     let title = level(diagnostic.severity).primary_title(message).id(diagnostic.code);
     let mut group = Group::with_title(title);
     let windows: Vec<Window> = marks(diagnostic).into_iter().map(|marks| Window::read(marks, table, files)).collect();
@@ -59,7 +61,7 @@ pub fn render(diagnostic: &Diagnostic, table: &FileTable, files: &dyn Files, col
         group = window.draw(group);
     }
     for help in &diagnostic.help {
-        group = group.element(Level::HELP.message(printable(help)));
+        group = group.element(Level::HELP.message(shortened(help)));
     }
     let renderer = match colour {
         Colour::Always => Renderer::styled(),
@@ -151,7 +153,7 @@ impl<'d> Window<'d> {
             }
         };
         let annotations =
-            self.marks.iter().map(|(range, mark)| mark.kind.span(range.clone()).label(mark.text.map(printable)));
+            self.marks.iter().map(|(range, mark)| mark.kind.span(range.clone()).label(mark.text.map(shortened)));
         group.element(snippet.annotations(annotations))
     }
 }
@@ -204,6 +206,16 @@ pub(crate) fn printable(text: &str) -> String {
     text.chars().map(visible).collect()
 }
 
+/// A text as [`printable`] makes it, without its middle where it quotes something that nobody reads to its end.
+fn shortened(text: &str) -> String {
+    let text = printable(text);
+    if text.len() <= TEXT {
+        return text;
+    }
+    let end = |at: usize| (0..=at).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    format!("{} … {}", &text[..end(TEXT / 2)], &text[end(text.len() - TEXT / 4)..])
+}
+
 fn visible(character: char) -> char {
     match character {
         '\n' => '\n',
@@ -241,6 +253,13 @@ mod tests {
         let text = drawn(&line, 1_500_000..1_500_001, 1, 1_500_001);
         assert!(text.contains("f:1:1500001"), "{text}");
         assert!(text.len() < 4000, "{}", text.len());
+    }
+
+    #[test]
+    fn a_message_that_quotes_without_end_loses_its_middle() {
+        let diagnostic = Diagnostic::error("x", format!("`{}é` is too much", "é".repeat(100_000)));
+        let text = render(&diagnostic, &FileTable::default(), &MemoryFiles::default(), Colour::Never);
+        assert!(text.len() < 1_300 && text.contains(" … ") && text.contains("is too much"), "{}", text.len());
     }
 
     #[test]

@@ -62,6 +62,11 @@ impl FileTable {
         FileId(number)
     }
 
+    /// How many files there are.
+    pub(crate) fn len(&self) -> usize {
+        self.files.len()
+    }
+
     /// The file with this number.
     pub fn get(&self, file: FileId) -> Option<&SourceFile> {
         self.files.get(usize::from(file.0))
@@ -88,7 +93,8 @@ impl FileTable {
 /// ```
 #[derive(Clone, Debug)]
 pub struct LineIndex {
-    starts: Vec<usize>,
+    /// No text of 4 GiB is read; a hundred megabytes may be nothing but line ends.
+    starts: Vec<u32>,
 }
 
 impl LineIndex {
@@ -99,19 +105,22 @@ impl LineIndex {
 
     /// Finds the line starts of a text of any encoding.
     pub fn of_bytes(text: &[u8]) -> LineIndex {
-        let after = memchr::memchr_iter(b'\n', text).map(|at| at + 1);
-        LineIndex { starts: std::iter::once(0).chain(after).collect() }
+        let ends = || memchr::memchr_iter(b'\n', text);
+        let mut starts = Vec::with_capacity(ends().count() + 1);
+        starts.push(0);
+        starts.extend(ends().map(|at| u32::try_from(at + 1).unwrap_or(u32::MAX)));
+        LineIndex { starts }
     }
 
     /// The line of a byte, from 1.
     pub fn line(&self, at: usize) -> u32 {
-        u32::try_from(self.starts.partition_point(|start| *start <= at)).unwrap_or(u32::MAX)
+        u32::try_from(self.starts.partition_point(|start| *start as usize <= at)).unwrap_or(u32::MAX)
     }
 
     /// The first byte of a line.
     pub fn start(&self, line: u32) -> usize {
         let index = (line as usize).saturating_sub(1);
-        self.starts.get(index).or(self.starts.last()).copied().unwrap_or(0)
+        self.starts.get(index).or(self.starts.last()).map_or(0, |start| *start as usize)
     }
 
     /// The place of some bytes of the text that this index was made of.

@@ -56,11 +56,30 @@ pub fn recognise(path: &Path, text: &[u8]) -> Option<Template> {
     if let Some((_, kind)) = EXTENSIONS.iter().find(|(known, _)| extension.as_deref() == Some(*known)) {
         return Some(Template { kind, at: 0..0, help: RENDER });
     }
+    if let Some(found) = page(text) {
+        return Some(found);
+    }
     let marked = MARKS.iter().filter_map(|(open, close, kind)| {
         let at = mark(text, open, close)?;
         Some(Template { kind, at: at..at + open.len(), help: RENDER })
     });
     marked.min_by_key(|template| template.at.start).or_else(|| manifest(text))
+}
+
+/// How pages and programs begin that were saved or fetched in place of a configuration.
+const BEGINNINGS: &[(&[u8], &str)] = &[
+    (b"<!doctype", "a page of HTML"),
+    (b"<html", "a page of HTML"),
+    (b"<?php", "a program in PHP"),
+    (b"<?xml", "XML"),
+];
+
+fn page(text: &[u8]) -> Option<Template> {
+    let start = text.iter().position(|byte| !byte.is_ascii_whitespace())?;
+    let begins = |mark: &[u8]| text[start..].get(..mark.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(mark));
+    let (mark, kind) = BEGINNINGS.iter().find(|(mark, _)| begins(mark))?;
+    let help = "name the configuration itself; one that was fetched is perhaps the page around it";
+    Some(Template { kind, at: start..start + mark.len(), help })
 }
 
 /// The first place where a mark opens, with something a template would say, and closes on the same line. Every line is looked at
@@ -117,6 +136,8 @@ mod tests {
         assert_eq!(kind("a.conf", "listen <%= @port %>;"), Some("an ERB template"));
         assert_eq!(kind("a.conf", "{% if tls %}\nlisten 443;\n{% endif %}"), Some("a Jinja or Nunjucks template"));
         assert_eq!(kind("a.conf", "listen {{ .Values.port }};"), Some("a template (Jinja, Nunjucks, Go or Helm)"));
+        assert_eq!(kind(".htaccess", "\n<!DOCTYPE html>\n<html>"), Some("a page of HTML"));
+        assert_eq!(kind(".htaccess", "<?php\nphpinfo();"), Some("a program in PHP"));
         assert_eq!(kind("a.yaml", "apiVersion: v1\nkind: ConfigMap\ndata:\n"), Some("a ConfigMap of Kubernetes"));
     }
 

@@ -125,6 +125,15 @@ impl Words {
 }
 
 impl Written {
+    /// A text as a word of its statement, in quotes where it needs them; none where no line can hold it.
+    pub(crate) fn word(&self, text: &str) -> Option<String> {
+        match self.statement {
+            Statement::Return | Statement::Rewrite => Some(crate::formats::nginx::word(text)),
+            Statement::Redirect | Statement::RedirectMatch => crate::formats::apache::alias_word(text),
+            Statement::RewriteRule => crate::formats::apache::rewrite_word(text).ok(),
+        }
+    }
+
     /// The place of one of its words; the whole statement's where that is not known.
     pub(crate) fn place(&self, words: &Words) -> Span {
         words.at.clone().unwrap_or_else(|| self.span.clone())

@@ -1,6 +1,6 @@
 //! Apache files read as text, against what the real server answered: the pages of measured cases, each built by the reader.
 //!
-//! Where byway answers more safely than the server, [`SAFER`] says in which way; what is not said stands in [`NOT_SAID`].
+//! Where byway answers more safely than the server, `support/measured.rs` says in which way; what is not said stands in [`NOT_SAID`].
 
 #[path = "../../byway-core/tests/support/mod.rs"]
 mod support;
@@ -12,11 +12,11 @@ use byway_config::check::CheckOptions;
 use byway_config::files::MemoryFiles;
 use byway_config::formats::Format;
 use byway_config::load::{LoadOptions, Loaded, load};
-use byway_core::Outcome;
-use byway_core::ruleset::{RuleRef, RuleSet, Watch};
+use byway_core::ruleset::RuleSet;
 use byway_testkit::Document;
 use byway_testkit::Section;
-use support::{Asked, unescaped};
+use support::Asked;
+use support::measured::{answer, files_named, fits, is_listed};
 
 /// What is not said: a case, or one request of a case behind ` / `, and why.
 const NOT_SAID: &[(&str, &str)] = &[
@@ -34,50 +34,6 @@ const NOT_SAID: &[(&str, &str)] = &[
     ("R without L goes on / /code", "a capture at the beginning of a target is taken for a path, be it a URL"),
     ("captures in the query / /bnp", "a blank as `%20` (`BNP`) is approximated"),
 ];
-
-type Mended = fn(&str) -> String;
-
-/// In which ways byway's Location is safer than the server's; each makes of theirs what ours is.
-const SAFER: &[(&str, Mended)] = &[
-    ("controls, blanks and bytes above 0x7E are escaped", escaped),
-    ("a query stands before the fragment", before_fragment),
-    ("no bare `?` is sent on", |text| text.strip_suffix('?').unwrap_or(text).to_owned()),
-    ("what no URI may hold is escaped where it is sent on as it came", |text| {
-        text.replace('"', "%22").replace('<', "%3C").replace('>', "%3E")
-    }),
-    ("hosts and schemes are in small letters", |text| {
-        text.replace("HTTPS://", "https://")
-            .replace("Example.TEST", "example.test")
-            .replace("Example.test", "example.test")
-    }),
-    ("a host is followed by a slash", |text| {
-        if text.matches('/').count() == 2 { format!("{text}/") } else { text.to_owned() }
-    }),
-];
-
-const EDGE: &str = "refused before any rule";
-
-fn escaped(text: &str) -> String {
-    let (status, location) = text.split_once(' ').unwrap_or((text, ""));
-    let mut out = format!("{status} ");
-    for byte in unescaped(location) {
-        match byte {
-            b'\\' | 0x21..=0x7E => out.push(char::from(byte)),
-            byte => out.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    out.trim_end().to_owned()
-}
-
-fn before_fragment(text: &str) -> String {
-    match text.split_once('#') {
-        Some((before, after)) => match after.split_once('?') {
-            Some((fragment, query)) if !before.contains('?') => format!("{before}?{query}#{fragment}"),
-            _ => text.to_owned(),
-        },
-        None => text.to_owned(),
-    }
-}
 
 #[test]
 fn the_measured_cases_are_read() {
@@ -137,20 +93,21 @@ fn check(page: &str, least: usize) {
         let Some(requests) = section.block("requests") else { continue };
         cases += 1;
         let rules = read(section);
-        let names: BTreeSet<String> = files_named(section).collect();
+        let names = files_named(section.blocks.iter().map(|block| block.text.as_str()));
         for (line, text) in requests.lines() {
             asked += 1;
             let (request, expected) = text.rsplit_once("->").expect("a request has an answer");
             let (request, expected) = (request.trim(), expected.trim().replace("{port}", "8080"));
-            let is_out = NOT_SAID.iter().any(|(case, _)| match case.split_once(" / ") {
-                Some((case, part)) => case == section.title && request.contains(part),
-                None => *case == section.title,
-            });
-            if is_out {
+            if is_listed(NOT_SAID, &section.title, request) {
                 continue;
             }
-            let found = answer(&rules, &request.replace("{port}", "8080"));
-            if !fits(request, &found, &expected, &names, &mut used) {
+            // As whoever measured.
+            let address = [127, 0, 0, 1].into();
+            let as_measured = Asked { address, ..Asked::parse(&request.replace("{port}", "8080")) };
+            let found = answer(&rules, &as_measured);
+            if leads_nowhere(&expected, &found) {
+                used.insert("a redirect without a Location passes");
+            } else if !fits(request, &found, &expected, &names, &mut used) {
                 wrong.push(format!("{line} {}: {text}\n      found {found}", section.title));
             }
         }
@@ -160,10 +117,9 @@ fn check(page: &str, least: usize) {
     assert!(cases >= least, "only {cases} cases");
 }
 
-fn files_named(section: &Section) -> impl Iterator<Item = String> {
-    let lines = section.blocks.iter().flat_map(|block| block.text.lines());
-    let lines = lines.filter_map(|line| line.trim().strip_prefix("# files:"));
-    lines.flat_map(|names| names.split_whitespace()).map(|name| format!("/{name}")).collect::<Vec<_>>().into_iter()
+/// Whether a redirect has no Location there, which is none here.
+fn leads_nowhere(expected: &str, found: &str) -> bool {
+    ["301", "302", "303", "307", "308"].contains(&expected) && (found.starts_with("pass ") || found == "500")
 }
 
 /// The site of a case, laid out as for the real server.
@@ -191,7 +147,7 @@ fn read(section: &Section) -> RuleSet {
     let text = format!("DocumentRoot /srv/www\n<Directory /srv/www>\nAllowOverride All\n</Directory>\n{text}");
     files.insert("/srv/apache.conf", text);
     files.insert("/srv/www/robots.txt", "");
-    for name in files_named(section) {
+    for name in files_named(section.blocks.iter().map(|block| block.text.as_str())) {
         let name = if name.ends_with('/') { format!("{name}.keep") } else { name };
         files.insert(format!("/srv/www{name}"), "");
     }
@@ -203,76 +159,6 @@ fn read(section: &Section) -> RuleSet {
 fn rules_of(loaded: Loaded, title: &str) -> RuleSet {
     let said: Vec<&str> = loaded.diagnostics.iter().map(|diagnostic| diagnostic.message.as_str()).collect();
     loaded.rules.unwrap_or_else(|| panic!("{title}: {said:?}"))
-}
-
-fn fits(
-    request: &str,
-    found: &str,
-    expected: &str,
-    files: &BTreeSet<String>,
-    used: &mut BTreeSet<&'static str>,
-) -> bool {
-    let leads_nowhere = ["301", "302", "303", "307", "308"].contains(&expected);
-    if leads_nowhere && (found.starts_with("pass ") || found == "500") {
-        used.insert("a redirect without a Location passes");
-        return true;
-    }
-    if let Some(path) = found.strip_prefix("pass ") {
-        return match expected.strip_prefix("200 file ") {
-            Some(file) => file == path,
-            None => expected == "404" && !files.contains(path),
-        };
-    }
-    if found == EDGE && request.contains(['"', '<', '>', '{', '`', '#', '\\']) {
-        used.insert("a target outside of RFC 3986 is refused with 400");
-        return true;
-    }
-    if found == expected || found == EDGE && expected == "400" {
-        return true;
-    }
-    let mut safe = expected.to_owned();
-    for (name, mend) in SAFER {
-        let mended = mend(&safe);
-        if mended != safe {
-            used.insert(name);
-            safe = mended;
-        }
-        if safe == found {
-            return true;
-        }
-    }
-    false
-}
-
-#[derive(Default)]
-struct Rewritten(Option<Vec<u8>>);
-
-impl Watch for Rewritten {
-    fn rewritten(&mut self, _rule: RuleRef, path: &[u8], _query: Option<&[u8]>) {
-        self.0 = Some(path.to_vec());
-    }
-}
-
-fn answer(rules: &RuleSet, text: &str) -> String {
-    let mut asked = Asked::parse(text);
-    asked.local_port = 8080;
-    // As whoever measured.
-    asked.address = [127, 0, 0, 1].into();
-    let path = asked.url.splitn(4, '/').nth(3).unwrap_or_default().split('?').next().unwrap_or_default().to_owned();
-    let mut watch = Rewritten::default();
-    let found = asked.watched(rules, &mut watch, |decision| match decision {
-        Err(()) => EDGE.to_owned(),
-        Ok(decision) => match decision.outcome {
-            Outcome::Refuse(why) => why.status().to_string(),
-            Outcome::Pass => String::new(),
-            outcome => support::outcome(&outcome),
-        },
-    });
-    match (found.as_str(), watch.0) {
-        ("", Some(path)) => format!("pass {}", String::from_utf8_lossy(&path)),
-        ("", None) => format!("pass /{path}"),
-        _ => found,
-    }
 }
 
 /// What is found in a text that stands alone.
@@ -313,6 +199,15 @@ fn mistakes_have_their_place_and_the_servers_words() {
 }
 
 #[test]
+fn what_is_no_configuration_is_read_no_further() {
+    let files = MemoryFiles::new([("httpd.conf", "foo bar\n".repeat(300_000))]);
+    let options = LoadOptions { format: Format::named("apache"), ..LoadOptions::default() };
+    let loaded = load(&files, &["httpd.conf".as_ref()], &options);
+    let said = loaded.diagnostics.iter().filter(|diagnostic| diagnostic.code == "no-configuration");
+    assert_eq!(said.filter_map(|said| said.primary.as_ref()).map(|span| span.line).collect::<Vec<_>>(), [100_000]);
+}
+
+#[test]
 fn hostile_files_end() {
     let nested = format!("{}Redirect /a /b\n", "<IfModule mod_alias.c>\n".repeat(100_000));
     let garbage = "<\\\n".repeat(200_000);
@@ -325,7 +220,28 @@ fn hostile_files_end() {
     let unknown = lines(100_000, &|_| "Foobar x\n".to_owned());
     let comments = lines(100_000, &|_| "# byway: allow tail-dropped\n".to_owned()) + "Redirect 301 /a/ /b/\n";
     let braces = "{{ ".repeat(1_000_000);
-    for text in [nested, garbage, regex, without_last, inside, unknown, comments, braces] {
+    let rule = |source: &str, target: &str| format!("RewriteEngine On\nRewriteRule {source} {target} [R=307,L]\n");
+    let look_ups = rule("a", &("${m:".repeat(100_000) + &"}".repeat(100_000)));
+    let open = rule("a", &"${".repeat(300_000));
+    let counts = rule(&"a{".repeat(300_000), "/b");
+    let classes = rule(&format!("[{}", "[:".repeat(300_000)), "/b");
+    let aliases = lines(20_000, &|at| format!("ServerAlias *.s{at}.test t{at}.test\n"));
+    let aliases = format!("<VirtualHost *:80>\n{aliases}Redirect 307 /a /b\nFoobar x\n</VirtualHost>\n");
+    for text in [
+        nested,
+        garbage,
+        regex,
+        without_last,
+        inside,
+        unknown,
+        comments,
+        braces,
+        look_ups,
+        open,
+        counts,
+        classes,
+        aliases,
+    ] {
         let files = MemoryFiles::new([("httpd.conf", text)]);
         let options = LoadOptions { format: Format::named("apache"), ..LoadOptions::default() };
         let loaded = load(&files, &["httpd.conf".as_ref()], &options);

@@ -119,6 +119,9 @@ impl<'a> Pattern<'a> {
     /// assert!(Pattern::own("/(a").group_names().is_err());
     /// ```
     pub fn group_names(&self) -> Result<Vec<String>, InvalidRegex> {
+        if let Some(names) = self.names_of_short() {
+            return Ok(names);
+        }
         let matcher = self.build()?;
         let names: Vec<Option<String>> = match &matcher {
             Matcher::Linear(regex) => {
@@ -132,6 +135,25 @@ impl<'a> Pattern<'a> {
             return Err(self.invalid(0..self.text.len(), what, Some("write `(?:…)` for groups that no target uses")));
         }
         Ok(names.into_iter().enumerate().skip(1).map(|(at, name)| name.unwrap_or_else(|| at.to_string())).collect())
+    }
+
+    /// The names of the groups of a pattern that is too short to be too large, so that no engine need be built to know that it is
+    /// sound: lists have a million of them. None where that cannot be said.
+    fn names_of_short(&self) -> Option<Vec<String>> {
+        let grows = ["{", "(?i", "(?u", "(?s", "(?x", "(?m", "(?U", "(?R", "(?-", "\\p", "\\P"];
+        if self.text.len() > SHORT || grows.iter().any(|sign| self.text.contains(sign)) {
+            return None;
+        }
+        let ast = ast::parse::ParserBuilder::new().nest_limit(100).build().parse(&self.text).ok()?;
+        let mut translator = regex_syntax::hir::translate::TranslatorBuilder::new();
+        let translator = translator.unicode(false).utf8(false).case_insensitive(self.case == LetterCase::Ignored);
+        translator
+            .dot_matches_new_line(self.flavour == Flavour::PcreDotAll)
+            .build()
+            .translate(&self.text, &ast)
+            .ok()?;
+        let names = ast::visit(&ast, Names::default()).ok()?;
+        (names.len() < GROUP_LIMIT).then_some(names)
     }
 
     /// Whether it matches a text; a pattern that runs out of steps does not say no.
@@ -258,6 +280,32 @@ impl<'a> Pattern<'a> {
             literal.make_ascii_lowercase();
         }
         literal
+    }
+}
+
+/// Up to how many bytes a pattern without counted repetitions is known to stay far below [`SIZE_LIMIT`].
+const SHORT: usize = 200;
+
+/// The names of groups in the order of their numbers; a group without a name has its number.
+#[derive(Default)]
+struct Names(Vec<String>);
+
+impl ast::Visitor for Names {
+    type Output = Vec<String>;
+    type Err = ();
+
+    fn finish(self) -> Result<Vec<String>, ()> {
+        Ok(self.0)
+    }
+
+    fn visit_pre(&mut self, ast: &Ast) -> Result<(), ()> {
+        let Ast::Group(group) = ast else { return Ok(()) };
+        match &group.kind {
+            ast::GroupKind::CaptureIndex(number) => self.0.push(number.to_string()),
+            ast::GroupKind::CaptureName { name, .. } => self.0.push(name.name.clone()),
+            ast::GroupKind::NonCapturing(_) => {}
+        }
+        Ok(())
     }
 }
 

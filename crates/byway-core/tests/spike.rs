@@ -2,7 +2,7 @@
 //!
 //! It shows that tables, orders, enter and rewrite, slots, views and forms of captures are enough to say what nginx and Apache
 //! answer, before any reader of their files exists. Every request of a case that is built is compared. Where byway answers
-//! more safely than the server, [`SAFER`] says in which way; what the model does not say stands in [`NOT_SAID`], by name.
+//! more safely than the server, `support/measured.rs` says in which way; what the model does not say stands in [`NOT_SAID`], by name.
 
 mod support;
 
@@ -19,13 +19,14 @@ use byway_core::dialect::{Dialect, LetterCase, QueryPolicy};
 use byway_core::host::HostPattern;
 use byway_core::regex::{Anchoring, Flavour, Pattern};
 use byway_core::rule::Then;
-use byway_core::ruleset::{After, Order, RuleRef, TableId, TableSpec, Watch};
+use byway_core::ruleset::{After, Order, TableId, TableSpec};
 use byway_core::source::{PathPattern, Source};
 use byway_core::status::{RedirectStatus, ReplyStatus, StatusByMethod};
 use byway_core::target::{Landing, Part, Piece, Target, What};
-use byway_core::{Action, Builder, Outcome, Rule, RuleSet};
+use byway_core::{Action, Builder, Rule};
 use byway_testkit::Document;
-use support::{Asked, unescaped};
+use support::Asked;
+use support::measured::{answer, files_named, fits, is_listed};
 
 /// What the model does not say: a case, or one request of a case behind ` / `, and why.
 const NOT_SAID: &[(&str, &str)] = &[
@@ -83,53 +84,6 @@ const NOT_SAID: &[(&str, &str)] = &[
     ("RewriteOptions Inherit / /after/go", "the whole path once a rule has written one: ours is stripped again"),
 ];
 
-/// What byway sends where the server sends what no Location may hold.
-type Mended = fn(&str) -> String;
-
-/// In which ways byway's Location is safer than the server's; each makes of theirs what ours is.
-const SAFER: &[(&str, Mended)] = &[
-    ("controls, blanks and bytes above 0x7E are escaped", escaped),
-    ("a query stands before the fragment", before_fragment),
-    ("no bare `?` is sent on", |text| text.strip_suffix('?').unwrap_or(text).to_owned()),
-    ("what no URI may hold is escaped where it is sent on as it came", |text| {
-        text.replace('"', "%22").replace('<', "%3C").replace('>', "%3E")
-    }),
-    ("hosts and schemes are in small letters", |text| {
-        text.replace("HTTPS://", "https://")
-            .replace("Example.TEST", "example.test")
-            .replace("Example.test", "example.test")
-    }),
-    ("a host is followed by a slash", |text| {
-        if text.matches('/').count() == 2 { format!("{text}/") } else { text.to_owned() }
-    }),
-    ("a path begins with one slash", |text| text.replacen(" //", " /", 1)),
-];
-
-/// What came of a target that no server of ours takes.
-const EDGE: &str = "refused before any rule";
-
-fn escaped(text: &str) -> String {
-    let (status, location) = text.split_once(' ').unwrap_or((text, ""));
-    let mut out = format!("{status} ");
-    for byte in unescaped(location) {
-        match byte {
-            b'\\' | 0x21..=0x7E => out.push(char::from(byte)),
-            byte => out.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    out.trim_end().to_owned()
-}
-
-fn before_fragment(text: &str) -> String {
-    match text.split_once('#') {
-        Some((before, after)) => match after.split_once('?') {
-            Some((fragment, query)) if !before.contains('?') => format!("{before}?{query}#{fragment}"),
-            _ => text.to_owned(),
-        },
-        None => text.to_owned(),
-    }
-}
-
 #[test]
 fn nginx_is_said() {
     check(include_str!("spike/nginx.md"), nginx::CASES, 30);
@@ -151,19 +105,16 @@ fn check(page: &str, cases: &[(&str, Build)], least: usize) {
         let mut site = Site { builder: Builder::new(5) };
         build(&mut site);
         let rules = site.builder.finish();
-        let files: Vec<&str> =
-            section.blocks.iter().filter(|block| block.kind() != "requests").map(|block| block.text.as_str()).collect();
+        let blocks = section.blocks.iter().filter(|block| block.kind() != "requests");
+        let files = files_named(blocks.map(|block| block.text.as_str()));
         for (line, text) in section.block("requests").expect("a case has requests").lines() {
             asked += 1;
             let (request, expected) = text.rsplit_once(" -> ").expect("a request has an answer");
-            let named = |(case, _): &&(&str, &str)| {
-                case.split_once(" / ").is_some_and(|(case, part)| case == *title && request.contains(part))
-            };
-            if NOT_SAID.iter().any(|entry| named(&entry)) {
+            if is_listed(NOT_SAID, title, request) {
                 continue;
             }
             let expected = expected.trim().replace("{port}", "8080");
-            let found = answer(&rules, &request.replace("{port}", "8080"));
+            let found = answer(&rules, &Asked::parse(&request.replace("{port}", "8080")));
             if !fits(request, &found, &expected, &files, &mut used) {
                 wrong.push(format!("{line} {title}: {text}\n      found {found}"));
             }
@@ -177,81 +128,6 @@ fn check(page: &str, cases: &[(&str, Build)], least: usize) {
     let unbuilt = titles.iter().filter(|title| !cases.iter().any(|(built, _)| built == *title));
     for title in unbuilt {
         assert!(NOT_SAID.iter().any(|(case, _)| case == title), "`{title}` is neither built nor said to be left out");
-    }
-}
-
-fn fits(request: &str, found: &str, expected: &str, files: &[&str], used: &mut BTreeSet<&'static str>) -> bool {
-    // The core passes; whether there is a file under the working path is the server's to know.
-    if let Some(path) = found.strip_prefix("pass ") {
-        return match expected.strip_prefix("200 file ") {
-            Some(file) => file == path,
-            None => {
-                expected == "404"
-                    && !files.iter().any(|text| {
-                        text.lines().any(|line| {
-                            line.contains("# files:") && line.split(' ').any(|name| format!("/{name}") == path)
-                        })
-                    })
-            }
-        };
-    }
-    if found == EDGE && request.contains(['"', '<', '>', '{', '`', '#', '\\']) {
-        used.insert("a target outside of RFC 3986 is refused with 400");
-        return true;
-    }
-    if found == expected || found == EDGE && expected == "400" {
-        return true;
-    }
-    let mut safe = expected.to_owned();
-    for (name, mend) in SAFER {
-        let mended = mend(&safe);
-        if mended != safe {
-            used.insert(name);
-            safe = mended;
-        }
-        if safe == found {
-            return true;
-        }
-    }
-    false
-}
-
-#[derive(Default)]
-struct Rewritten(Option<Vec<u8>>);
-
-impl Watch for Rewritten {
-    fn rewritten(&mut self, _rule: RuleRef, path: &[u8], _query: Option<&[u8]>) {
-        self.0 = Some(path.to_vec());
-    }
-}
-
-fn answer(rules: &RuleSet, text: &str) -> String {
-    let mut asked = Asked::parse(text);
-    asked.local_port = 8080;
-    let path = asked.url.splitn(4, '/').nth(3).unwrap_or_default().split('?').next().unwrap_or_default().to_owned();
-    let mut watch = Rewritten::default();
-    asked
-        .watched(rules, &mut watch, |decision| match decision {
-            Err(()) => EDGE.to_owned(),
-            Ok(decision) => match decision.outcome {
-                Outcome::Refuse(why) => why.status().to_string(),
-                Outcome::Pass => String::new(),
-                outcome => support::outcome(&outcome),
-            },
-        })
-        .replacen_empty(|| match watch.0 {
-            Some(path) => format!("pass {}", String::from_utf8_lossy(&path)),
-            None => format!("pass /{path}"),
-        })
-}
-
-trait OrElse {
-    fn replacen_empty(self, other: impl FnOnce() -> String) -> String;
-}
-
-impl OrElse for String {
-    fn replacen_empty(self, other: impl FnOnce() -> String) -> String {
-        if self.is_empty() { other() } else { self }
     }
 }
 

@@ -9,6 +9,7 @@ use clap::{Arg, ArgAction, Command};
 
 use crate::commands::{COMMANDS, Shown};
 use crate::exit::{Ended, Exit, Failure};
+use crate::misspoken;
 use crate::terminal::Terminal;
 
 /// Which commands the help names.
@@ -53,9 +54,10 @@ const AFTER: &str = "Exits: 0 done · 1 done, and there is something · 2 argume
 
 /// Parses the arguments and runs what they name.
 pub(crate) fn run(arguments: impl IntoIterator<Item = OsString>, terminal: &mut Terminal) -> Ended {
-    let matches = match command(Breadth::Usual).try_get_matches_from(arguments) {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let matches = match command(Breadth::Usual).try_get_matches_from(&arguments) {
         Ok(matches) => matches,
-        Err(error) => return said_by_clap(&error, terminal),
+        Err(error) => return misspoken::meant(&arguments, &error).map_or_else(|| said_by_clap(&error, terminal), Err),
     };
     match matches.subcommand() {
         Some((name, matches)) => match COMMANDS.iter().find(|row| row.name == name) {

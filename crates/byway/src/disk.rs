@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use byway_config::files::{Entry, EntryKind, Files, ReadSeek};
@@ -13,12 +14,11 @@ pub(crate) struct Disk;
 impl Files for Disk {
     /// Readers read in large pieces of their own; a buffer here would only copy once more.
     fn open(&self, path: &Path) -> io::Result<Box<dyn ReadSeek + '_>> {
-        let file = File::open(path)?;
-        // Opening a folder works, and reading it says something that nobody understands.
-        if file.metadata()?.is_dir() {
-            return Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a folder"));
+        // Before it is opened: opening a pipe waits for somebody who writes into it, and a device may never end.
+        if let Some(what) = no_file(&fs::metadata(path)?) {
+            return Err(io::Error::other(what));
         }
-        Ok(Box::new(file))
+        Ok(Box::new(File::open(path)?))
     }
 
     fn canonical(&self, path: &Path) -> io::Result<PathBuf> {
@@ -39,6 +39,18 @@ impl Files for Disk {
 
     fn kind(&self, path: &Path) -> io::Result<EntryKind> {
         Ok(if fs::metadata(here(path))?.is_dir() { EntryKind::Folder } else { EntryKind::File })
+    }
+}
+
+/// What something is that is no file with a text in it.
+fn no_file(found: &fs::Metadata) -> Option<&'static str> {
+    match found.file_type() {
+        kind if kind.is_file() => None,
+        // Opening a folder works, and reading it says something that nobody understands.
+        kind if kind.is_dir() => Some("it is a folder"),
+        kind if kind.is_fifo() => Some("it is a pipe: write what comes out of it into a file"),
+        kind if kind.is_socket() => Some("it is a socket"),
+        _ => Some("it is a device"),
     }
 }
 

@@ -17,6 +17,7 @@ mod listening;
 mod listing;
 mod logs;
 mod map;
+mod misspoken;
 mod observe;
 mod places;
 mod probe;

@@ -17,6 +17,7 @@ use byway_core::status::{RedirectStatus, StatusByMethod};
 
 use crate::disk::Disk;
 use crate::exit::{Exit, Failure};
+use crate::misspoken;
 use crate::terminal::say;
 
 /// How rule files are read, for every command that reads some.
@@ -94,6 +95,16 @@ impl Reading {
 
 /// The files that were named, or `byway.toml` of this folder.
 pub(crate) fn roots(named: &[PathBuf], or_else: &str) -> Result<Vec<PathBuf>, Failure> {
+    if let Some(url) = named.iter().filter_map(|name| name.to_str()).find(|name| misspoken::is_url(name)) {
+        return Err(Failure::usage(format!("`{url}` is no file: rules are read from files, and nothing is fetched"))
+            .help(format!("what they say of a URL: byway explain {url} -c FILE")));
+    }
+    if named.iter().any(|name| name.as_os_str() == "-") {
+        return Err(Failure::usage(
+            "`-` is no file: rules are read from files, whose names are shown with what is found",
+        )
+        .help("write what comes in into a file first: `… > rules.conf`"));
+    }
     if !named.is_empty() {
         return Ok(named.to_vec());
     }

@@ -91,6 +91,7 @@ fn read_files(roots: &[PathBuf], reading: &Reading, scope: Scope, colour: Colour
     let mut loaded = reading.load(roots);
     let mut said = rules::drawn(&loaded, Severity::Warning, colour);
     said.push_str(&findings(&loaded));
+    said.push_str(&unbound(&loaded.ports()));
     if loaded.beyond.count > 0 && loaded.rules.is_some() {
         said.push_str(&undone(&loaded));
     }
@@ -132,6 +133,18 @@ fn findings(loaded: &Loaded) -> String {
             format!("`byway check` finds {} in these rules; they are served as they stand\n", count(errors, "error"))
         }
     }
+}
+
+/// One line on ports that a configuration names and nobody opens here, where they choose among its servers.
+fn unbound(ports: &[u16]) -> String {
+    let Some((last, others)) = ports.split_last().filter(|(_, others)| !others.is_empty()) else {
+        return String::new();
+    };
+    let others = others.iter().map(u16::to_string).collect::<Vec<_>>().join(", ");
+    format!(
+        "the configuration listens on {others} and {last}, and none of these is bound: the port that a request comes in on chooses \
+         among its servers, and where none listens there, 80 stands for http and 443 for https\n"
+    )
 }
 
 /// What a configuration does that byway will not do, with examples.

@@ -8,18 +8,23 @@ use std::collections::{BTreeSet, HashSet};
 
 use byway_core::chain::{Chain, End};
 use byway_core::client::{Answer, Asked, FETCH};
+use byway_core::condition::{Condition, Test};
 use byway_core::follow::to_rest;
 use byway_core::host::HostPattern;
 use byway_core::request::Scheme;
 use byway_core::rule::Action;
 use byway_core::ruleset::{RuleRef, Scratch};
+use byway_core::target::{Part, What};
 
 use super::proof::{Proof, ask};
 use super::{Scene, Seen, Watcher, long_chain, loops, rewrite_loop};
 use crate::examples::{Case, Expected};
 use crate::sample::{ANY_HOST, sample};
-use crate::trials::Trials;
-use crate::written::Door;
+use crate::trials::{Trials, asked};
+use crate::written::{Door, STRANGERS};
+
+/// The most conditions on hosts that are kept.
+const ASKED_FOR: usize = 64;
 
 /// The walk.
 #[derive(Default)]
@@ -27,6 +32,8 @@ pub(super) struct Chains {
     scratch: Scratch,
     hosts: HashSet<String>,
     parents: HashSet<String>,
+    /// What conditions of other servers' rules ask of the host, where that is not any: who asks for a host is asked at it.
+    asked_for: Vec<Test>,
     /// The loops that were reported, by the least of their rules.
     reported: BTreeSet<u32>,
     /// Whether some rules are another server's.
@@ -72,6 +79,9 @@ impl Watcher for Chains {
         for rule in rules.rules() {
             let seen = Seen::of(rule);
             self.has_foreign |= !seen.is_own();
+            if !seen.is_own() && self.asked_for.len() < ASKED_FOR {
+                self.asked_for.extend(rule.conditions().into_iter().filter(names_host).map(|asks| asks.test));
+            }
             if !seen.is_own() || !matches!(seen.action, Action::Redirect { .. }) || !seen.rule.conditions().is_empty() {
                 continue;
             }
@@ -178,7 +188,8 @@ impl Chains {
             }
         };
         let below = || host.match_indices('.').any(|(dot, _)| self.parents.contains(&host[dot + 1..]));
-        is_listened && (host == asked.host || self.hosts.contains(host) || below())
+        let is_known = || host == asked.host || self.hosts.contains(host) || below();
+        is_listened && (is_known() || self.asked_for.iter().any(|test| fits(test, host)))
     }
 
     fn report(&mut self, seen: &Seen<'_>, walked: &Walked, scene: &mut Scene<'_, '_>) {
@@ -200,6 +211,22 @@ impl Chains {
             // The slash of a folder is nobody's rule.
             long_chain::report(seen, walked, scene);
         }
+    }
+}
+
+/// Whether a condition wants a host that is named, and not just any.
+fn names_host(condition: &Condition) -> bool {
+    let is_host = matches!(asked(condition), Some(What::Part(Part::Host | Part::HostField)));
+    is_host && !condition.negate && !STRANGERS.iter().any(|host| fits(&condition.test, host))
+}
+
+/// Whether a host is what a condition asks for.
+fn fits(test: &Test, host: &str) -> bool {
+    match test {
+        Test::Is(text) => text.eq_ignore_ascii_case(host),
+        Test::In(texts) => texts.iter().any(|text| text.eq_ignore_ascii_case(host)),
+        Test::Regex(pattern) => pattern.finds(host.as_bytes()).unwrap_or(false),
+        Test::Glob(_) | Test::Range(..) | Test::Present => false,
     }
 }
 
@@ -322,6 +349,16 @@ mod tests {
             (".htaccess", "Redirect /a /a", vec!["loop 1"]),
             (".htaccess", "RewriteEngine On\nRewriteRule ^(.*)$ /$1 [R=301,L]", vec!["loop 2"]),
             (".htaccess", "RewriteEngine On\nRewriteRule ^(.*)$ index.php/$1 [L]", vec!["rewrite-loop 2"]),
+            (
+                ".htaccess",
+                "RewriteEngine On\nRewriteCond %{HTTP_HOST} example\\.com [NC]\nRewriteRule ^(.*)$ http://www.example.com/$1 [R=301,L]",
+                vec!["loop 3"],
+            ),
+            (
+                "httpd.conf",
+                "<VirtualHost *:80>\nServerName a.test\nRewriteEngine On\nRewriteRule ^/blog/(.*)$ http://b.test/%{LA-U:REMOTE_USER} [R=301,L]\nRewriteRule ^/x$ http://a.test/x [R=301,L]\n</VirtualHost>",
+                vec!["loop 5"],
+            ),
         ] {
             assert_eq!(found(name, text), expected, "{text}");
         }
@@ -360,6 +397,14 @@ mod tests {
                 "<VirtualHost *:443>\nServerName a.test\nRewriteEngine On\nRewriteCond %{HTTP:X-Forwarded-Proto} !https\nRewriteRule ^ https://a.test%{REQUEST_URI} [R=301,L]\n</VirtualHost>",
             ),
             (".htaccess", "RewriteEngine On\nRewriteRule ^(.*)$ https://example.com/$1 [R=301,L]"),
+            (
+                ".htaccess",
+                "RewriteEngine On\nRewriteCond %{HTTP_HOST} ^www\\.\nRewriteRule ^(.*)$ http://www.example.com/$1 [R=301,L]",
+            ),
+            (
+                ".htaccess",
+                "RewriteEngine On\nRewriteCond %{HTTP_HOST} ^old\\.example$\nRewriteRule ^(.*)$ http://new.example/$1 [R=301,L]\nRewriteRule ^a$ http://new.example/a [R=301,L]",
+            ),
             (
                 ".htaccess",
                 "RewriteEngine On\nRewriteCond %{HTTPS} off\nRewriteRule ^ https://%{HTTP_HOST}%{REQUEST_URI} [R=301,L]",

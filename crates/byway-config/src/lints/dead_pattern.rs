@@ -79,16 +79,21 @@ impl Watcher for DeadPattern {
             _ => return,
         };
         scene.report_written(&LINT, written, || {
-            let mended = mended(text, &written.stands);
+            let mended = mended(text, &written.stands).filter(|mended| written.word(mended).is_some());
+            let word = |pattern: &str| written.word(pattern).unwrap_or_default();
             let mut diagnostic = Diagnostic::warning(LINT.name, what).at(written.place(&written.source));
             diagnostic = match (&mended, &written.source.at) {
                 (Some(mended), Some(at)) => {
                     let both = format!("^/?{}", mended.trim_start_matches(['^', '/']));
                     diagnostic
-                        .help(format!("write `{mended}`, or `{both}`, which fits in a server and in a folder"))
+                        .help(format!(
+                            "write `{}`, or `{}`, which fits in a server and in a folder",
+                            word(mended),
+                            word(&both)
+                        ))
                         .fix(at.clone(), mended.clone())
                 }
-                (Some(mended), None) => diagnostic.help(format!("write `{mended}`")),
+                (Some(mended), None) => diagnostic.help(format!("write `{}`", word(mended))),
                 (None, _) => diagnostic.help(match &written.stands {
                     Stands::Folder(path) => format!("write what follows `{path}` in the path"),
                     _ => "write the path with the slash that it begins with".to_owned(),
@@ -114,6 +119,9 @@ fn beginnings(pattern: &str) -> Option<Vec<u8>> {
 /// The pattern with the slash put in or taken out, where that is certainly what was meant.
 fn mended(text: &str, stands: &Stands) -> Option<String> {
     let bare = text.strip_prefix('^')?;
+    // Some write a slash as `\/`, as other languages want it.
+    let unescaped = bare.strip_prefix("\\/").map(|rest| format!("/{rest}"));
+    let bare = unescaped.as_deref().unwrap_or(bare);
     match stands {
         Stands::Folder(folder) => {
             let bare = bare.strip_prefix('/')?;
@@ -169,6 +177,8 @@ mod tests {
         let folder = |path: &str| Stands::Folder(path.into());
         assert_eq!(mended("^/x$", &folder("/a/")).as_deref(), Some("^x$"));
         assert_eq!(mended("^/a/x$", &folder("/a/")), None);
+        assert_eq!(mended("^\\/$", &folder("/a/")).as_deref(), Some("^$"));
+        assert_eq!(mended("^\\/(.+)$", &folder("/a/")).as_deref(), Some("^(.+)$"));
         assert_eq!(mended("^api/", &Stands::Server).as_deref(), Some("^/api/"));
         assert_eq!(mended(r"^www\.example\.com/", &Stands::Server), None);
     }

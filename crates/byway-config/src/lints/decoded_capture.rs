@@ -95,11 +95,16 @@ type Holds = Box<dyn Fn(u8) -> bool>;
 
 /// Which bytes a group of a rule's pattern may take, as far as its syntax is understood.
 fn group_holds(seen: &Seen<'_>, group: u8) -> Option<Holds> {
+    let found = group_of(seen, group)?;
+    Some(Box::new(move |byte| may_hold(&found, byte)))
+}
+
+/// A group of a rule's pattern, as far as its syntax is understood.
+pub(super) fn group_of(seen: &Seen<'_>, group: u8) -> Option<Hir> {
     let PathPattern::Regex(pattern) = &seen.source.path else { return None };
     let parser = regex_syntax::ParserBuilder::new().unicode(false).utf8(false).nest_limit(50).build();
     let hir = { parser }.parse(&pattern.text).ok()?;
-    let found = capture(&hir, u32::from(group) + 1)?.clone();
-    Some(Box::new(move |byte| may_hold(&found, byte)))
+    capture(&hir, u32::from(group) + 1).cloned()
 }
 
 fn capture(hir: &Hir, index: u32) -> Option<&Hir> {

@@ -12,7 +12,9 @@ use byway_core::rule::Action;
 use byway_core::ruleset::{RuleRef, RuleSet, Scratch};
 use byway_core::target::{Landing, Part, Piece, Target, TargetHost, What};
 
-use super::{Lint, Scene, Seen, Targets, Watcher};
+use regex_syntax::hir::{Class, Hir, HirKind};
+
+use super::{Lint, Scene, Seen, Targets, Watcher, decoded_capture};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::examples::{Case, Expected};
 use crate::trials::{Trials, asked};
@@ -70,6 +72,8 @@ pub(super) struct OpenRedirect {
     /// The rules of other servers with a capture in the host, and the texts that stand there.
     captured: Vec<(RuleRef, Vec<u16>)>,
     reported: BTreeSet<u32>,
+    /// Where the rules stand whose capture in the host was reported.
+    places: BTreeSet<(u16, u32)>,
 }
 
 impl Watcher for OpenRedirect {
@@ -98,6 +102,7 @@ impl Watcher for OpenRedirect {
                 slots.push(slot);
                 all
             }
+            What::Capture(group) if decoded_capture::group_of(seen, group).is_some_and(|found| is_list(&found)) => all,
             _ => all && is_of_host(&piece.what, &conditions),
         });
         match is_of_host {
@@ -150,6 +155,11 @@ impl OpenRedirect {
     /// Reports a capture in the host.
     fn of_capture(&mut self, seen: &Seen<'_>, scene: &mut Scene<'_, '_>) {
         self.reported.insert(seen.rule.number());
+        // A rule of another server may be several here.
+        let place = seen.rule.place();
+        if !seen.is_own() && !self.places.insert((place.file.0, place.line)) {
+            return;
+        }
         scene.report(&LINT, &seen.rule, |locator| {
             let parts = locator.parts(&seen.rule);
             let help = match seen.is_own() {
@@ -253,6 +263,24 @@ pub(crate) fn is_of_host(what: &What<'_>, conditions: &[Condition]) -> bool {
         }
         _ => false,
     }
+}
+
+/// Whether a group takes one of a few texts that whoever wrote the pattern chose: `(dev|beta)`.
+fn is_list(group: &Hir) -> bool {
+    match group.kind() {
+        HirKind::Empty | HirKind::Literal(_) => true,
+        HirKind::Look(_) => false,
+        HirKind::Class(class) => class.maximum_len() == Some(1) && few(class),
+        HirKind::Repetition(repetition) => repetition.max.is_some_and(|most| most <= 1) && is_list(&repetition.sub),
+        HirKind::Capture(capture) => is_list(&capture.sub),
+        HirKind::Concat(parts) | HirKind::Alternation(parts) => parts.iter().all(is_list),
+    }
+}
+
+/// Whether a class has so few signs that they were listed.
+fn few(class: &Class) -> bool {
+    let Class::Bytes(class) = class else { return false };
+    class.ranges().iter().map(|range| usize::from(range.end() - range.start()) + 1).sum::<usize>() <= 4
 }
 
 /// Whether a Location that begins with this may lead anywhere.

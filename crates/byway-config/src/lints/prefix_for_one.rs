@@ -50,10 +50,21 @@ impl Watcher for PrefixForOne {
                     format!("this is a prefix: `{path}/x` is sent to `{target}/x`, where the rest is part of the query")
                 }
             };
-            let help = format!("for this one path write `RedirectMatch {status} ^{}$ {target}`", quoted(path));
-            Diagnostic::note(LINT.name, what).at(written.span.clone()).help(help)
+            let words = [format!("^{}$", quoted(path)), literal(target)].map(|word| written.word(&word));
+            let diagnostic = Diagnostic::note(LINT.name, what).at(written.span.clone());
+            match words {
+                [Some(pattern), Some(target)] => {
+                    diagnostic.help(format!("for this one path write `RedirectMatch {status} {pattern} {target}`"))
+                }
+                _ => diagnostic.help("for this one path write `RedirectMatch` with a pattern that ends with `$`"),
+            }
         });
     }
+}
+
+/// A target of which every sign stands for itself behind a pattern: there `$1` would be a group.
+fn literal(target: &str) -> String {
+    target.replace('\\', "\\\\").replace('$', "\\$")
 }
 
 /// A path of which every sign stands for itself in a pattern.

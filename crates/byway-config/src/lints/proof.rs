@@ -61,7 +61,8 @@ const WRITINGS: usize = 256;
 #[derive(Default)]
 pub(crate) struct Doubts {
     approximated: BTreeSet<(u16, u32)>,
-    left_out: BTreeMap<u16, BTreeSet<u32>>,
+    /// With what is known of the paths that each would have taken.
+    left_out: BTreeMap<u16, BTreeMap<u32, Reach>>,
 }
 
 impl Doubts {
@@ -75,7 +76,10 @@ impl Doubts {
                     doubts.approximated.insert((span.file.0, span.line));
                 }
                 Verdict::Refused(_) => {
-                    doubts.left_out.entry(span.file.0).or_default().insert(span.line);
+                    let of_file = doubts.left_out.entry(span.file.0).or_default();
+                    let reach = Reach::of(&remark.rule);
+                    // Of two statements of one line either may have taken it.
+                    of_file.entry(span.line).and_modify(|known| *known = Reach::Any).or_insert(reach);
                 }
             }
         }
@@ -83,16 +87,82 @@ impl Doubts {
     }
 
     /// Whether a way through the rules came by one that is approximated, or might have ended at one that is left out.
-    fn touch(&self, rules: &RuleSet, way: &Way<'_>) -> bool {
+    fn touch(&self, rules: &RuleSet, way: &Way<'_>, path: &str) -> bool {
+        // What is compared may be another path once it was written anew.
+        let may_take = |reach: &Reach| !way.wrote.is_empty() || reach.may_take(path);
         let places = || way.rules.iter().map(|rule| rules.rule(*rule).place()).filter(|place| place.line > 0);
         let is_near = |file: u16, last: u32| {
             let Some(left_out) = self.left_out.get(&file) else { return false };
             let first = places().filter(|place| place.file.0 == file).map(|place| place.line).min().unwrap_or(last);
-            left_out.range(first.min(last)..=last).next().is_some()
+            left_out.range(first.min(last)..=last).any(|(_, reach)| may_take(reach))
         };
         places()
             .any(|place| self.approximated.contains(&(place.file.0, place.line)) || is_near(place.file.0, place.line))
     }
+}
+
+/// Which paths a statement that is left out would have taken, as far as its words say so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Reach {
+    /// Any, or it cannot be said.
+    Any,
+    /// Those that begin so.
+    Begins(String),
+    /// Those that begin so behind some slash: a folder may be what stands before it.
+    BeginsBehindSlash(String),
+}
+
+impl Reach {
+    fn of(statement: &str) -> Reach {
+        let mut words = statement.split_whitespace();
+        let name = words.next().unwrap_or_default().to_ascii_lowercase();
+        let bare = |word: &str| word.trim_matches(['"', '\'']).to_owned();
+        let mut words = words.map(bare);
+        match name.as_str() {
+            "rewriterule" | "rewrite" => words.next().map_or(Reach::Any, |pattern| Reach::of_pattern(&pattern)),
+            "redirectmatch" => {
+                let pattern = words.find(|word| !is_status(word));
+                pattern.map_or(Reach::Any, |pattern| Reach::of_pattern(&pattern))
+            }
+            "redirect" | "redirectpermanent" | "redirecttemp" => match words.find(|word| !is_status(word)) {
+                Some(path) if path.starts_with('/') => Reach::Begins(path),
+                _ => Reach::Any,
+            },
+            _ => Reach::Any,
+        }
+    }
+
+    /// What every path begins with that a pattern fits.
+    fn of_pattern(pattern: &str) -> Reach {
+        let Some(rest) = pattern.strip_prefix('^').filter(|rest| !rest.contains('|')) else { return Reach::Any };
+        let rest = rest.strip_prefix("/?").map_or_else(|| rest.to_owned(), |rest| format!("/{rest}"));
+        let end = rest.find(|sign: char| !sign.is_ascii_alphanumeric() && !"/_-~".contains(sign)).unwrap_or(rest.len());
+        let is_optional = rest[end..].starts_with(['?', '*', '{']);
+        let begins = &rest[..end - usize::from(is_optional && end > 0)];
+        match begins.strip_prefix('/') {
+            Some("") => Reach::Any,
+            Some(_) => Reach::Begins(begins.to_owned()),
+            None if begins.is_empty() => Reach::Any,
+            None => Reach::BeginsBehindSlash(begins.to_owned()),
+        }
+    }
+
+    fn may_take(&self, path: &str) -> bool {
+        let path = path.to_ascii_lowercase();
+        // An escape may stand for anything.
+        path.contains('%')
+            || match self {
+                Reach::Any => true,
+                Reach::Begins(begins) => path.starts_with(&begins.to_ascii_lowercase()),
+                Reach::BeginsBehindSlash(begins) => path.contains(&format!("/{}", begins.to_ascii_lowercase())),
+            }
+    }
+}
+
+/// Whether a word of mod_alias says with which status.
+fn is_status(word: &str) -> bool {
+    let names = ["permanent", "temp", "seeother", "gone"];
+    names.contains(&word.to_ascii_lowercase().as_str()) || word.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// The rules that a walk came by.
@@ -192,7 +262,32 @@ pub(super) fn ask(case: &Case, scene: &Scene<'_, '_>, scratch: &mut Scratch) -> 
     let is_endless = decision.outcome == Outcome::Refuse(Refusal::RewriteLimit);
     let (answer, rule) = (Expected::of(&decision), decision.rule);
     let asks_on = is_endless || matches!(answer, Expected::Redirect { .. });
-    let is_certain = is_certain && asks_on && !way.lacks_text && !scene.doubts.touch(scene.rules, &way);
+    let is_certain = is_certain && asks_on && !way.lacks_text && !scene.doubts.touch(scene.rules, &way, &case.path);
     let endless = if is_endless { Endless::of(way, scene.rules) } else { None };
     Proof { answer, rule, is_certain, endless }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Reach;
+
+    #[test]
+    fn what_a_statement_says_of_its_paths() {
+        for (statement, path, may_take) in [
+            ("RewriteRule ^blog/(.*)$ /x/%{LA-U:y} [R]", "/blog/a", true),
+            ("RewriteRule ^blog/(.*)$ /x/%{LA-U:y} [R]", "/shop", false),
+            ("RewriteRule ^/?blog/ /x [R]", "/shop", false),
+            ("RewriteRule ^/?blog/ /x [R]", "/Blog/a", true),
+            ("RewriteRule ^b?x /x [R]", "/shop", true),
+            ("RewriteRule ^blog|shop /x [R]", "/shop", true),
+            ("RewriteRule (.*) /x [R]", "/shop", true),
+            ("RedirectMatch 307 ^/blog/ /x", "/shop", false),
+            ("Redirect permanent /blog /x", "/shop", false),
+            ("Redirect /blog /x", "/blog/a", true),
+            ("RewriteRule ^blog /x", "/%62log", true),
+            ("content_by_lua_block", "/shop", true),
+        ] {
+            assert_eq!(Reach::of(statement).may_take(path), may_take, "{statement} {path}");
+        }
+    }
 }

@@ -48,8 +48,11 @@ impl Watcher for RewriteStatus {
             let (pattern, target) = (&written.source.text, written.target.text.trim_end_matches('?'));
             // `$request_uri` has the query as well, which only a pattern that takes any rest lets through.
             let help = match pattern.trim_end_matches('$').ends_with("(.*)") {
-                true => format!("write `if ($request_uri ~ \"{pattern}\") {{ return {kept} {target}; }}`"),
-                false => format!("write `return {kept} …;` in a location for this path"),
+                true if !pattern.contains(['"', '\\']) => {
+                    let target = written.word(target).unwrap_or_default();
+                    format!("write `if ($request_uri ~ \"{pattern}\") {{ return {kept} {target}; }}`")
+                }
+                _ => format!("write `return {kept} …;` in a location for this path"),
             };
             let help = format!("{help}, or leave `{flag}` if that is meant");
             Diagnostic::warning(LINT.name, what).at(written.span.clone()).help(help)

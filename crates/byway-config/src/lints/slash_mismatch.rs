@@ -52,9 +52,12 @@ impl Watcher for SlashMismatch {
         }
         scene.report_written(&LINT, written, || {
             let what = format!("`{path}x` is sent to `{target}x`: the rest of the path is glued to the target");
-            let mut diagnostic = Diagnostic::warning(LINT.name, what)
-                .at(written.place(&written.target))
-                .help(format!("write `{target}/`"));
+            let mut diagnostic = Diagnostic::warning(LINT.name, what).at(written.place(&written.target)).help(
+                match written.word(&format!("{target}/")) {
+                    Some(word) => format!("write `{word}`"),
+                    None => "write a slash at its end".to_owned(),
+                },
+            );
             if let Some(at) = &written.target.at {
                 diagnostic = diagnostic.fix(at.clone(), format!("{target}/"));
             }

@@ -131,13 +131,19 @@ fn of_location(written: &Written) -> Diagnostic {
     );
     let mut diagnostic = Diagnostic::warning(LINT.name, what).at(written.span.clone());
     let source = Source::of_path(PathPattern::Prefix(bare.as_bytes().into()));
-    if may_take_the_rest(target, &source) && is_plain_word(target) && !prefix.contains('\\') {
+    let exact = format!("location = {}", written.word(prefix).unwrap_or_default());
+    if may_take_the_rest(target, &source) && is_plain_word(target) && is_sent_so(prefix) {
         diagnostic = diagnostic
-            .help(format!("to keep them write `{kept}` before it; for this one path write `location = {prefix}`"))
+            .help(format!("to keep them write `{kept}` before it; for this one path write `{exact}`"))
             .fix(Span { end: written.span.start, ..written.span.clone() }, format!("{kept} "));
         return diagnostic;
     }
-    diagnostic.help(format!("for this one path write `location = {prefix}`"))
+    diagnostic.help(format!("for this one path write `{exact}`"))
+}
+
+/// Whether a path is sent as a location names it, without escapes, so that `$request_uri` begins with it.
+fn is_sent_so(path: &str) -> bool {
+    path.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/-._~!$&'()*+,;=:@".contains(&byte))
 }
 
 /// Whether a pattern takes all below a folder in a group, which somebody wrote to use it.

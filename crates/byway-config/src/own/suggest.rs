@@ -31,9 +31,29 @@ pub fn nearest<'w>(written: &str, known: impl IntoIterator<Item = &'w str>) -> O
 /// assert_eq!(misspelt("echo", ["geo", "set"]), None);
 /// ```
 pub fn misspelt<'w>(written: &str, known: impl IntoIterator<Item = &'w str>) -> Option<&'w str> {
+    near(written, known, |word| if word.len() > 6 { 2 } else { 1 })
+}
+
+/// The known word of which this is a misspelling by one edit: where words of one's own are many, two may be another word.
+///
+/// ```
+/// use byway_config::own::suggest::slip;
+/// assert_eq!(slip("gzip_typs", ["gzip_types"]), Some("gzip_types"));
+/// assert_eq!(slip("MyModule", ["IfModule"]), None);
+/// ```
+pub fn slip<'w>(written: &str, known: impl IntoIterator<Item = &'w str>) -> Option<&'w str> {
+    near(written, known, |_| 1)
+}
+
+fn near<'w>(
+    written: &str,
+    known: impl IntoIterator<Item = &'w str>,
+    allowed: impl Fn(&str) -> usize,
+) -> Option<&'w str> {
     let lower = written.to_ascii_lowercase();
-    let near = known.into_iter().map(|word| (distance(&lower, &word.to_ascii_lowercase()), word));
-    let allowed = |word: &str| if word.len() > 6 { 2 } else { 1 };
+    // So many edits at the least are a difference in length.
+    let alike = known.into_iter().filter(|word| word.len().abs_diff(lower.len()) <= allowed(word));
+    let near = alike.map(|word| (distance(&lower, &word.to_ascii_lowercase()), word));
     near.filter(|(edits, word)| *edits <= allowed(word)).min_by_key(|(edits, _)| *edits).map(|(_, word)| word)
 }
 

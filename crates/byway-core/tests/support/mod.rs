@@ -2,6 +2,8 @@
 
 #![allow(unreachable_pub, dead_code, reason = "each test is a crate of its own and uses a part")]
 
+pub mod measured;
+
 use std::net::IpAddr;
 
 use byway_core::path::{PathQuery, TargetForm, request_target};

@@ -22,6 +22,7 @@ use byway_server::Downgrade;
 use super::Run;
 use crate::exit::{Ended, Exit, Failure};
 use crate::explained::{Explained, Watched};
+use crate::misspoken::is_url;
 use crate::rules::{self, Reading};
 use crate::standing;
 use crate::terminal::Terminal;
@@ -76,6 +77,10 @@ pub(crate) struct Explain {
 impl Run for Explain {
     fn run(self, terminal: &mut Terminal) -> Ended {
         let (method, url) = match self.words.as_slice() {
+            [url, file] if is_asked(url) && !is_asked(file) => {
+                return Err(Failure::usage(format!("`{file}` stands where a method or a URL is expected"))
+                    .help(format!("name rule files with -c: byway explain {url} -c {file}")));
+            }
             [method, url] => (method.as_str(), url.as_str()),
             words => ("GET", words.first().map_or("/", String::as_str)),
         };
@@ -218,6 +223,11 @@ fn with_a_labels(url: &str) -> Cow<'_, str> {
     }
 }
 
+/// Whether a word is what is asked for, and neither a method nor a file.
+fn is_asked(word: &str) -> bool {
+    word.starts_with('/') || is_url(word)
+}
+
 type Parts<'u> = (Scheme, &'u str, u16, PathQuery<'u>);
 
 /// What a client would send for this URL; the fragment stays at home.
@@ -230,7 +240,12 @@ fn parts(url: &str) -> Result<Parts<'_>, Failure> {
             Ok((host, port)) => Ok((scheme, host, port.unwrap_or(scheme.default_port()), path_query)),
             Err(_) => Err(no_url(url, &format!("`{authority}` is no host"))),
         },
-        Ok(TargetForm::Authority(_)) | Err(BadTarget::Form) => Err(no_url(url, "it is neither a path nor a URL")),
+        Ok(TargetForm::Authority(_)) | Err(BadTarget::Form) => {
+            let failure = no_url(url, "it is neither a path nor a URL");
+            let host = url.split(['/', '?']).next().unwrap_or_default();
+            let is_host = host.contains('.') && split_authority(host).is_ok();
+            Err(if is_host { failure.help(format!("write `http://{url}` or `https://{url}`")) } else { failure })
+        }
         Err(BadTarget::Byte(b' ')) => Err(no_url(url, "a space may not be sent; it is written %20")),
         Err(BadTarget::Byte(byte)) => {
             Err(no_url(url, &format!("byte 0x{byte:02X} may not be sent; it is written %{byte:02X}")))

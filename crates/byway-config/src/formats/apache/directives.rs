@@ -103,6 +103,13 @@ impl<'a, 'r> Reader<'a, 'r> {
                 self.reading.refused(span, resolved, "it changes what all patterns see, and is not read");
                 Ok(())
             }
+            "redirectrelative" => {
+                if on_off(&taken(), "RedirectRelative", end..resolved.len())? {
+                    let why = "mod_alias would send a Location as it is written, without a host: here it has one";
+                    self.reading.approximated(span, resolved, why);
+                }
+                Ok(())
+            }
             "directoryslash" => {
                 let words = taken();
                 let is_on = on_off(&words, "DirectorySlash", end..resolved.len())?;
@@ -196,6 +203,9 @@ impl<'a, 'r> Reader<'a, 'r> {
                 if let ("proxypass", [path, to, ..], false) = (lower.as_str(), taken().as_slice(), self.in_section()) {
                     let taking = (path.text.clone(), to.text != "!");
                     self.server().proxied.push(taking);
+                }
+                if let Some(why) = names::redirects_otherwise(&lower, taken().first().map(|word| word.text.as_str())) {
+                    self.reading.refused(span, resolved, why);
                 }
                 match names::known(&lower) {
                     Known::Passive => {}
@@ -307,6 +317,8 @@ impl<'a, 'r> Reader<'a, 'r> {
         let place = text.span(line.place(word.at.clone()));
         if self.depth >= INCLUDES {
             let what = format!("files include files more than {INCLUDES} deep: a file may include itself");
+            // They would include one another in ever more ways.
+            self.reading.open_no_more();
             return self.mistake(span, what, Some("take one of these includes out".to_owned()));
         }
         let base = self.base.clone();

@@ -5,6 +5,7 @@
 //! escape it on its way out; what is taken from the request is escaped by the core.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use byway_core::target::{Landing, Part, Piece, What};
 
@@ -35,8 +36,10 @@ fn tokens_at(text: &str, depth: usize) -> Vec<Token> {
     let mut out = Vec::new();
     let mut literal = String::new();
     let mut rest = text;
+    let closings = closings(text);
     while let Some(c) = rest.chars().next() {
         let after = &rest[c.len_utf8()..];
+        let closing = closings.get(&(text.len() - rest.len() + 1));
         let next = after.chars().next();
         match (c, next) {
             ('\\', Some(kept)) => {
@@ -49,8 +52,8 @@ fn tokens_at(text: &str, depth: usize) -> Vec<Token> {
                 out.push(if c == '$' { Token::Group(number) } else { Token::CondGroup(number) });
                 rest = &after[1..];
             }
-            ('$' | '%', Some('{')) if closing(&after[1..]).is_some() => {
-                let inner = &after[1..1 + closing(&after[1..]).unwrap_or(0)];
+            ('$' | '%', Some('{')) if closing.is_some() => {
+                let inner = closing.map_or("", |end| &text[text.len() - after.len() + 1..*end]);
                 rest = &after[inner.len() + 2..];
                 flush(&mut literal, &mut out);
                 if c == '%' {
@@ -83,6 +86,34 @@ fn flush(literal: &mut String, out: &mut Vec<Token>) {
     if !literal.is_empty() {
         out.push(Token::Text(std::mem::take(literal)));
     }
+}
+
+/// Where each brace of a text closes, if it does. They are found in one go: a text may be a megabyte of open ones.
+pub(super) fn closings(text: &str) -> HashMap<usize, usize> {
+    let mut open = Vec::new();
+    let mut found = HashMap::new();
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            b'{' => open.push(at),
+            b'}' => found.extend(open.pop().map(|opened| (opened, at))),
+            _ => {}
+        }
+    }
+    found
+}
+
+/// How deep braces stand inside one another.
+pub(super) fn depth(text: &str) -> usize {
+    let (mut depth, mut most) = (0usize, 0);
+    for byte in text.bytes() {
+        match byte {
+            b'{' => depth += 1,
+            b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        most = most.max(depth);
+    }
+    most
 }
 
 /// Where the brace that is open closes.

@@ -83,7 +83,9 @@ impl<'a, 'r> Reader<'a, 'r> {
                     self.mistake(span, "<VirtualHost> directive requires additional arguments".to_owned(), Some(help));
                 }
                 let ports = arguments.iter().filter_map(|address| address.rsplit_once(':')?.1.parse().ok()).collect();
-                self.site.servers.push(Server { ports, ..Server::default() });
+                let is_everywhere = |address: &String| address.starts_with('*') || address.starts_with("_default_:");
+                let opened = arguments.iter().all(is_everywhere).then(|| span.clone());
+                self.site.servers.push(Server { ports, span: opened, ..Server::default() });
                 Frame::Server(self.site.servers.len() - 1)
             }
             "directory" => match (first.as_str(), arguments.get(1)) {
@@ -226,23 +228,7 @@ fn glob(text: &str) -> String {
 
 /// How httpd writes the name of a section.
 pub(super) fn spelt(lower: &str) -> &str {
-    match lower {
-        "directory" => "Directory",
-        "virtualhost" => "VirtualHost",
-        "location" => "Location",
-        "locationmatch" => "LocationMatch",
-        "directorymatch" => "DirectoryMatch",
-        "files" => "Files",
-        "filesmatch" => "FilesMatch",
-        "limitexcept" => "LimitExcept",
-        "ifmodule" => "IfModule",
-        "ifdefine" => "IfDefine",
-        "if" => "If",
-        "elseif" => "ElseIf",
-        "else" => "Else",
-        "limit" => "Limit",
-        other => other,
-    }
+    super::known::own().find(|name| name.eq_ignore_ascii_case(lower)).unwrap_or(lower)
 }
 
 /// The modules that are there: those whose directives are read, and those whose directives are passed over.

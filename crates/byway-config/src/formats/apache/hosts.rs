@@ -1,6 +1,6 @@
 //! Virtual hosts: the first whose name or alias fits, else the first of its port.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use byway_core::condition::{Condition, Subject, Test};
 use byway_core::dialect::{APACHE, APACHE_MAP, EncodedSlash, apache_slashes};
@@ -12,6 +12,7 @@ use byway_core::target::{Part, What};
 
 use super::lower::{Lowering, any, no_span, path_piece};
 use super::site::Server;
+use crate::diagnostic::Severity;
 
 /// A condition that a part of the request is this text.
 fn asks(part: Part, text: String) -> Option<Condition> {
@@ -59,11 +60,15 @@ impl Lowering<'_, '_> {
             choices.push((*port, names, globs, members));
         }
         let starts: Vec<TableId> = hosts.iter().map(|host| self.server(host, Some(main))).collect();
+        let mut hidden = BTreeSet::new();
         for (port, names, globs, members) in &choices {
             // httpd looks at the port that it was asked on, whatever the Host field says.
             let listens = port.and_then(|port| asks(Part::LocalPort, port.to_string()));
             self.push(ports, any(), listens.as_slice(), Action::Enter(*names), &no_span());
-            self.choice(*names, *globs, members, hosts, &starts);
+            hidden.extend(self.choice(*names, *globs, members, hosts, &starts));
+        }
+        for (name, at, before) in hidden {
+            self.is_hidden(&name, &hosts[at], &hosts[before]);
         }
         // A port that no virtual host names: the scheme says which are meant.
         for (port, scheme) in [(443, Scheme::Https), (80, Scheme::Http)] {
@@ -77,7 +82,15 @@ impl Lowering<'_, '_> {
         }
     }
 
-    fn choice(&mut self, names: TableId, globs: TableId, members: &[usize], hosts: &[Server], starts: &[TableId]) {
+    /// Fills the tables of one port, and gives the names that a virtual host before takes away: which, of whom, and who.
+    fn choice(
+        &mut self,
+        names: TableId,
+        globs: TableId,
+        members: &[usize],
+        hosts: &[Server],
+        starts: &[TableId],
+    ) -> Vec<(String, usize, usize)> {
         let is_glob = |name: &str| name.contains(['*', '?']);
         let all = |at: usize| {
             let host: &Server = &hosts[at];
@@ -87,24 +100,29 @@ impl Lowering<'_, '_> {
                 .chain(host.aliases.iter().map(String::as_str))
                 .collect::<Vec<_>>()
         };
-        let mut taken = BTreeSet::new();
-        let mut earlier: Vec<(String, usize)> = Vec::new();
+        let mut taken: BTreeMap<String, usize> = BTreeMap::new();
+        let mut hidden: Vec<(String, usize, usize)> = Vec::new();
+        let mut earlier = Globs::default();
         for &at in members {
             for name in all(at) {
                 if is_glob(name) {
-                    earlier.push((name.to_owned(), at));
-                } else if taken.insert(name.to_owned())
-                    && let Ok(host) = HostPattern::parse(name)
-                {
+                    earlier.push(name.to_owned(), at);
+                } else if let Some(owner) = taken.get(name) {
+                    hidden.push((name.to_owned(), at, *owner));
+                } else if let Ok(host) = HostPattern::parse(name) {
                     // A wildcard of a virtual host before this one comes first.
-                    let first = earlier.iter().find(|(glob, _)| fits(glob, name)).map_or(at, |(_, at)| *at);
+                    let first = earlier.first(name).unwrap_or(at);
+                    taken.insert(name.to_owned(), first);
+                    if first != at {
+                        hidden.push((name.to_owned(), at, first));
+                    }
                     let mut source = any();
                     source.host = host;
                     self.push(names, source, &[], Action::Enter(starts[first]), &no_span());
                 }
             }
         }
-        for (glob, at) in &earlier {
+        for (glob, at) in &earlier.all {
             let host = Subject::Text(vec![path_piece(What::Part(Part::Host))]);
             if let Ok(condition) = Condition::new(host, Test::Glob(glob.clone()), false) {
                 self.push(globs, any(), &[condition], Action::Enter(starts[*at]), &no_span());
@@ -113,6 +131,50 @@ impl Lowering<'_, '_> {
         if let Some(first) = members.first() {
             self.push(globs, any(), &[], Action::Enter(starts[*first]), &no_span());
         }
+        hidden.retain(|(_, at, before)| at != before);
+        hidden
+    }
+}
+
+impl Lowering<'_, '_> {
+    /// Says that a virtual host never gets the requests for one of its names.
+    fn is_hidden(&mut self, name: &str, host: &Server, before: &Server) {
+        let (Some(span), Some(other)) = (&host.span, &before.span) else { return };
+        let other = self.reading.place_of(other);
+        let what = format!("`{name}` is taken by the virtual host in {other}: requests for it never come here");
+        let is_name = host.name.as_ref().is_some_and(|(own, _)| own == name);
+        let severity = if is_name { Severity::Warning } else { Severity::Note };
+        self.reading.say_often(span, severity, "hidden-host", || {
+            (what, Some("take the name out of one of the two, or let this one stand first".to_owned()))
+        });
+    }
+}
+
+/// Names with `*` and `?`, each with the virtual host that it stands in, as they stand.
+#[derive(Default)]
+struct Globs {
+    all: Vec<(String, usize)>,
+    /// Where the first `*.parent` stands, by its parent: most are of this kind, and there may be thousands.
+    below: HashMap<String, usize>,
+    others: Vec<usize>,
+}
+
+impl Globs {
+    fn push(&mut self, glob: String, host: usize) {
+        match glob.strip_prefix("*.").filter(|parent| !parent.contains(['*', '?'])) {
+            Some(parent) => {
+                self.below.entry(parent.to_owned()).or_insert(self.all.len());
+            }
+            None => self.others.push(self.all.len()),
+        }
+        self.all.push((glob, host));
+    }
+
+    /// The virtual host of the first that a name fits.
+    fn first(&self, name: &str) -> Option<usize> {
+        let below = name.match_indices('.').filter_map(|(dot, _)| self.below.get(&name[dot + 1..]).copied());
+        let other = self.others.iter().copied().find(|at| fits(&self.all[*at].0, name));
+        below.chain(other).min().map(|at| self.all[at].1)
     }
 }
 

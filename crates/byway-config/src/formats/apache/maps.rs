@@ -17,7 +17,7 @@ use byway_core::status::{RedirectStatus, ReplyStatus, StatusByMethod};
 use byway_core::target::{Change, Target, What};
 
 use super::cond;
-use super::expand::{Token, Unplaced, closing, escape_uri, split_default, tokens};
+use super::expand::{Token, Unplaced, closing, depth, escape_uri, split_default, tokens};
 use super::lower::Lowering;
 use super::rule::{Cond, RewriteRule};
 use super::steps::{self, Around, CHANGED, KEYS, KEYS_OF_PATH};
@@ -94,6 +94,9 @@ struct LookUp {
     key: String,
     default: String,
 }
+
+/// How deep braces may stand inside one another in a rule that looks something up.
+const MAP_DEPTH: usize = 8;
 
 /// Whether a rule looks something up.
 pub(super) fn asks(rule: &RewriteRule) -> bool {
@@ -266,6 +269,9 @@ impl Lowering<'_, '_> {
         around: &Around<'_>,
         is_changed: bool,
     ) -> Result<Missed, Unplaced> {
+        if texts(rule).any(|text| depth(text) > MAP_DEPTH) {
+            return Err("look-ups that stand inside one another too deep".into());
+        }
         if let Some(changed) = self.changed(rule, table, around, is_changed)? {
             return Ok(Missed { rule: Some(changed), approximates: None });
         }

@@ -18,6 +18,7 @@ mod folders;
 mod frames;
 mod hosts;
 mod indexes;
+mod known;
 mod left_out;
 mod lines;
 mod list;
@@ -46,6 +47,7 @@ mod written;
 use std::path::Path;
 
 pub(crate) use self::cond::{asks_for_file, no_file};
+pub(crate) use self::write::{alias_word, rewrite_word};
 use super::{Folders, Format, Reader, Says, file_name, has_extension};
 use crate::foreign::Reading;
 

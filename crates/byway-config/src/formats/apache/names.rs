@@ -1,8 +1,11 @@
-//! The directives that have nothing to do with where a redirect goes: known, and passed over.
+//! What the directives are that have nothing to do with where a redirect goes: known, and passed over.
 //!
-//! Those that make a server do more than redirect are told apart, since `serve` counts them.
+//! Those that make a server do more than redirect are told apart, since `serve` counts them, and those that redirect in a way that
+//! is not read here, since each is named. All names are in `known.rs`.
 
-use crate::own::suggest::misspelt;
+use super::known;
+use crate::diagnostic::Severity;
+use crate::own::suggest::{misspelt, slip};
 
 /// What a directive is to us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,182 +14,11 @@ pub(super) enum Known {
     Passive,
     /// The server does something else with requests: hands them on, asks for a password, adds headers.
     Beyond,
-    /// No directive of httpd's own modules.
+    /// No directive of httpd's own modules, nor of those that people add.
     Not,
 }
 
-/// In small letters, sorted.
-const PASSIVE: &[&str] = &[
-    "acceptfilter",
-    "acceptpathinfo",
-    "accessfilename",
-    "addcharset",
-    "adddefaultcharset",
-    "adddescription",
-    "addencoding",
-    "addhandler",
-    "addicon",
-    "addiconbyencoding",
-    "addiconbytype",
-    "addlanguage",
-    "addmodule",
-    "addoutputfilter",
-    "addoutputfilterbytype",
-    "addtype",
-    "allowmethods",
-    "allowoverride",
-    "allowoverridelist",
-    "browsermatchx",
-    "bufferedlogs",
-    "cachenegotiateddocs",
-    "checkcaseonly",
-    "checkspelling",
-    "clearmodulelist",
-    "contentdigest",
-    "coredumpdirectory",
-    "customlog",
-    "defaulticon",
-    "defaultlanguage",
-    "defaultruntimedir",
-    "defaulttype",
-    "deflatecompressionlevel",
-    "deflatefilternote",
-    "deflatememlevel",
-    "deflatewindowsize",
-    "directorycheckhandler",
-    "enablemmap",
-    "enablesendfile",
-    "errorlog",
-    "errorlogformat",
-    "expiresactive",
-    "expiresbytype",
-    "expiresdefault",
-    "extendedstatus",
-    "fileetag",
-    "forcelanguagepriority",
-    "forcetype",
-    "forensiclog",
-    "globallog",
-    "gracefulshutdowntimeout",
-    "group",
-    "headername",
-    "hostnamelookups",
-    "identitycheck",
-    "imapbase",
-    "imapdefault",
-    "indexheadinsert",
-    "indexignore",
-    "indexignorereset",
-    "indexoptions",
-    "indexorderdefault",
-    "indexstylesheet",
-    "keepalive",
-    "keepalivetimeout",
-    "languagepriority",
-    "limitinternalrecursion",
-    "limitrequestbody",
-    "limitrequestfields",
-    "limitrequestfieldsize",
-    "limitrequestline",
-    "limitxmlrequestbody",
-    "listen",
-    "listenbacklog",
-    "loadfile",
-    "loadmodule",
-    "logformat",
-    "loglevel",
-    "logmessage",
-    "maxclients",
-    "maxconnectionsperchild",
-    "maxkeepaliverequests",
-    "maxmemfree",
-    "maxrangeoverlaps",
-    "maxranges",
-    "maxrequestsperchild",
-    "maxrequestworkers",
-    "maxsparethreads",
-    "maxspareservers",
-    "metadir",
-    "metafiles",
-    "metasuffix",
-    "mimemagicfile",
-    "minsparethreads",
-    "minspareservers",
-    "modmimeusepathinfo",
-    "multiviewsmatch",
-    "mutex",
-    "namevirtualhost",
-    "passenv",
-    "php_admin_flag",
-    "php_admin_value",
-    "php_flag",
-    "php_value",
-    "pidfile",
-    "protocol",
-    "protocols",
-    "protocolshonororder",
-    "qualifyredirecturl",
-    "readmename",
-    "registerhttpmethod",
-    "removecharset",
-    "removeencoding",
-    "removehandler",
-    "removelanguage",
-    "removeoutputfilter",
-    "removetype",
-    "requestreadtimeout",
-    "rewritelog",
-    "rewriteloglevel",
-    "rlimitcpu",
-    "rlimitmem",
-    "rlimitnproc",
-    "scoreboardfile",
-    "scriptalias",
-    "scriptaliasmatch",
-    "seerequesttail",
-    "serveradmin",
-    "serverlimit",
-    "serverpath",
-    "serverroot",
-    "serversignature",
-    "servertokens",
-    "setenv",
-    "sethandler",
-    "setoutputfilter",
-    "sslcacertificatefile",
-    "sslcacertificatepath",
-    "sslcertificatechainfile",
-    "sslcertificatefile",
-    "sslcertificatekeyfile",
-    "sslciphersuite",
-    "sslcompression",
-    "sslhonorcipherorder",
-    "ssloptions",
-    "sslprotocol",
-    "sslsessioncache",
-    "sslsessioncachetimeout",
-    "sslsessiontickets",
-    "sslstaplingcache",
-    "ssluse",
-    "sslusestapling",
-    "startservers",
-    "startthreads",
-    "threadlimit",
-    "threadsperchild",
-    "threadstacksize",
-    "timeout",
-    "traceenable",
-    "transferlog",
-    "typesconfig",
-    "undefine",
-    "unsetenv",
-    "usecanonicalphysicalport",
-    "user",
-    "useridir",
-    "warn",
-];
-
-/// In small letters, sorted.
+/// What makes a server do more than redirect, in small letters, sorted.
 const BEYOND: &[&str] = &[
     "action",
     "addinputfilter",
@@ -196,8 +28,11 @@ const BEYOND: &[&str] = &[
     "anonymous",
     "authbasicprovider",
     "authdigestprovider",
+    "authformprovider",
     "authgroupfile",
+    "authldapurl",
     "authname",
+    "authnzfcgicheckauthnprovider",
     "authtype",
     "authuserfile",
     "balancermember",
@@ -207,6 +42,8 @@ const BEYOND: &[&str] = &[
     "dumpioinput",
     "extfilterdefine",
     "header",
+    "luamaphandler",
+    "luaquickhandler",
     "order",
     "proxypass",
     "proxypassmatch",
@@ -226,7 +63,11 @@ const BEYOND: &[&str] = &[
     "suexecusergroup",
     "userdir",
     "virtualdocumentroot",
+    "virtualdocumentrootip",
+    "virtualscriptalias",
+    "virtualscriptaliasip",
     "wsgiscriptalias",
+    "wsgiscriptaliasmatch",
 ];
 
 /// Those that decide redirects, and what they stand in, as people write them.
@@ -259,7 +100,30 @@ const DECIDING: &[&str] = &[
 
 /// The directive that a word is a misspelling of; httpd starts with none that it does not know.
 pub(super) fn meant(name: &str) -> Option<&'static str> {
-    misspelt(name, DECIDING.iter().copied())
+    misspelt(name, DECIDING.iter().copied()).or_else(|| slip(name, known::own()))
+}
+
+/// How bad it is that a word is written in the place of a directive.
+pub(super) fn gravity(meant: &str) -> Severity {
+    if DECIDING.contains(&meant) { Severity::Error } else { Severity::Warning }
+}
+
+/// Directives that redirect in a way that is not read here: in small letters, the word that turns them off, and why.
+const REDIRECTS: &[(&str, &str, &str)] = &[
+    ("authformlocation", "", "a form that asks who somebody is sends them on"),
+    ("authformloginrequiredlocation", "", "a form that asks who somebody is sends them on"),
+    ("authformloginsuccesslocation", "", "a form that asks who somebody is sends them on"),
+    ("authformlogoutlocation", "", "a form that asks who somebody is sends them on"),
+    ("checkspelling", "off", "who misspells a file's name is sent to the one that is there"),
+    ("directoryindexredirect", "off", "a folder sends people to its index"),
+    ("mdrequirehttps", "off", "names that httpd gets certificates for are sent to https"),
+];
+
+/// Why a directive is refused that redirects in a way that is not read here.
+pub(super) fn redirects_otherwise(name: &str, value: Option<&str>) -> Option<&'static str> {
+    let row = REDIRECTS.iter().find(|row| row.0 == name)?;
+    let is_off = value.is_none_or(|value| value.eq_ignore_ascii_case(row.1));
+    (!is_off).then_some(row.2)
 }
 
 /// Directives that serve paths which are no files of the document root.
@@ -286,10 +150,10 @@ pub(super) fn serves_more(name: &str) -> bool {
 
 /// What a directive is, by its name in small letters.
 pub(super) fn known(name: &str) -> Known {
-    if PASSIVE.contains(&name) {
-        Known::Passive
-    } else if BEYOND.contains(&name) {
+    if BEYOND.contains(&name) {
         Known::Beyond
+    } else if known::is_known(name) {
+        Known::Passive
     } else {
         Known::Not
     }

@@ -129,8 +129,8 @@ pub(super) fn translated(text: &str) -> String {
                 }
                 continue;
             }
-            '[' if after.starts_with(':') && after.contains(":]") => {
-                let end = after.find(":]").map_or(0, |end| end + 2);
+            '[' if crate::pcre::named_class(after).is_some() => {
+                let end = crate::pcre::named_class(after).unwrap_or(0);
                 out.push('[');
                 out.push_str(&after[..end]);
                 rest = &after[end..];
@@ -159,7 +159,11 @@ pub(super) fn translated(text: &str) -> String {
 
 /// Whether a text goes on as `3}`, `3,}` or `3,5}`.
 fn is_count(text: &str) -> bool {
-    let Some(end) = text.find('}') else { return false };
+    // No further than numbers go: a text may hold very many braces that none closes.
+    let end = text.find(|sign: char| !sign.is_ascii_digit() && sign != ',').unwrap_or(text.len());
+    if !text[end..].starts_with('}') {
+        return false;
+    }
     let (least, most) = text[..end].split_once(',').unwrap_or((&text[..end], "0"));
     let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
     !least.is_empty() && digits(least) && digits(most)

@@ -154,6 +154,9 @@ impl<'a, 'r> Reader<'a, 'r> {
         let lines: Lines<'_> = Lines::new(&text.bytes);
         for line in lines {
             self.line(&line, &text);
+            if self.reading.is_hopeless() {
+                break;
+            }
         }
         self.depth -= 1;
         Some(())
@@ -180,6 +183,21 @@ impl<'a, 'r> Reader<'a, 'r> {
 
     /// What httpd does not know: there it is an error that stops everything, here it is passed over.
     pub(super) fn invalid(&mut self, span: &Span, what: String, directive: &str) {
+        let other = match directive {
+            text if text.starts_with('/') => Some("this reads like a line of `_redirects`: say `--from redirects`"),
+            text if text.contains(',') => Some("this reads like a row of a list: say `--from csv`"),
+            text if text.ends_with(['{', '}', ';']) => Some("this reads like nginx: say `--from nginx`"),
+            _ => None,
+        };
+        if let Some(other) = other {
+            let what = if self.in_tree { what } else { format!("`{directive}` is no directive") };
+            if self.in_tree {
+                return self.mistake(span, what, Some(other.to_owned()));
+            }
+            return self
+                .reading
+                .say_often(span, Severity::Error, "unknown-directive", || (what, Some(other.to_owned())));
+        }
         let meant = self.reading.meant(directive, names::meant);
         match self.in_tree {
             true => {
@@ -189,7 +207,7 @@ impl<'a, 'r> Reader<'a, 'r> {
                 };
                 self.mistake(span, what, Some(help));
             }
-            false => self.reading.unknown(span, directive, meant),
+            false => self.reading.unknown(span, directive, meant.map(|meant| (meant, names::gravity(meant)))),
         }
     }
 

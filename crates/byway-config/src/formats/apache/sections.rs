@@ -167,7 +167,7 @@ impl Lowering<'_, '_> {
             Err(why) => return rules().for_each(|rule| self.say(&rule.span, &rule.text, Err(why.clone()))),
         };
         if list.plan.rules.is_empty() {
-            rules().for_each(|rule| self.never_runs(rule));
+            rules().for_each(|rule| self.engine_is_off(rule));
         }
         if let Some(why) = approximates {
             rules().for_each(|rule| self.say(&rule.span, &rule.text, Ok(Some(why))));

@@ -339,16 +339,19 @@ impl Lowering<'_, '_> {
 
     /// Rules that never run, since their engine is off.
     fn idle<'s>(&mut self, server: &'s Server, folders: &BTreeMap<&'s str, Folder<'s>>, runs: bool) {
-        let off = |scope: &'s Scope, is_on: bool| scope.rewriting.rules.iter().filter(move |_| !is_on);
-        let own = off(&server.own, runs);
-        let in_folders = folders.values().flat_map(|folder| folder.layers.iter().map(move |scope| (folder, *scope)));
-        let in_folders = in_folders.flat_map(|(folder, scope)| {
-            // Of several sections of one folder the last one's rules hold.
-            let holds = folder.effective.is_on && folder.rules_of.is_none_or(|last| std::ptr::eq(last, scope));
-            off(scope, holds)
-        });
-        for rule in own.chain(in_folders).cloned().collect::<Vec<_>>() {
-            self.never_runs(&rule);
+        if !runs {
+            server.own.rewriting.rules.iter().for_each(|rule| self.engine_is_off(rule));
+        }
+        for folder in folders.values() {
+            for scope in &folder.layers {
+                let rules = &scope.rewriting.rules;
+                match folder.rules_of.filter(|last| !std::ptr::eq(*last, *scope)) {
+                    _ if !folder.effective.is_on => rules.iter().for_each(|rule| self.engine_is_off(rule)),
+                    // Of several sections of one folder the last one's rules hold, its file's before all.
+                    Some(last) => rules.iter().for_each(|rule| self.is_replaced(rule, last)),
+                    None => {}
+                }
+            }
         }
     }
 
@@ -381,14 +384,28 @@ impl Lowering<'_, '_> {
         }
     }
 
-    /// Says that a rule is there for nothing.
-    pub(super) fn never_runs(&mut self, rule: &RewriteRule) {
+    /// Says that a rule is there for nothing: mod_rewrite is asleep.
+    pub(super) fn engine_is_off(&mut self, rule: &RewriteRule) {
         self.say(&rule.span, &rule.text, Ok(None));
+        // What folders above say holds below them, and of a lone file they are not known.
+        let what = match self.reading.is_lone() {
+            true => "this rule runs only where a file above this one says `RewriteEngine On`: this one does not",
+            false => "this rule never runs: RewriteEngine is not On here",
+        };
         self.reading.say_often(&rule.span, crate::diagnostic::Severity::Note, "rewrite-engine-off", || {
-            (
-                "this rule never runs: RewriteEngine is not On here, or rules elsewhere take its place".to_owned(),
-                Some("write `RewriteEngine On` above it".to_owned()),
-            )
+            (what.to_owned(), Some("write `RewriteEngine On` above it".to_owned()))
+        });
+    }
+
+    /// Says that a rule is there for nothing: others of its folder stand in its place.
+    fn is_replaced(&mut self, rule: &RewriteRule, by: &Scope) {
+        self.say(&rule.span, &rule.text, Ok(None));
+        let others = by.rewriting.rules.first().map(|other| self.reading.place_of(&other.span));
+        let others = others.unwrap_or_else(|| "another section".to_owned());
+        self.reading.say_often(&rule.span, crate::diagnostic::Severity::Note, "rules-replaced", || {
+            let what =
+                format!("this rule never runs: the rules in {others} are for the same folder, and take its place");
+            (what, Some("write `RewriteOptions Inherit` there, or put all rules of a folder in one place".to_owned()))
         });
     }
 }

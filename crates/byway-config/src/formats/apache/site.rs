@@ -24,6 +24,8 @@ pub(super) struct Server {
     /// Ports of its addresses; none where any will do.
     pub(super) ports: Vec<u16>,
     pub(super) is_tls: bool,
+    /// Where it begins, where it is a virtual host of every address: which of those of one address are asked is not known.
+    pub(super) span: Option<Span>,
     /// Host and port of `ServerName`.
     pub(super) name: Option<(String, Option<u16>)>,
     pub(super) aliases: Vec<String>,

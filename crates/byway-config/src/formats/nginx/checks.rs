@@ -22,7 +22,7 @@ struct Checks<'t, 'r, 'l> {
 impl Checks<'_, '_, '_> {
     fn fault(&mut self, word: Word, message: String) {
         let span = self.tree.span(word);
-        self.reading.say(faults::syntax(message, span));
+        self.reading.say_mistake(faults::syntax(message, span));
     }
 
     fn block(&mut self, directives: &[Directive]) {

@@ -224,22 +224,23 @@ impl Lower<'_, '_, '_> {
         let model = self.model;
         let mut said = HashSet::new();
         for server in &model.servers {
-            self.unanswered_of(&server.scope, server, &mut said);
-            self.unanswered_in(&server.locations, server, &mut said);
+            let leading = Leading::of(server);
+            self.unanswered_of(&server.scope, &leading, &mut said);
+            self.unanswered_in(&server.locations, &leading, &mut said);
         }
     }
 
-    fn unanswered_in(&mut self, locations: &[Location], server: &Server, said: &mut HashSet<usize>) {
+    fn unanswered_in(&mut self, locations: &[Location], leading: &Leading<'_>, said: &mut HashSet<usize>) {
         for location in locations {
-            self.unanswered_of(&location.scope, server, said);
-            self.unanswered_in(&location.locations, server, said);
+            self.unanswered_of(&location.scope, leading, said);
+            self.unanswered_in(&location.locations, leading, said);
         }
     }
 
-    fn unanswered_of(&mut self, scope: &Scope, server: &Server, said: &mut HashSet<usize>) {
+    fn unanswered_of(&mut self, scope: &Scope, leading: &Leading<'_>, said: &mut HashSet<usize>) {
         for page in scope.error_pages.iter() {
             let key = std::ptr::from_ref(page) as usize;
-            if !self.may_redirect(page, server) || !said.insert(key) {
+            if !leading.may_redirect(&self.tree.word(page.target)) || !said.insert(key) {
                 continue;
             }
             let is_of_files = page.codes.iter().any(|code| matches!(code, 403..=405));
@@ -258,19 +259,38 @@ impl Lower<'_, '_, '_> {
             self.reading.refused(&span, &page.rule, why);
         }
     }
+}
+
+/// The locations of a server whose statements redirect, by how they are found.
+#[derive(Default)]
+struct Leading<'m> {
+    named: HashSet<&'m [u8]>,
+    exact: HashSet<&'m [u8]>,
+    prefixes: HashSet<&'m [u8]>,
+}
+
+impl<'m> Leading<'m> {
+    fn of(server: &'m Server) -> Leading<'m> {
+        let mut leading = Leading::default();
+        for location in server.locations.iter().filter(|location| redirects(&location.statements)) {
+            match &location.found {
+                Found::Named(name) => leading.named.insert(name.as_bytes()),
+                Found::Exact(path) => leading.exact.insert(path),
+                Found::Prefix { prefix, .. } if prefix.len() > 1 => leading.prefixes.insert(prefix),
+                Found::Prefix { .. } | Found::Regex(_) => false,
+            };
+        }
+        leading
+    }
 
     /// Whether an error page may end in a redirect: it is a URL, or where it leads are statements.
-    fn may_redirect(&self, page: &ErrorPage, server: &Server) -> bool {
-        let target = self.tree.word(page.target);
-        let path = target.split(|&byte| byte == b'?').next().unwrap_or_default();
-        let leads = |location: &&Location| match &location.found {
-            Found::Named(name) => target.strip_prefix(b"@") == Some(name.as_bytes()),
-            Found::Exact(exact) => exact == path,
-            Found::Prefix { prefix, .. } => prefix.len() > 1 && path.starts_with(prefix),
-            Found::Regex(_) => false,
-        };
-        match target.first() {
-            Some(b'@' | b'/') => server.locations.iter().filter(leads).any(|location| redirects(&location.statements)),
+    fn may_redirect(&self, target: &[u8]) -> bool {
+        match target {
+            [b'@', name @ ..] => self.named.contains(name),
+            [b'/', ..] => {
+                let path = target.split(|&byte| byte == b'?').next().unwrap_or_default();
+                self.exact.contains(path) || (2..=path.len()).any(|end| self.prefixes.contains(&path[..end]))
+            }
             _ => true,
         }
     }

@@ -21,19 +21,8 @@ pub(super) fn syntax_with(message: impl Into<String>, help: &str, span: Span) ->
 pub(super) const BRACE: &str =
     "put the pattern in quotes, as `\"^/[0-9]{4}$\"`: outside of them nginx takes `{` for the beginning of a block";
 
-/// A regular expression that cannot be read.
-pub(super) fn regex(message: String, span: Span) -> Diagnostic {
-    let help = if message.contains("group") || message.contains("parenthesis") {
-        "close each `(` with `)`; for the sign itself write `\\(` or `\\)`"
-    } else if message.contains("class") {
-        "close each `[` with `]`; for the sign itself write `\\[`"
-    } else if message.contains("repetition") || message.contains("repeat") {
-        "put `*`, `+`, `?` or `{…}` behind what it repeats; for the sign itself write a backslash before it"
-    } else {
-        "try it with `nginx -t`; a pattern with `{`, `}` or `;` in it stands between quotes"
-    };
-    Diagnostic::error("bad-regex", message).at(span).help(help)
-}
+/// What to do about a directive that was not ended.
+pub(super) const END: &str = "end the directive with `;`";
 
 /// A regular expression that nginx's library does not compile.
 pub(super) fn pcre(pattern: &str, refused: &Refused, span: Span) -> Diagnostic {

@@ -9,6 +9,10 @@ use std::ops::Range;
 /// The longest word that nginx takes: its buffer.
 const WORD_LIMIT: usize = 4096;
 
+/// What is said of a quote that was forgotten.
+const OPEN_QUOTE: &str = "this quote is not closed on its line";
+const QUOTE: &str = "close the quote where its word ends";
+
 /// A word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Word {
@@ -78,10 +82,26 @@ pub(super) struct Fault {
     pub(super) what: String,
     /// What to do, where the words do not say it.
     pub(super) help: Option<&'static str>,
+    /// What stands at the bytes, where nginx names another place, and that place.
+    pub(super) seen_at: Option<(&'static str, Range<usize>)>,
+}
+
+impl Fault {
+    /// The same mistake at the place where it was made, which nginx sees later.
+    pub(super) fn made_at(self, at: Range<usize>, label: &'static str) -> Fault {
+        Fault { at, seen_at: Some((label, self.at)), ..self }
+    }
 }
 
 pub(super) fn fault<T>(at: Range<usize>, what: impl Into<String>) -> Result<T, Fault> {
-    Err(Fault { at, what: what.into(), help: None })
+    Err(Fault { at, what: what.into(), help: None, seen_at: None })
+}
+
+/// Whether a word is the first of its line, and bare.
+pub(super) fn begins_line(bytes: &[u8], word: Word) -> bool {
+    let before = bytes.get(..word.start as usize).unwrap_or_default();
+    let blanks = before.iter().rev().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+    word.quote == 0 && before.len().checked_sub(blanks + 1).is_some_and(|at| before[at] == b'\n')
 }
 
 /// Whether a `{` that opens a block counts in a pattern, as the reader of the text meant it: `\d{4}`.
@@ -99,8 +119,8 @@ pub(super) struct Lexer<'t> {
     bytes: &'t [u8],
     text: u16,
     at: usize,
-    /// Whether the last token was a quoted word, behind which a blank or an end must stand.
-    behind_quote: bool,
+    /// The opening quote of the last token where that was a quoted word, behind which a blank or an end must stand.
+    behind_quote: Option<usize>,
     /// Whether words stand before this place in their directive.
     in_directive: bool,
 }
@@ -112,7 +132,7 @@ impl<'t> Lexer<'t> {
             0 if bytes.starts_with(b"\xEF\xBB\xBF") => 3,
             start => start,
         };
-        Lexer { bytes: &bytes[..end], text, at, behind_quote: false, in_directive: false }
+        Lexer { bytes: &bytes[..end], text, at, behind_quote: None, in_directive: false }
     }
 
     /// The text.
@@ -136,10 +156,16 @@ impl<'t> Lexer<'t> {
         loop {
             let Some(&byte) = bytes.get(self.at) else { return self.over() };
             let here = self.at;
-            if std::mem::take(&mut self.behind_quote)
+            if let Some(opened) = self.behind_quote.take()
                 && !matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | b';' | b'{' | b')')
             {
-                return fault(here..here + 1, format!("unexpected \"{}\"", char::from(byte)));
+                let what = format!("unexpected \"{}\"", char::from(byte));
+                let fault = Fault { at: here..here + 1, what, help: None, seen_at: None };
+                // A text of several lines: the quote that ends it was meant to begin another.
+                return Err(match memchr::memchr(b'\n', &bytes[opened..here]) {
+                    Some(_) => Fault { help: Some(QUOTE), ..fault.made_at(opened..opened + 1, OPEN_QUOTE) },
+                    None => fault,
+                });
             }
             match byte {
                 b' ' | b'\t' | b'\r' | b'\n' => self.at += 1,
@@ -179,10 +205,10 @@ impl<'t> Lexer<'t> {
         loop {
             match self.bytes.get(at) {
                 None if at - start < WORD_LIMIT => {
-                    return fault(
-                        self.bytes.len()..self.bytes.len(),
-                        "unexpected end of file, expecting \";\" or \"}\"",
-                    );
+                    let end = self.bytes.len();
+                    let what = "unexpected end of file, expecting \";\" or \"}\"".to_owned();
+                    let fault = Fault { at: end..end, what, help: Some(QUOTE), seen_at: None };
+                    return Err(fault.made_at(start - 1..start, OPEN_QUOTE));
                 }
                 _ if at - start >= WORD_LIMIT => {
                     let what =
@@ -198,7 +224,7 @@ impl<'t> Lexer<'t> {
             }
         }
         self.at = at + 1;
-        self.behind_quote = true;
+        self.behind_quote = Some(start - 1);
         self.in_directive = true;
         Ok(Word { text: self.text, start: start as u32, end: at as u32, quote, escaped })
     }

@@ -266,7 +266,7 @@ impl<'t> Lower<'t, '_, '_> {
                 let text = std::str::from_utf8(pattern).ok();
                 if let Some((text, refused)) = text.and_then(|text| Some((text, crate::pcre::refused(text)?))) {
                     let span = self.span(entry.key);
-                    return self.reading.say(super::faults::pcre(text, &refused, span));
+                    return self.reading.say_mistake(super::faults::pcre(text, &refused, span));
                 }
                 match std::str::from_utf8(pattern)
                     .map_err(|_| "it is not UTF-8".to_owned())
@@ -278,8 +278,8 @@ impl<'t> Lower<'t, '_, '_> {
                     }
                     Err(what) => {
                         let span = self.span(entry.key);
-                        let message = format!("regular expression cannot be read: {what}");
-                        self.reading.say(super::faults::regex(message, span));
+                        let rule = String::from_utf8_lossy(pattern).into_owned();
+                        self.reading.refused(&span, &rule, format!("its pattern cannot be read here: {what}"));
                     }
                 }
                 return;

@@ -269,7 +269,7 @@ impl<'t> Lower<'t, '_, '_> {
     }
 
     pub(super) fn fault(&mut self, span: Span, message: impl Into<String>) {
-        self.reading.say(faults::syntax(message, span));
+        self.reading.say_mistake(faults::syntax(message, span));
     }
 
     // Texts

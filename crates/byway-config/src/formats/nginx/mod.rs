@@ -12,6 +12,7 @@ mod faults;
 mod geo;
 mod groups;
 mod ifs;
+mod known;
 mod lex;
 mod lists;
 mod lower;
@@ -32,6 +33,7 @@ mod written;
 use std::path::Path;
 
 pub(crate) use self::lower::KIND;
+pub(crate) use self::write::word;
 use super::{Folders, Format, Reader, Says, file_name, has_extension};
 use crate::foreign::Reading;
 

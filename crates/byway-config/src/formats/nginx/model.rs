@@ -361,12 +361,12 @@ impl Build<'_, '_, '_> {
     fn not_allowed(&mut self, directive: &Directive) {
         let message = format!("\"{}\" directive is not allowed here", self.name(directive));
         let span = self.tree.span(directive.name);
-        self.reading.say(faults::syntax(message, span));
+        self.reading.say_mistake(faults::syntax(message, span));
     }
 
     fn fault(&mut self, word: Word, message: impl Into<String>) {
         let span = self.tree.span(word);
-        self.reading.say(faults::syntax(message, span));
+        self.reading.say_mistake(faults::syntax(message, span));
     }
 
     /// A directive that decides no redirect.
@@ -397,7 +397,7 @@ impl Build<'_, '_, '_> {
             self.reading.beyond(&span, &words);
         } else if !names::is_known(&name) {
             let meant = self.reading.meant(&name, names::meant);
-            self.reading.unknown(&span, &name, meant);
+            self.reading.unknown(&span, &name, meant.map(|meant| (meant, names::gravity(meant))));
         }
     }
 
@@ -790,7 +790,7 @@ impl Build<'_, '_, '_> {
             Ok(text) => {
                 if let Some(refused) = pcre::refused(text) {
                     let span = self.tree.span(word);
-                    self.reading.say(faults::pcre(text, &refused, span));
+                    self.reading.say_mistake(faults::pcre(text, &refused, span));
                     return None;
                 }
                 Regex::read(text, case)
@@ -808,9 +808,9 @@ impl Build<'_, '_, '_> {
                 Some(regex)
             }
             Err(what) => {
+                // PCRE takes it, to all that is known.
                 let span = self.tree.span(word);
-                let message = format!("regular expression cannot be read: {what}");
-                self.reading.say(faults::regex(message, span));
+                self.reading.refused(&span, &self.tree.str(word), format!("its pattern cannot be read here: {what}"));
                 None
             }
         }

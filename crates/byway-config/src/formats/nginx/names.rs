@@ -5,7 +5,9 @@
 
 use std::ops::RangeInclusive;
 
-use crate::own::suggest::misspelt;
+use super::known;
+use crate::diagnostic::Severity;
+use crate::own::suggest::{misspelt, slip};
 
 /// What ends a directive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,9 +82,15 @@ pub(super) fn arguments_of(name: &str) -> Option<&'static RangeInclusive<usize>>
 /// The directive that a word is a misspelling of. nginx starts with none that it does not know; those of modules that people
 /// build in have names of their own.
 pub(super) fn meant(name: &str) -> Option<&'static str> {
-    let others = KNOWN.iter().copied().filter(|known| !known.ends_with('_') && known.len() > 3);
-    let is_plural = |known: &str| name.strip_prefix(known).is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_digit()));
-    misspelt(name, RULES.iter().map(|row| row.0).chain(others)).filter(|known| !is_plural(known))
+    let is_numbered =
+        |known: &str| name.strip_prefix(known).is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_digit()));
+    let deciding = misspelt(name, RULES.iter().map(|row| row.0));
+    deciding.or_else(|| slip(name, known::own().filter(|known| known.len() > 3))).filter(|known| !is_numbered(known))
+}
+
+/// How bad it is that a word is written in the place of a directive.
+pub(super) fn gravity(meant: &str) -> Severity {
+    if decides(meant) { Severity::Error } else { Severity::Warning }
 }
 
 /// Whether a directive decides redirects.
@@ -114,158 +122,9 @@ pub(super) const HARMLESS_INCLUDES: &[&str] = &[
     "options-ssl-nginx.conf",
 ];
 
-/// Beginnings of the names of directives of nginx's own modules, and of those that people build in most often.
-const KNOWN: &[&str] = &[
-    "access_log",
-    "add_after_body",
-    "add_before_body",
-    "add_header",
-    "add_trailer",
-    "addition_types",
-    "aio",
-    "allow",
-    "ancient_browser",
-    "auth_",
-    "autoindex",
-    "brotli",
-    "charset",
-    "chunked_transfer_encoding",
-    "client_",
-    "connection_pool_size",
-    "create_full_put_path",
-    "daemon",
-    "dav_",
-    "debug_",
-    "default_type",
-    "deny",
-    "directio",
-    "disable_symlinks",
-    "empty_gif",
-    "env",
-    "error_log",
-    "etag",
-    "eval_",
-    "events",
-    "expires",
-    "f4f",
-    "fastcgi_",
-    "flv",
-    "geoip",
-    "grpc_",
-    "gunzip",
-    "gzip",
-    "hash",
-    "health_check",
-    "hls",
-    "http2",
-    "http3",
-    "if_modified_since",
-    "ignore_invalid_headers",
-    "image_filter",
-    "index",
-    "internal",
-    "ip_hash",
-    "jwt_",
-    "js_",
-    "keepalive",
-    "large_client_header_buffers",
-    "least_",
-    "limit_",
-    "lingering_",
-    "load_module",
-    "lock_file",
-    "log_",
-    "lua_",
-    "mail",
-    "master_process",
-    "match",
-    "max_ranges",
-    "memcached_",
-    "min_delete_depth",
-    "mirror",
-    "modern_browser",
-    "modsecurity",
-    "more_",
-    "mp4",
-    "msie_",
-    "multi_accept",
-    "ntlm",
-    "open_file_cache",
-    "open_log_file_cache",
-    "output_buffers",
-    "override_charset",
-    "pagespeed",
-    "pcre_jit",
-    "perl",
-    "pid",
-    "post_action",
-    "postpone_output",
-    "proxy_",
-    "queue",
-    "quic",
-    "random",
-    "random_index",
-    "read_ahead",
-    "real_ip",
-    "recursive_error_pages",
-    "referer_hash",
-    "request_pool_size",
-    "reset_timedout_connection",
-    "resolver",
-    "rewrite_log",
-    "satisfy",
-    "scgi_",
-    "secure_link",
-    "send_",
-    "sendfile",
-    "server_names_hash",
-    "server_tokens",
-    "set_real_ip_from",
-    "slice",
-    "smtp",
-    "source_charset",
-    "spdy",
-    "split_clients",
-    "ssi",
-    "ssl",
-    "state",
-    "status",
-    "sticky",
-    "stream",
-    "stub_status",
-    "sub_filter",
-    "subrequest_output",
-    "tcp_",
-    "thread_pool",
-    "timer_resolution",
-    "types",
-    "underscores_in_headers",
-    "uninitialized_variable_warn",
-    "upstream",
-    "use",
-    "user",
-    "userid",
-    "uwsgi_",
-    "valid_referers",
-    "variables_hash",
-    "vhost_traffic",
-    "worker_",
-    "working_directory",
-    "xclient",
-    "xml_entities",
-    "xslt",
-    "zone",
-];
-
 /// Whether a directive is known, though it decides no redirects.
 pub(super) fn is_known(name: &str) -> bool {
-    decides(name)
-        || KNOWN.iter().any(|known| name.strip_prefix(known).is_some_and(|rest| known.ends_with('_') || is_rest(rest)))
-        || name.contains("_by_lua")
-}
-
-fn is_rest(rest: &str) -> bool {
-    rest.is_empty() || rest.starts_with('_')
+    known::is_known(name)
 }
 
 /// What a directive does that is not redirecting, if it answers requests or decides who may ask.
@@ -300,7 +159,7 @@ mod tests {
         assert!(decides("rewrite") && is_known("proxy_set_header") && is_known("gzip") && is_known("http2"));
         assert_eq!((meant("retrun"), meant("locaton")), (Some("return"), Some("location")));
         assert_eq!((meant("geoip2"), meant("pagespeed"), meant("echo")), (None, None, None));
-        assert!(!is_known("retrun") && !is_known("gzipped") && !is_known("locations"));
+        assert!(RULES.iter().all(|row| is_known(row.0)), "what decides is known");
         assert_eq!(body_of("content_by_lua_block"), BodyKind::Foreign);
     }
 }

@@ -81,8 +81,8 @@ fn translated(text: &str) -> String {
                     at += 1;
                 }
             }
-            '[' if rest.starts_with("[:") && rest.contains(":]") => {
-                let end = rest.find(":]").map_or(rest.len(), |end| end + 2);
+            '[' if crate::pcre::named_class(&rest[1..]).is_some() => {
+                let end = 1 + crate::pcre::named_class(&rest[1..]).unwrap_or(0);
                 out.push_str(&rest[..end]);
                 at += end - 1;
             }
@@ -108,7 +108,9 @@ fn translated(text: &str) -> String {
 
 /// Whether a text begins with `{3}`, `{3,}` or `{3,5}`.
 fn is_repetition(rest: &str) -> bool {
-    let Some((inside, _)) = rest[1..].split_once('}') else { return false };
+    // No further than numbers go: a text may hold very many braces that none closes.
+    let end = rest[1..].find(|sign: char| !sign.is_ascii_digit() && sign != ',').unwrap_or(rest.len() - 1);
+    let Some(inside) = rest[1 + end..].starts_with('}').then(|| &rest[1..1 + end]) else { return false };
     let (first, second) = inside.split_once(',').unwrap_or((inside, ""));
     !first.is_empty() && [first, second].iter().all(|number| number.bytes().all(|b| b.is_ascii_digit()))
 }

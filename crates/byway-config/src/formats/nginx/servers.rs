@@ -214,7 +214,11 @@ impl<'t> Lower<'t, '_, '_> {
                             &span,
                             crate::diagnostic::Severity::Warning,
                             "server-name-twice",
-                            || (format!("conflicting server name \"{shown}\", ignored"), None),
+                            || {
+                                let help =
+                                    "take the name out of one of the two: nginx answers for it by the first server";
+                                (format!("conflicting server name \"{shown}\", ignored"), Some(help.to_owned()))
+                            },
                         );
                     }
                     continue;
@@ -279,13 +283,12 @@ impl<'t> Lower<'t, '_, '_> {
         let text = self.tree.str(word).into_owned();
         let pattern = text.trim_start_matches('~');
         if let Some(refused) = crate::pcre::refused(pattern) {
-            return self.reading.say(faults::pcre(pattern, &refused, span));
+            return self.reading.say_mistake(faults::pcre(pattern, &refused, span));
         }
         let regex = match Regex::read(pattern, LetterCase::Ignored) {
             Ok(regex) => regex,
             Err(what) => {
-                let message = format!("regular expression cannot be read: {what}");
-                return self.reading.say(faults::regex(message, span));
+                return self.reading.refused(&span, &text, format!("its pattern cannot be read here: {what}"));
             }
         };
         let found = [asks(What::Part(Part::Host), Test::Regex(regex.pattern.clone()), false)];

@@ -19,6 +19,8 @@ use crate::span::{Span, column};
 pub(super) const DEPTH_LIMIT: usize = 64;
 /// The most words of one directive: no list of names comes near it.
 const WORD_LIMIT: usize = 100_000;
+/// The most directives of one text: a million locations have two each.
+const DIRECTIVE_LIMIT: usize = 3_000_000;
 /// How deep files may include one another.
 const INCLUDE_LIMIT: usize = 32;
 
@@ -121,11 +123,7 @@ impl Reader<'_, '_> {
                 true => format!("{} includes itself", path.display()),
                 false => format!("files include one another deeper than {INCLUDE_LIMIT}"),
             };
-            let diagnostic = Diagnostic::error("include-cycle", message).help("take one of these includes out");
-            self.reading.say(match from {
-                Some(span) => diagnostic.at(span.clone()),
-                None => diagnostic,
-            });
+            self.reading.cycle(path, message, from);
             return None;
         }
         let text = self.open(path, from)?;
@@ -162,23 +160,42 @@ impl Reader<'_, '_> {
 
     fn say(&mut self, text: u16, fault: Fault) {
         let span = self.tree.place(text, fault.at);
-        self.reading.say(match fault.help {
+        let diagnostic = match fault.help {
             Some(help) => faults::syntax_with(fault.what, help, span),
             None => faults::syntax(fault.what, span),
+        };
+        self.reading.say_mistake(match fault.seen_at {
+            Some((label, seen)) => {
+                let seen = self.tree.place(text, seen);
+                let stops = format!("nginx would stop here, in line {}", seen.line);
+                diagnostic.label(label).also(seen, stops)
+            }
+            None => diagnostic,
         });
     }
 
     fn loop_of(&mut self, lexer: &mut Lexer<'_>, open: &mut Vec<Open>, here: &mut Vec<Directive>) -> Result<(), Fault> {
         let mut words: Vec<Word> = Vec::new();
+        let mut count = 0;
         loop {
-            let at = lexer.place();
-            match lexer.next()? {
+            match lexer.next().map_err(|fault| unended(lexer, &words, fault))? {
                 Token::Word(word) if words.len() >= WORD_LIMIT => {
                     return fault(word.outer(), format!("a directive of more than {WORD_LIMIT} words"));
                 }
                 Token::Word(word) => words.push(word),
-                Token::End(_) => {
-                    let directive = self.directive(lexer, &mut words, Body::None)?;
+                Token::End(end) if count == DIRECTIVE_LIMIT => {
+                    let what = format!("more than {DIRECTIVE_LIMIT} directives in one file");
+                    let help = Some("put some of them into a file that is included, if this is a configuration");
+                    return Err(Fault { at: end..end + 1, what, help, seen_at: None });
+                }
+                Token::End(end) => {
+                    count += 1;
+                    let missing = forgotten(lexer, &words);
+                    let directive = self.directive(lexer, &mut words, Body::None);
+                    let directive = directive.map_err(|fault| merged(fault, missing, end))?;
+                    if let Some((at, swallowed)) = missing.filter(|_| directive.is_some()) {
+                        self.swallowed(lexer, at, swallowed);
+                    }
                     match directive {
                         Some(directive) => here.push(directive),
                         None => self.include(lexer, std::mem::take(&mut words), here)?,
@@ -186,7 +203,9 @@ impl Reader<'_, '_> {
                 }
                 Token::Open(at) if lex::counts(lexer.bytes(), at) => return Err(of_pattern(lexer, &words, at)),
                 Token::Open(at) => {
-                    let Some(directive) = self.directive(lexer, &mut words, Body::Block(Vec::new()))? else {
+                    let missing = forgotten(lexer, &words);
+                    let directive = self.directive(lexer, &mut words, Body::Block(Vec::new()));
+                    let Some(directive) = directive.map_err(|fault| merged(fault, missing, at))? else {
                         return fault(at..at + 1, "directive \"include\" is not terminated by \";\"");
                     };
                     let name = String::from_utf8_lossy(&directive.name.of(lexer.bytes())).into_owned();
@@ -216,8 +235,10 @@ impl Reader<'_, '_> {
                     None => return fault(at..at + 1, "unexpected \"}\""),
                 },
                 Token::Over => {
+                    let end = lexer.bytes().len();
                     return match open.last() {
-                        Some(_) => fault(at..at, "unexpected end of file, expecting \"}\""),
+                        Some(last) => fault(end..end, "unexpected end of file, expecting \"}\"")
+                            .map_err(|fault| fault.made_at(last.directive.name.outer(), "this block is not closed")),
                         None => Ok(()),
                     };
                 }
@@ -252,6 +273,23 @@ impl Reader<'_, '_> {
         Ok(Some(Directive { name, args, body }))
     }
 
+    /// Says that a directive took the next line for words of its own: nginx may take that, and nobody meant it.
+    fn swallowed(&mut self, lexer: &Lexer<'_>, end: usize, swallowed: Word) {
+        let name = String::from_utf8_lossy(&swallowed.of(lexer.bytes())).into_owned();
+        let what = format!("`{name}` is taken for a word of the line before it, which has no `;`");
+        let diagnostic = Diagnostic::warning("missing-end", what).at(self.span(lexer, end..end)).label(NO_END);
+        let other = self.span(lexer, swallowed.outer());
+        self.reading.say_mistake(diagnostic.also(other, "no directive for nginx").help(faults::END));
+    }
+
+    /// A place in the text that is being read: its bytes are with the lexer meanwhile.
+    fn span(&self, lexer: &Lexer<'_>, range: Range<usize>) -> Span {
+        let before = &lexer.bytes()[..range.start];
+        let line_start = memchr::memrchr(b'\n', before).map_or(0, |at| at + 1);
+        let line = self.tree.texts[usize::from(lexer.text())].line(range);
+        Span { column: column(&before[line_start..]), ..line }
+    }
+
     fn include(&mut self, lexer: &Lexer<'_>, words: Vec<Word>, here: &mut Vec<Directive>) -> Result<(), Fault> {
         for (path, span) in self.included(lexer, &words) {
             here.extend(self.file(&path, Some(&span)).unwrap_or_default());
@@ -263,10 +301,7 @@ impl Reader<'_, '_> {
     fn included(&mut self, lexer: &Lexer<'_>, words: &[Word]) -> Vec<(PathBuf, Span)> {
         let Some(&word) = words.get(1) else { return Vec::new() };
         let pattern = String::from_utf8_lossy(&word.of(lexer.bytes())).into_owned();
-        // The bytes are with the lexer while files are included.
-        let before = &lexer.bytes()[..word.outer().start];
-        let line_start = memchr::memrchr(b'\n', before).map_or(0, |at| at + 1);
-        let span = Span { column: column(&before[line_start..]), ..self.tree.line(word) };
+        let span = self.span(lexer, word.outer());
         let last = pattern.rsplit('/').next().unwrap_or_default();
         let paths = self.reading.expand(&self.folder, &pattern, &span).unwrap_or_default();
         // Lists of types and of parameters for other programs hold no redirects; a configuration is often read without them.
@@ -306,7 +341,7 @@ impl Reader<'_, '_> {
                 }
                 Token::Open(at) => {
                     let help = lex::counts(lexer.bytes(), at).then_some(faults::BRACE);
-                    return Err(Fault { at: at..at + 1, what: "unexpected \"{\"".to_owned(), help });
+                    return Err(Fault { at: at..at + 1, what: "unexpected \"{\"".to_owned(), help, seen_at: None });
                 }
                 Token::Close(end) => {
                     found.push((text, from..end));
@@ -320,11 +355,7 @@ impl Reader<'_, '_> {
     /// A file of entries.
     fn list(&mut self, path: &Path, span: &Span) -> Vec<(u16, Range<usize>)> {
         if self.stack.len() >= INCLUDE_LIMIT || self.stack.iter().any(|open| open == path) {
-            self.reading.say(
-                Diagnostic::error("include-cycle", format!("{} includes itself", path.display()))
-                    .at(span.clone())
-                    .help("take one of these includes out"),
-            );
+            self.reading.cycle(path, format!("{} includes itself", path.display()), Some(span));
             return Vec::new();
         }
         let Some(text) = self.open(path, Some(span)) else { return Vec::new() };
@@ -349,6 +380,36 @@ impl Reader<'_, '_> {
     }
 }
 
+/// What is said of a `;` that was forgotten.
+const NO_END: &str = "`;` is missing here";
+
+/// Where a directive was to end whose next line begins with the name of another, and that name.
+fn forgotten(lexer: &Lexer<'_>, words: &[Word]) -> Option<(usize, Word)> {
+    let bytes = lexer.bytes();
+    let begins =
+        |word: Word| lex::begins_line(bytes, word) && names::decides(&String::from_utf8_lossy(&word.of(bytes)));
+    let at = words.iter().skip(1).position(|word| begins(*word))?;
+    Some((words[at].outer().end, words[at + 1]))
+}
+
+/// A fault of a directive that is two: it was made where the first of them was to end, and nginx sees it at `seen`.
+fn merged(fault: Fault, missing: Option<(usize, Word)>, seen: usize) -> Fault {
+    match missing {
+        Some((end, _)) => Fault { at: seen..seen + 1, help: Some(faults::END), ..fault }.made_at(end..end, NO_END),
+        None => fault,
+    }
+}
+
+/// A fault behind words that no `;` ends.
+fn unended(lexer: &Lexer<'_>, words: &[Word], fault: Fault) -> Fault {
+    let is_end = fault.what == "unexpected \"}\"" || fault.what.ends_with("expecting \";\" or \"}\"");
+    let last = words.last().filter(|_| is_end && fault.seen_at.is_none());
+    match last.map(|last| forgotten(lexer, words).map_or(last.outer().end, |(end, _)| end)) {
+        Some(end) => Fault { help: Some(faults::END), ..fault }.made_at(end..end, NO_END),
+        None => fault,
+    }
+}
+
 /// What nginx says of a block that opens inside of a pattern: that depends on the directive.
 fn of_pattern(lexer: &Lexer<'_>, words: &[Word], at: usize) -> Fault {
     let bytes = lexer.bytes();
@@ -366,7 +427,7 @@ fn of_pattern(lexer: &Lexer<'_>, words: &[Word], at: usize) -> Fault {
             format!("unknown directive \"{}\"", String::from_utf8_lossy(&rest[..end]))
         }
     };
-    Fault { at: at..at + 1, what, help: Some(faults::BRACE) }
+    Fault { at: at..at + 1, what, help: Some(faults::BRACE), seen_at: None }
 }
 
 fn lexer_end(rest: usize, tree: &Tree, text: u16) -> Range<usize> {

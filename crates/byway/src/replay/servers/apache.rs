@@ -254,6 +254,8 @@ pub(super) fn folder_text(draw: &mut Draw) -> String {
                     out.push_str(draw.word(CONDITIONS));
                     out.push('\n');
                 }
+                // Not the flags of whole configurations: those stand in the same order with others between them, and what a seed
+                // makes hangs on the place of each.
                 let flags = draw.word(&[
                     "R=307,L",
                     "R=308,L",

@@ -17,6 +17,7 @@ use crate::writing::own::{Does, Plan, own};
 use crate::writing::rank::{Rank, Region, Taken};
 use crate::writing::{Writing, comment, foreign};
 use rule::Lines;
+pub(crate) use text::{alias_word, word as rewrite_word};
 
 /// Where the text is to stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -27,7 +27,7 @@ fn breaks_line(text: &str) -> bool {
 const BREAKS: &str = "a text with a line break, a NUL or a backslash at its end: no line of Apache holds it";
 
 /// A word of mod_rewrite: it undoes no backslash, and a quote inside of quotes would end them.
-pub(super) fn word(text: &str) -> Result<String, &'static str> {
+pub(crate) fn word(text: &str) -> Result<String, &'static str> {
     if breaks_line(text) {
         return Err(BREAKS);
     }
@@ -43,7 +43,7 @@ pub(super) fn word(text: &str) -> Result<String, &'static str> {
 }
 
 /// A word of mod_alias, where it has one: two backslashes are one there.
-pub(super) fn alias_word(text: &str) -> Option<String> {
+pub(crate) fn alias_word(text: &str) -> Option<String> {
     if breaks_line(text) {
         return None;
     }

@@ -22,6 +22,7 @@ use byway_core::request::Scheme;
 
 use self::names::Names;
 use self::rule::Said;
+pub(crate) use self::words::word;
 use crate::remarks::Verdict;
 use crate::writing::own::{OwnRule, Plan, own};
 use crate::writing::{Writing, foreign};

@@ -34,7 +34,7 @@ pub(super) fn quoted(text: &str) -> String {
 }
 
 /// A word that needs quotes only where it holds what would end it.
-pub(super) fn word(text: &str) -> String {
+pub(crate) fn word(text: &str) -> String {
     // The braces of a variable are no block's.
     let mut bare = text.to_owned();
     while let Some(begin) = bare.find("${") {
