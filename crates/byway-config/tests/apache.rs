@@ -111,7 +111,7 @@ fn what_httpd_asks_of_itself_is_answered() {
 
 #[test]
 fn indexes_and_early_errors_are_answered() {
-    check(include_str!("httpd/indexes.md"), 8);
+    check(include_str!("httpd/indexes.md"), 9);
 }
 
 #[test]

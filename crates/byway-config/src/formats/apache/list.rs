@@ -297,10 +297,32 @@ impl Lowering<'_, '_> {
                 self.write_on(plan, rule, place, (&written.placed.pieces, written.query), then);
                 continue;
             }
+            if around.folder.is_none() {
+                self.forbid_bare_query(rule, &written.placed.pieces, (table, &ready.source, &conditions));
+            }
             let action = Action::Rewrite { target, query: written.query, then: Then::Table(then) };
             self.push(table, ready.source.clone(), &conditions, action, &rule.span);
         }
         Ok(approximates)
+    }
+
+    /// A blank or a control that a rule of a server writes into a query inside is answered with 403; folders look behind their list.
+    fn forbid_bare_query(
+        &mut self,
+        rule: &RewriteRule,
+        pieces: &[Piece<'static>],
+        (table, source, conditions): (TableId, &Source<'static>, &[Condition]),
+    ) {
+        let of_request = |piece: &&Piece<'static>| !matches!(piece.what, What::Literal(_) | What::PortElse(_));
+        let query = pieces.iter().filter(|piece| piece.place == Landing::Query).filter(of_request);
+        let query: Vec<Piece<'static>> = query.map(|piece| path_piece(piece.what.clone())).collect();
+        if query.is_empty() || rule.flags.escape_captures {
+            return;
+        }
+        let found = Condition::new(Subject::Text(query), Test::Regex(pattern(BARE, LetterCase::Significant)), false);
+        if let (Ok(found), Ok(action)) = (found, self.error(Phase::Server, 403)) {
+            self.push(table, source.clone(), &[conditions, &[found]].concat(), action, &rule.span);
+        }
     }
 
     /// Where `ErrorDocument` has a URL for 403, it is for a `?` too that a text of the request brings into a path.
