@@ -38,6 +38,8 @@ pub(super) struct Around<'a, 's> {
     pub(super) aliased: &'a [&'a Folder<'s>],
     pub(super) sections: &'a [&'s Section],
     pub(super) folders: &'a BTreeMap<&'s str, Folder<'s>>,
+    /// Whether it is looked up which file is meant: a rule of the server may have written another.
+    pub(super) has_disk: bool,
     /// Whether the engine runs where nobody says anything.
     pub(super) is_on: bool,
     /// Where httpd begins anew behind what a rule of a folder wrote, and behind `[END]`.
@@ -116,7 +118,7 @@ impl Lowering<'_, '_> {
                 let sets = around.own_sets;
                 let located = self.located(
                     (around.server, around.sections),
-                    (false, around.is_on),
+                    (around.has_disk, around.is_on),
                     sets,
                     around.folders,
                     hears,

@@ -144,6 +144,7 @@ impl Lowering<'_, '_> {
             aliased: &aliased,
             sections: &sections,
             folders: &folders,
+            has_disk,
             is_on: base.is_on,
             restarts: [&turn, &turn_for_good].map(|turn| turn.as_ref().map(Turn::restart)),
         };
