@@ -62,7 +62,12 @@ fn what_is_not_there_leads_to_the_url_of_its_error() {
 
 #[test]
 fn what_httpd_asks_of_itself_is_answered() {
-    check(include_str!("httpd/asked.md"), 9);
+    check(include_str!("httpd/asked.md"), 11);
+}
+
+#[test]
+fn indexes_and_early_errors_are_answered() {
+    check(include_str!("httpd/indexes.md"), 9);
 }
 
 #[test]
@@ -72,7 +77,7 @@ fn what_a_redirect_without_last_becomes_is_read() {
 
 #[test]
 fn who_may_ask_is_read() {
-    check(include_str!("httpd/denied.md"), 6);
+    check(include_str!("httpd/denied.md"), 7);
 }
 
 #[test]

@@ -557,6 +557,11 @@ impl Writer<'_, '_> {
                 self.text_of(with.request.query.unwrap_or_default(), place, CaptureForm::Raw)?;
             }
             Part::Query => self.query_text(with.request.query.unwrap_or_default()),
+            // mod_rewrite escapes what it has put together, be it the request's own line.
+            Part::PathAndQuery if self.is_put_together() => {
+                let query = with.request.query.map(|query| [b"?", query].concat()).unwrap_or_default();
+                self.variable(&[with.request.path, &query].concat(), place)?;
+            }
             Part::PathAndQuery => {
                 self.text_of(with.request.path, place, self.as_sent())?;
                 if let Some(query) = with.request.query {
@@ -570,6 +575,9 @@ impl Writer<'_, '_> {
                     None => normalised(with.request.path, with.dialect),
                 };
                 self.variable(&path, place)?;
+            }
+            Part::WorkingQuery if place == Landing::Path && self.is_put_together() => {
+                self.variable(with.query.unwrap_or_default(), place)?;
             }
             Part::WorkingQuery => self.query_text(with.query.unwrap_or_default()),
             Part::Method => self.variable(with.request.method.as_bytes(), place)?,
@@ -661,6 +669,11 @@ impl Writer<'_, '_> {
     /// The form of what is sent on as it came.
     fn as_sent(&self) -> CaptureForm {
         if self.with.form == CaptureForm::Verbatim { CaptureForm::Verbatim } else { CaptureForm::Raw }
+    }
+
+    /// Whether it is a Location of mod_rewrite.
+    fn is_put_together(&self) -> bool {
+        self.with.dialect.question == QuestionMark::Forbidden && self.with.form != CaptureForm::Verbatim
     }
 
     fn query_text(&mut self, query: &[u8]) {

@@ -373,7 +373,7 @@ fn holds(path: &[u8], wanted: u8) -> bool {
 
 /// A path with runs of `/` merged and dot segments resolved before it is decoded, as httpd does it (`ap_normalize_path`): a
 /// segment that goes takes its escapes along. `None` where it would leave the root.
-fn resolved(path: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn resolved(path: &[u8]) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(path.len());
     let mut segments = path.split(|&b| b == b'/').peekable();
     while let Some(segment) = segments.next() {

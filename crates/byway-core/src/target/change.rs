@@ -1,8 +1,8 @@
 //! What is done to a kept text before it is written or looked at: Apache's maps `int:tolower`, `int:toupper`, `int:escape`,
-//! `int:unescape`, and the number by which nginx's `split_clients` divides visitors.
+//! `int:unescape`; the number by which nginx's `split_clients` divides visitors; and what Apache makes of a path before it is decoded.
 
 use crate::location::push_apache;
-use crate::path::push_decoded;
+use crate::path::{push_decoded, resolved};
 
 /// What becomes of a text.
 ///
@@ -12,6 +12,7 @@ use crate::path::push_decoded;
 /// assert_eq!(Change::Escape.of(b"a b?"), b"a%20b%3f");
 /// assert_eq!(Change::Unescape.of(b"a%20b%"), b"a b%");
 /// assert_eq!(Change::Hash.of(b"192.0.2.1"), b"3369748723");
+/// assert_eq!(Change::Resolve.of(b"//a/%2F/../b"), b"/a/b");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
@@ -26,10 +27,13 @@ pub enum Change {
     Unescape = 3,
     /// Its 32-bit MurmurHash2 (seed 0), as a decimal number.
     Hash = 4,
+    /// Slashes of a path are merged and its dot segments resolved, with their escapes; nothing is left where they lead out of it.
+    Resolve = 5,
 }
 
 impl Change {
-    pub(crate) const ALL: [Change; 5] = [Change::Lower, Change::Upper, Change::Escape, Change::Unescape, Change::Hash];
+    pub(crate) const ALL: [Change; 6] =
+        [Change::Lower, Change::Upper, Change::Escape, Change::Unescape, Change::Hash, Change::Resolve];
 
     /// The text that comes of one.
     pub fn of(self, text: &[u8]) -> Vec<u8> {
@@ -38,6 +42,7 @@ impl Change {
             Change::Lower => return text.to_ascii_lowercase(),
             Change::Upper => return text.to_ascii_uppercase(),
             Change::Escape => push_apache(text, &mut out),
+            Change::Resolve => return resolved(text).unwrap_or_default(),
             // What is behind a zero byte is not there to a program in C.
             Change::Unescape => {
                 push_decoded(text, &mut out);
@@ -56,6 +61,7 @@ impl Change {
             Change::Escape => "escape",
             Change::Unescape => "unescape",
             Change::Hash => "hash",
+            Change::Resolve => "resolve",
         }
     }
 }

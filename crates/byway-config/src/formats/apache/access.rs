@@ -13,7 +13,7 @@ use byway_core::source::Source;
 use byway_core::status::ReplyStatus;
 
 use super::folders::Folder;
-use super::lower::{Facts, Lowering, any, below, no_span};
+use super::lower::{Facts, Lowering, Phase, any, below, no_span};
 use super::pages::pass;
 use super::rounds::slot_is;
 use super::sections::inside;
@@ -75,6 +75,13 @@ impl Access {
             }
         }
         name != "satisfy" || !self.has_other_way
+    }
+
+    /// Of the `<RequireAll>` that was read last nobody meets all.
+    pub(super) fn deny_all(&mut self) {
+        if let Some(last) = self.requires.last_mut() {
+            *last = Askers::Nobody;
+        }
     }
 
     fn required(&self) -> Option<Askers> {
@@ -206,7 +213,7 @@ impl Lowering<'_, '_> {
                     let conditions = [conditions, &[is_taken]].concat();
                     self.push(table, source.clone(), &conditions, pass(), &no_span());
                 }
-                self.error(true, 403).unwrap_or(FORBIDDEN)
+                self.error(Phase::Inside, 403).unwrap_or(FORBIDDEN)
             }
         };
         let span =

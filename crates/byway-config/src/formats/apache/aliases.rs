@@ -13,7 +13,7 @@ use byway_core::target::{Target, What};
 use super::alias::{Alias, AliasSource};
 use super::expand::{self, Escaping, Known, Token, Unplaced, alias_tokens, tokens};
 use super::folders::Folder;
-use super::lower::{Facts, Lowering, any, below, no_span, path_piece};
+use super::lower::{Facts, Lowering, Phase, any, below, no_span, path_piece};
 use super::pattern::{Shape, pattern, quoted, shape};
 use super::site::{Place, Section};
 use super::steps;
@@ -192,7 +192,7 @@ impl Lowering<'_, '_> {
             pattern.group_names().map_err(|error| format!("its pattern cannot be read here: {}", error.what))?;
         }
         let Some(target) = &alias.target else {
-            let action = self.error(place.is_some() || facts.folder.is_some(), alias.status)?;
+            let action = self.error(Phase::of(place.is_some() || facts.folder.is_some()), alias.status)?;
             self.push(table, Source::of_path(source), &conditions, action, &alias.span);
             return Ok(approximates);
         };
@@ -245,7 +245,7 @@ impl Lowering<'_, '_> {
         // What is no path once it is put together is an error of the server's.
         let source = Source::of_path(source);
         self.push(table, source.clone(), &[conditions.as_slice(), &[is_path]].concat(), action, &alias.span);
-        let error = self.error(place.is_some() || facts.folder.is_some(), 500)?;
+        let error = self.error(Phase::of(place.is_some() || facts.folder.is_some()), 500)?;
         self.push(table, source, &conditions, error, &alias.span);
         Ok(approximates.take())
     }

@@ -3,29 +3,34 @@
 //! Such a request is a GET and goes the whole way: mod_rewrite and mod_alias of the server, then those of sections and folders. What
 //! sends people away there sends away whoever asked for the folder. Rules with `R` or `NS` stand aside, whatever their status.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use byway_core::dialect::{APACHE, Dialect};
+use byway_core::condition::{Condition, Subject, Test};
+use byway_core::dialect::{APACHE, Dialect, LetterCase};
 use byway_core::rule::{Action, Then};
 use byway_core::ruleset::{After, Order, TableId};
+use byway_core::source::{PathPattern, Source};
 use byway_core::target::{Part, Target, What};
 
 use super::alias::Alias;
 use super::aliases::{AliasTables, Stage};
 use super::folders::Folder;
 use super::lower::{Facts, Lowering, any, below, no_span, path_piece};
+use super::passed::Passed;
+use super::pattern::pattern;
 use super::plan::Plan;
 use super::rule::{Flags, RewriteRule};
 use super::sections::{Located, Rows};
 use super::site::{Effective, Section, Server, SetEnv};
-use super::steps::{self, ASKER, FILE, URI};
+use super::steps::{self, ASKER, FILE, URI, WROTE, WROTE_FOR_GOOD};
 
 /// What is said in a server, of which such a request sees the most.
 pub(super) struct Around<'a, 's> {
     pub(super) server: &'s Server,
-    /// The server's own rules; none where sections switch them on and off.
-    pub(super) own: Option<&'a Effective>,
+    pub(super) own: &'a Effective,
+    /// Sections that switch the server's own rules on and off, where they do; and whether those run where none of them holds.
+    pub(super) switches: Option<(&'a [(&'s Section, bool)], bool)>,
     pub(super) own_sets: &'a [&'s SetEnv],
     /// What mod_alias says before there is a file, and behind it.
     pub(super) early: &'a [(Option<&'s Section>, &'s Alias)],
@@ -33,8 +38,12 @@ pub(super) struct Around<'a, 's> {
     pub(super) aliased: &'a [&'a Folder<'s>],
     pub(super) sections: &'a [&'s Section],
     pub(super) folders: &'a BTreeMap<&'s str, Folder<'s>>,
+    /// Whether it is looked up which file is meant: a rule of the server may have written another.
+    pub(super) has_disk: bool,
     /// Whether the engine runs where nobody says anything.
     pub(super) is_on: bool,
+    /// Where httpd begins anew behind what a rule of a folder wrote, and behind `[END]`.
+    pub(super) restarts: [Option<TableId>; 2],
 }
 
 /// The tables of such a request.
@@ -48,29 +57,37 @@ pub(super) struct Asked<'s> {
 
 /// Its tables of mod_rewrite.
 struct Rewriting<'s> {
-    /// Where the path is kept.
+    /// Where the path of whoever asks is kept, and then the path that is asked for; a folder that it comes to asks anew there.
     begin: TableId,
+    again: TableId,
+    /// Where the server's own rules are switched on and off.
+    switch: Option<TableId>,
     own: Plan<'s>,
-    /// Where a rule made what it wrote the path of the request.
-    passed: TableId,
+    passed: Passed<'s>,
     located: Located<'s>,
     dispatch: TableId,
     lists: Vec<(&'s str, Plan<'s>)>,
     /// Where mod_alias is asked of the path as it came: behind a rule of a folder that wrote one, and else.
     turned: TableId,
+    turned_for_good: TableId,
     back: TableId,
     /// Where it is the file again, and gets the slash of a folder.
     forth: TableId,
     slashes: TableId,
+    /// Where httpd goes on with what a rule of a folder wrote: where the index is there.
+    resume: TableId,
+    resumed: [TableId; 2],
+    /// Where a folder is asked for its index in turn.
+    inner: TableId,
 }
 
 impl Around<'_, '_> {
     /// Whether a rule of mod_rewrite has a say.
     pub(super) fn rewrites(&self) -> bool {
-        let own = self.own.iter().flat_map(|own| &own.rules);
+        let own = &self.own.rules;
         let folders = self.folders.values().flat_map(|folder| &folder.effective.rules);
         let sections = self.sections.iter().flat_map(|section| &section.scope.rewriting.rules);
-        own.chain(folders).chain(sections).any(|rule| has_a_say(rule))
+        own.iter().chain(folders).chain(sections).any(|rule| has_a_say(rule))
     }
 }
 
@@ -89,18 +106,19 @@ impl Lowering<'_, '_> {
         row: impl Fn(&Dialect) -> &'static Dialect + Copy,
     ) -> Asked<'s> {
         let rewrites = around.rewrites();
-        let begin = rewrites.then(|| self.table(row(&APACHE), Order::Listed, ""));
-        let own = around.own.map(heard).unwrap_or_default();
+        let begin = rewrites.then(|| [(), ()].map(|()| self.table(row(&APACHE), Order::Listed, "")));
+        let switch = around.switches.filter(|_| rewrites).map(|_| self.table(row(&APACHE), Order::Listed, ""));
+        let own = heard(around.own);
         let own = rewrites.then(|| self.plan(own, None, around.own_sets.to_vec(), row));
-        let passed = rewrites.then(|| self.table(row(&APACHE), Order::Listed, ""));
+        let passed = rewrites.then(|| self.passed(around.early, row));
         let aliases = self.alias_tables(around.early.iter().copied(), row);
         let rewriting = match (begin, own, passed) {
-            (Some(begin), Some(own), Some(passed)) => {
+            (Some([begin, again]), Some(own), Some(passed)) => {
                 let hears = |rewriting: Effective| heard(&rewriting);
                 let sets = around.own_sets;
                 let located = self.located(
                     (around.server, around.sections),
-                    (false, around.is_on),
+                    (around.has_disk, around.is_on),
                     sets,
                     around.folders,
                     hears,
@@ -114,10 +132,29 @@ impl Lowering<'_, '_> {
                         (folder.path, self.plan(heard(&folder.effective), Some(folder.path), sets, row))
                     })
                     .collect();
-                let [turned, back] = [(), ()].map(|()| self.table(row(&APACHE), Order::Listed, ""));
+                let [turned, turned_for_good, back] =
+                    [(), (), ()].map(|()| self.table(row(&APACHE), Order::Listed, ""));
                 let forth = self.table(row(&APACHE), Order::Listed, "");
-                let slashes = self.table(row(&APACHE), Order::Specific, "");
-                Some(Rewriting { begin, own, passed, located, dispatch, lists, turned, back, forth, slashes })
+                let [slashes, resume, inner] = [(), (), ()].map(|()| self.table(row(&APACHE), Order::Specific, ""));
+                let resumed = [(), ()].map(|()| self.table(row(&APACHE), Order::Listed, ""));
+                Some(Rewriting {
+                    begin,
+                    again,
+                    switch,
+                    own,
+                    passed,
+                    located,
+                    dispatch,
+                    lists,
+                    turned,
+                    turned_for_good,
+                    back,
+                    forth,
+                    slashes,
+                    resume,
+                    resumed,
+                    inner,
+                })
             }
             _ => None,
         };
@@ -126,11 +163,12 @@ impl Lowering<'_, '_> {
         Asked { rewriting, aliases, stage, end }
     }
 
-    /// Fills them; returns the first.
+    /// Fills them; returns the first. `names` are those that folders are asked for, where the request comes to one.
     pub(super) fn fill_asked<'s>(
         &mut self,
         asked: &mut Asked<'s>,
         around: &Around<'_, 's>,
+        names: &[(&'s str, &'s str)],
         facts: &Facts<'_>,
     ) -> TableId {
         let keeps_asker = facts.keeps_uri;
@@ -144,34 +182,54 @@ impl Lowering<'_, '_> {
             self.chain(&asked.aliases, stage);
             return first(&asked.aliases, stage);
         };
-        let Rewriting { begin, own, passed, located, dispatch, lists, turned, back, forth, slashes } = rewriting;
+        let Rewriting {
+            begin,
+            again,
+            switch,
+            own,
+            passed,
+            located,
+            dispatch,
+            lists,
+            turned,
+            turned_for_good,
+            back,
+            forth,
+            slashes,
+            resume,
+            resumed,
+            inner,
+        } = rewriting;
         let (dispatch, turned, back, forth, slashes) = (*dispatch, *turned, *back, *forth, *slashes);
         let of_file = Facts { file: Some(FILE), ..facts };
         self.fill_stage(&asked.stage, around.aliased, forth, &of_file);
         let to_folders = located.first().unwrap_or(dispatch);
         let to_aliases = first(&asked.aliases, to_folders);
         self.chain(&asked.aliases, to_folders);
-        let keeps = || {
-            let text = Target::of_pieces(vec![path_piece(What::Part(Part::WorkingPath))]);
-            Action::Set { slot: URI, text, then: Then::Next }
-        };
+        let set = |slot, what| Action::Set { slot, text: Target::of_pieces(vec![path_piece(what)]), then: Then::Next };
         if keeps_asker {
-            let text = Target::of_pieces(vec![path_piece(What::Slot(URI))]);
-            self.push(*begin, any(), &[], Action::Set { slot: ASKER, text, then: Then::Next }, &no_span());
+            self.push(*begin, any(), &[], set(ASKER, What::Slot(URI)), &no_span());
         }
-        for (table, next) in [(*begin, own.first().unwrap_or(to_aliases)), (*passed, to_aliases)] {
-            self.push(table, any(), &[], keeps(), &no_span());
-            self.push(table, any(), &[], Action::Enter(next), &no_span());
+        self.reading.set_after(*begin, After::Table(*again));
+        let to_own = own.first().unwrap_or(to_aliases);
+        let kept = [(URI, What::Part(Part::WorkingPath)), (WROTE, What::Literal("".into()))];
+        for (slot, what) in kept.into_iter().chain([(WROTE_FOR_GOOD, What::Literal("".into()))]) {
+            self.push(*again, any(), &[], set(slot, what), &no_span());
         }
+        self.push(*again, any(), &[], Action::Enter(switch.unwrap_or(to_own)), &no_span());
+        if let (Some(switch), Some(switches)) = (*switch, around.switches) {
+            self.fill_switch(switch, switches, [to_own, to_aliases], &facts);
+        }
+        self.fill_passed(passed, to_aliases, to_folders, &facts);
         own.changed = Some(to_folders);
-        own.passed = Some(*passed);
+        own.passed = Some(passed.first);
         self.fill(own, &facts, to_aliases, back);
         let ways = Rows {
             server: around.server,
             to_lists: dispatch,
             after_folder: back,
             changed: Some(turned),
-            for_good: turned,
+            for_good: *turned_for_good,
         };
         self.fill_located(located, &facts, &ways, around.folders);
         self.reading.set_after(dispatch, After::Table(back));
@@ -179,18 +237,48 @@ impl Lowering<'_, '_> {
             plan.changed = Some(turned);
             plan.keeps_uri = false;
             self.push(dispatch, below(path), &[], Action::Enter(plan.first().unwrap_or(back)), &no_span());
-            self.fill(plan, &facts, back, turned);
+            self.fill(plan, &facts, back, *turned_for_good);
         }
         // What a folder's rule wrote is nobody's file: the one that was asked for is there, or none.
-        for (table, what) in [(turned, What::Slot(URI)), (back, What::Part(Part::WorkingPath))] {
-            let text = Target::of_pieces(vec![path_piece(what)]);
-            self.push(table, any(), &[], Action::Set { slot: FILE, text, then: Then::Next }, &no_span());
+        let here = || What::Part(Part::WorkingPath);
+        for (table, slot) in [(turned, WROTE), (*turned_for_good, WROTE_FOR_GOOD)] {
+            self.push(table, any(), &[], set(slot, here()), &no_span());
+        }
+        for (table, what) in [(turned, What::Slot(URI)), (*turned_for_good, What::Slot(URI)), (back, here())] {
+            self.push(table, any(), &[], set(FILE, what), &no_span());
             self.write_slot(table, URI, stage);
         }
         self.write_slot(forth, FILE, slashes);
-        self.reading.set_after(slashes, After::Table(asked.end));
+        for (table, next) in [(slashes, *resume), (*resume, *inner)] {
+            self.reading.set_after(table, After::Table(next));
+        }
+        self.resume((*resume, *resumed), around, names);
+        self.reading.set_after(*inner, After::Table(asked.end));
+        self.inner_indexes(*inner, names, *again);
         self.slashes(slashes, around.server, around.folders, &facts);
         *begin
+    }
+}
+
+impl Lowering<'_, '_> {
+    /// An index that is there is what whoever asked gets, and what a rule of its folder wrote of it with it.
+    fn resume(&mut self, (table, resumed): (TableId, [TableId; 2]), around: &Around<'_, '_>, names: &[(&str, &str)]) {
+        let ways = [WROTE, WROTE_FOR_GOOD].into_iter().zip(resumed).zip(around.restarts);
+        let files: BTreeSet<&str> = around.server.files.iter().flatten().map(String::as_str).collect();
+        let there = names.iter().map(|(folder, name)| format!("{folder}{name}"));
+        let there: Vec<String> = there.filter(|path| files.contains(path.as_str())).collect();
+        for ((slot, resumed), restart) in ways {
+            let wrote = Subject::Text(vec![path_piece(What::Slot(slot))]);
+            let wrote = Condition::new(wrote, Test::Regex(pattern(".", LetterCase::Significant)), false);
+            let (Ok(wrote), Some(restart)) = (wrote, restart) else { continue };
+            for path in &there {
+                let source = Source::of_path(PathPattern::Exact(path.as_bytes().into()));
+                self.push(table, source, std::slice::from_ref(&wrote), Action::Enter(resumed), &no_span());
+            }
+            let text = Target::of_pieces(vec![path_piece(What::Slot(slot))]);
+            self.push(resumed, any(), &[], Action::Set { slot: FILE, text, then: Then::Next }, &no_span());
+            self.write_slot(resumed, FILE, restart);
+        }
     }
 }
 

@@ -172,6 +172,13 @@ impl<'a, 'r> Reader<'a, 'r> {
             }
             "require" | "order" | "allow" | "deny" | "satisfy" => {
                 let words: Vec<String> = taken().into_iter().map(|word| word.text).collect();
+                if self.is_in(&["requireall"]) {
+                    if lower == "require" && words.iter().map(|word| word.to_ascii_lowercase()).eq(["all", "denied"]) {
+                        self.scope().access.said.get_or_insert((span.clone(), resolved.to_owned()));
+                        self.scope().access.deny_all();
+                    }
+                    return Ok(());
+                }
                 // What is said of some methods alone is said of some askers.
                 let is_of_methods = self.is_in(&["limit", "limitexcept"]);
                 // Of the whole disk it is said everywhere, and elsewhere what is served of it.

@@ -125,6 +125,13 @@ impl<'a, 'r> Reader<'a, 'r> {
                 self.reading.beyond(span, &format!("<{name}{inside}>"));
                 Frame::Skipped
             }
+            // What stands in it must all hold.
+            "requireall" if !self.is_in(&["requireall", "requireany", "requirenone"]) => {
+                self.scope().access.read("require", &[]);
+                self.reading.beyond(span, &format!("<{name}{inside}>"));
+                Frame::Through
+            }
+            "requireall" | "requireany" | "requirenone" if self.is_in(&["requireall"]) => Frame::Skipped,
             "requireall" | "requireany" | "requirenone" => {
                 self.scope().access.read("require", &[]);
                 self.reading.beyond(span, &format!("<{name}{inside}>"));

@@ -26,8 +26,7 @@ impl Lowering<'_, '_> {
         let lets =
             hosts.iter().chain([main]).filter_map(|host| host.slashes).find(|slash| *slash != EncodedSlash::NotFound);
         // Where a server sends people away who ask for `%2F`, no table before it may refuse them either.
-        let sends =
-            hosts.iter().chain([main]).any(|host| matches!(host.own.errors.get(&404), Some(Some(url)) if !url.is_page));
+        let sends = hosts.iter().chain([main]).any(|host| matches!(host.own.errors.get(&404), Some(Some(_))));
         let row = match sends {
             true => &APACHE_MAP,
             false => apache_slashes(&APACHE, lets.unwrap_or(EncodedSlash::NotFound)),

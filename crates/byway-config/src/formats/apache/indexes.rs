@@ -97,6 +97,24 @@ impl Lowering<'_, '_> {
         }
     }
 
+    /// What httpd asks of itself may come to a folder, which is asked for its index in turn: without end, if a rule of the server
+    /// writes whatever is asked to the same folder.
+    pub(super) fn inner_indexes(&mut self, table: TableId, names: &[(&str, &str)], then: TableId) {
+        let kept = Subject::Text(vec![path_piece(What::Slot(URI))]);
+        let Ok(has_slash) = Condition::new(kept, Test::Regex(pattern("/$", LetterCase::Significant)), false) else {
+            return;
+        };
+        for (path, name) in names {
+            let target = [What::Slot(URI), What::Literal((*name).to_owned().into())].map(path_piece);
+            for path in [*path, path.trim_end_matches('/')].into_iter().filter(|path| !path.is_empty()) {
+                let target = Target::of_pieces(target.to_vec());
+                let action = Action::Rewrite { target, query: QueryPolicy::Replace, then: Then::Table(then) };
+                let source = Source::of_path(PathPattern::Exact(path.as_bytes().into()));
+                self.push(table, source, std::slice::from_ref(&has_slash), action, &no_span());
+            }
+        }
+    }
+
     /// What is asked is the index, by its name as well.
     pub(super) fn index_name(&mut self, table: TableId, then: TableId) {
         if table == then {

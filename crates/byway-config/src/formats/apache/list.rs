@@ -11,7 +11,7 @@ use byway_core::target::{Landing, Part, Piece, Target, What};
 use super::beginnings::is_here;
 use super::expand::Unplaced;
 use super::left_out::LeftOut;
-use super::lower::{Facts, Lowering, path_piece};
+use super::lower::{Facts, Lowering, Phase, path_piece};
 use super::maps;
 use super::onward::{constant, may_go_on};
 use super::pattern::pattern;
@@ -154,7 +154,7 @@ impl Lowering<'_, '_> {
         let after_skip = at + 1 + flags.skip as usize;
         let stops = steps::stops(rule);
         if let Some(status) = flags.status {
-            let action = match self.error(plan.folder.is_some(), status)? {
+            let action = match self.error(Phase::of(plan.folder.is_some()), status)? {
                 // Which URL an error leads to is asked of the path of the URL.
                 Action::Enter(table) if plan.is_section => {
                     let target = Target::of_pieces(vec![path_piece(What::Slot(HERE))]);
@@ -210,7 +210,7 @@ impl Lowering<'_, '_> {
             }
             conditions.extend(written.condition.clone());
             if written.is_forbidden {
-                let action = self.error(plan.folder.is_some(), 403)?;
+                let action = self.error(Phase::of(plan.folder.is_some()), 403)?;
                 self.push(table, ready.source.clone(), &conditions, action, &rule.span);
                 continue;
             }
@@ -306,10 +306,32 @@ impl Lowering<'_, '_> {
                 self.write_on(plan, rule, place, (&written.placed.pieces, written.query), then);
                 continue;
             }
+            if around.folder.is_none() {
+                self.forbid_bare_query(rule, &written.placed.pieces, (table, &ready.source, &conditions));
+            }
             let action = Action::Rewrite { target, query: written.query, then: Then::Table(then) };
             self.push(table, ready.source.clone(), &conditions, action, &rule.span);
         }
         Ok(approximates)
+    }
+
+    /// A blank or a control that a rule of a server writes into a query inside is answered with 403; folders look behind their list.
+    fn forbid_bare_query(
+        &mut self,
+        rule: &RewriteRule,
+        pieces: &[Piece<'static>],
+        (table, source, conditions): (TableId, &Source<'static>, &[Condition]),
+    ) {
+        let of_request = |piece: &&Piece<'static>| !matches!(piece.what, What::Literal(_) | What::PortElse(_));
+        let query = pieces.iter().filter(|piece| piece.place == Landing::Query).filter(of_request);
+        let query: Vec<Piece<'static>> = query.map(|piece| path_piece(piece.what.clone())).collect();
+        if query.is_empty() || rule.flags.escape_captures {
+            return;
+        }
+        let found = Condition::new(Subject::Text(query), Test::Regex(pattern(BARE, LetterCase::Significant)), false);
+        if let (Ok(found), Ok(action)) = (found, self.error(Phase::Server, 403)) {
+            self.push(table, source.clone(), &[conditions, &[found]].concat(), action, &rule.span);
+        }
     }
 
     /// Where `ErrorDocument` has a URL for 403, it is for a `?` too that a text of the request brings into a path.
@@ -323,7 +345,7 @@ impl Lowering<'_, '_> {
         let is_inside = plan.folder.is_some();
         let leads = match is_inside {
             true => self.errors_at.contains_key(&403),
-            false => matches!(self.errors.get(&(None, 403)), Some(Some(_))),
+            false => self.errors_early.contains_key(&403) || matches!(self.errors.get(&(None, 403)), Some(Some(_))),
         };
         if !leads || rule.flags.unsafe_question || rule.flags.escape_captures {
             return;
@@ -335,7 +357,7 @@ impl Lowering<'_, '_> {
             return;
         }
         let found = Condition::new(Subject::Text(path), Test::Regex(pattern("\\?", LetterCase::Significant)), false);
-        if let (Ok(found), Ok(action)) = (found, self.error(is_inside, 403)) {
+        if let (Ok(found), Ok(action)) = (found, self.error(Phase::of(is_inside), 403)) {
             self.push(table, source.clone(), &[conditions, &[found]].concat(), action, &rule.span);
         }
     }
@@ -363,7 +385,7 @@ impl Lowering<'_, '_> {
             if let Ok(condition) = Condition::new(file, Test::Regex(pattern("\\?", LetterCase::Significant)), false) {
                 let conditions = [conditions, &[condition]].concat();
                 let reply = Action::Reply { status: ReplyStatus::Forbidden, retry_after: None };
-                let action = self.error(plan.folder.is_some(), 403).unwrap_or(reply);
+                let action = self.error(Phase::of(plan.folder.is_some()), 403).unwrap_or(reply);
                 self.push(table, source.clone(), &conditions, action, &rule.span);
             }
         }

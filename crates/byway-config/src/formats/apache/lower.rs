@@ -34,6 +34,7 @@ pub(super) fn lower(site: &Site, reading: &mut Reading<'_>) {
         said: BTreeSet::new(),
         errors: BTreeMap::new(),
         errors_at: BTreeMap::new(),
+        errors_early: BTreeMap::new(),
         sent: BTreeSet::new(),
         pages: BTreeMap::new(),
         looked_up: 0,
@@ -57,12 +58,32 @@ pub(super) struct Lowering<'a, 'r> {
     pub(super) errors: BTreeMap<(Option<String>, u16), Option<ErrorUrl>>,
     /// Where an error leads that a rule in a folder or a section makes, by its status.
     pub(super) errors_at: BTreeMap<u16, TableId>,
+    /// The same for the server's own rules: sections that are known before there is a file say it.
+    pub(super) errors_early: BTreeMap<u16, TableId>,
     /// Pages of the server's own for errors that a rule sends on.
     pub(super) sent: BTreeSet<String>,
     /// Where they are asked for: by the status, the page, and whether a rule made the error.
     pub(super) pages: BTreeMap<(u16, String, bool), TableId>,
     /// Entries of maps that became rules.
     pub(super) looked_up: usize,
+}
+
+/// How far a request has come when an error is made: what holds then says where the error leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Its path was read; nothing but the server has a say.
+    Arrival,
+    /// The server's own rules are asked: locations and expressions hold already.
+    Server,
+    /// It is known which file is meant.
+    Inside,
+}
+
+impl Phase {
+    /// Where rules stand says when they are asked.
+    pub(super) fn of(is_inside: bool) -> Phase {
+        if is_inside { Phase::Inside } else { Phase::Server }
+    }
 }
 
 /// What is known of a server while its rules are made.
@@ -165,7 +186,7 @@ impl Lowering<'_, '_> {
         if let Ok(condition) = Condition::new(subject, Test::Regex(pattern(text, LetterCase::Significant)), false) {
             let reply = Action::Reply { status, retry_after: None };
             let action = match status {
-                ReplyStatus::Forbidden => self.error(true, 403).unwrap_or(reply),
+                ReplyStatus::Forbidden => self.error(Phase::Inside, 403).unwrap_or(reply),
                 _ => reply,
             };
             self.push(table, any(), &[condition], action, &no_span());
@@ -179,9 +200,14 @@ impl Lowering<'_, '_> {
         self.push(table, any(), &[], action, &no_span());
     }
 
-    /// An answer that is no redirect, or the redirect that `ErrorDocument` makes of it: in folders and sections it is asked which.
-    pub(super) fn error(&self, is_inside: bool, status: u16) -> Result<Action<'static>, Unplaced> {
-        if let Some(table) = self.errors_at.get(&status).filter(|_| is_inside) {
+    /// An answer that is no redirect, or where `ErrorDocument` leads instead: once sections or folders are known, it is asked which.
+    pub(super) fn error(&self, phase: Phase, status: u16) -> Result<Action<'static>, Unplaced> {
+        let asked = match phase {
+            Phase::Arrival => None,
+            Phase::Server => self.errors_early.get(&status),
+            Phase::Inside => self.errors_at.get(&status),
+        };
+        if let Some(table) = asked {
             return Ok(Action::Enter(*table));
         }
         match self.errors.get(&(None, status)).and_then(Option::as_ref) {

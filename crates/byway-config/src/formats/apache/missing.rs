@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use byway_core::condition::{Condition, Subject, Test};
-use byway_core::dialect::{APACHE, Dialect, QueryPolicy};
+use byway_core::dialect::{APACHE, Dialect, LetterCase, QueryPolicy};
 use byway_core::rule::{Action, Then};
 use byway_core::ruleset::{After, Order, TableId};
 use byway_core::source::{PathPattern, Source};
@@ -15,9 +15,11 @@ use byway_core::status::ReplyStatus;
 use byway_core::target::{Part, Target, What};
 
 use super::folders::Folder;
-use super::lower::{Facts, Lowering, ancestors, any, below, no_span, path_piece, sends_to};
+use super::lower::{Facts, Lowering, Phase, ancestors, any, below, no_span, path_piece, sends_to};
+use super::pattern::pattern;
 use super::sections::inside;
 use super::site::{ErrorUrl, Scope, Section, Server};
+use super::steps::{DISK, NAME, URI};
 use crate::span::Span;
 
 /// The errors that files make: refused, not there, and methods that they do not take or nobody knows.
@@ -55,6 +57,9 @@ const MOST_INDEXES: usize = 16;
 
 /// The tables that ask for files.
 pub(super) struct Missing {
+    /// Where a folder becomes its index, if that is there.
+    index: TableId,
+    named: TableId,
     methods: TableId,
     there: TableId,
     folder: TableId,
@@ -120,7 +125,7 @@ impl<'s> Said<'s> {
 
 impl Missing {
     pub(super) fn first(&self) -> TableId {
-        self.methods
+        self.index
     }
 }
 
@@ -143,10 +148,11 @@ impl Lowering<'_, '_> {
             return None;
         }
         let mut table = |order| self.table(row(&APACHE), order, "");
+        let (index, named) = (table(Order::Specific), table(Order::Listed));
         let (methods, there) = (table(Order::Listed), table(Order::Specific));
         let (folder, fallback) = (table(Order::Listed), table(Order::Specific));
         let errors = asked.into_iter().map(|status| (status, (table(Order::Listed), table(Order::Specific)))).collect();
-        Some(Missing { methods, there, folder, fallback, errors })
+        Some(Missing { index, named, methods, there, folder, fallback, errors })
     }
 
     /// Fills them; `index` is where what takes the place of a file is asked for, `last` is where nothing more is asked.
@@ -169,7 +175,10 @@ impl Lowering<'_, '_> {
         enter(missing.methods, Some((TAKEN, true)), error(501));
         enter(missing.folder, Some((&["POST"], false)), error(404));
         enter(missing.folder, None, error(403));
-        for (before, after) in [(missing.methods, missing.there), (missing.there, missing.fallback)] {
+        self.become_index(missing, said, facts);
+        self.reading.set_after(missing.index, After::Table(missing.methods));
+        let tables = [missing.methods, missing.there, missing.fallback];
+        for (before, after) in tables.into_iter().zip(tables.into_iter().skip(1)) {
             self.reading.set_after(before, After::Table(after));
         }
         self.reading.set_after(missing.fallback, After::Table(error(404)));
@@ -177,6 +186,38 @@ impl Lowering<'_, '_> {
         for (status, (of_sections, of_folders)) in &missing.errors {
             self.fill_error((*status, false), [*of_sections, *of_folders, last], said, sections, facts);
         }
+    }
+
+    /// What is said of a folder's index that is there is said of the folder.
+    fn become_index(&mut self, missing: &Missing, said: &Said<'_>, facts: &Facts<'_>) {
+        let files: BTreeSet<&str> = said.server.files.iter().flatten().map(String::as_str).collect();
+        for (folder, name) in said.indexes().into_iter().flatten() {
+            let index = format!("{folder}{name}");
+            if !files.contains(index.as_str()) {
+                continue;
+            }
+            let source = Source::of_path(PathPattern::Exact(folder.as_bytes().to_vec().into()));
+            let target = Target::of_pieces(vec![path_piece(What::Literal(index.into()))]);
+            let action = Action::Rewrite { target, query: QueryPolicy::Replace, then: Then::Table(missing.named) };
+            self.push(missing.index, source, &[], action, &no_span());
+        }
+        let here = || vec![path_piece(What::Part(Part::WorkingPath))];
+        let last = Test::Regex(pattern("([^/]*)$", LetterCase::Significant));
+        let Ok(name) = Condition::new(Subject::Text(here()), last, false) else { return };
+        let name = std::slice::from_ref(&name);
+        let group = || path_piece(What::ConditionCapture(1));
+        let mut set = |slot, text| {
+            let action = Action::Set { slot, text: Target::of_pieces(text), then: Then::Next };
+            self.push(missing.named, any(), name, action, &no_span());
+        };
+        if facts.keeps_uri {
+            set(URI, vec![path_piece(What::Slot(URI)), group()]);
+        }
+        if facts.has_disk {
+            set(DISK, here());
+            set(NAME, vec![group()]);
+        }
+        self.reading.set_after(missing.named, After::Table(missing.methods));
     }
 
     /// What sections say of an error, then what folders and the server say, and then the table behind them.
@@ -234,6 +275,43 @@ impl Lowering<'_, '_> {
             if let Some(status) = ReplyStatus::from_number(*status) {
                 let reply = Action::Reply { status, retry_after: None };
                 self.push(tables[2], any(), &[], reply, &no_span());
+            }
+        }
+    }
+
+    /// Makes the tables for errors of the server's own rules, where sections that hold by then say something of them.
+    pub(super) fn early_answers(
+        &mut self,
+        sections: &[&Section],
+        row: impl Fn(&Dialect) -> &'static Dialect,
+    ) -> BTreeMap<u16, TableId> {
+        let said = sections.iter().filter(|section| section.is_early());
+        let said = said.flat_map(|section| &section.scope.errors);
+        let asked: BTreeMap<u16, bool> = said.fold(BTreeMap::new(), |mut asked, (status, url)| {
+            let leads = self.leads_away(url.as_ref()) || matches!(self.errors.get(&(None, *status)), Some(Some(_)));
+            *asked.entry(*status).or_default() |= leads;
+            asked
+        });
+        let asked = asked.into_iter().filter(|(_, leads)| *leads);
+        asked.map(|(status, _)| (status, self.table(row(&APACHE), Order::Listed, ""))).collect()
+    }
+
+    /// Fills them.
+    pub(super) fn fill_early_answers(&mut self, sections: &[&Section], facts: &Facts<'_>) {
+        for (number, table) in self.errors_early.clone() {
+            let reply = ReplyStatus::from_number(number).map(|status| Action::Reply { status, retry_after: None });
+            for section in sections.iter().filter(|section| section.is_early()) {
+                let Some(url) = section.scope.errors.get(&number) else { continue };
+                let Ok((Some(conditions), _)) = inside(section, false, facts) else { continue };
+                let url = url.as_ref().filter(|url| self.leads_away(Some(url)));
+                let led = url.and_then(|url| Some((self.lead(url, number, true).ok()?, url.span.clone())));
+                let own = reply.clone().map(|reply| (reply, no_span()));
+                if let Some((action, span)) = led.or(own) {
+                    self.push(table, any(), &conditions, action, &span);
+                }
+            }
+            if let Some(action) = self.error(Phase::Arrival, number).ok().or(reply) {
+                self.push(table, any(), &[], action, &no_span());
             }
         }
     }

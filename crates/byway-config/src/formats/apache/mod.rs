@@ -28,6 +28,7 @@ mod missing;
 mod names;
 mod onward;
 mod pages;
+mod passed;
 mod pattern;
 mod plan;
 mod read;

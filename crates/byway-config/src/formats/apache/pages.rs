@@ -1,9 +1,10 @@
 //! Pages of the server's own for errors: httpd asks its rules for them anew, and one of them may send people away.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use byway_core::condition::Condition;
-use byway_core::dialect::{APACHE, Dialect, LetterCase, QueryPolicy};
+use byway_core::dialect::{APACHE_MAP, LetterCase, QueryPolicy};
 use byway_core::rule::{Action, Then};
 use byway_core::ruleset::{Order, TableId};
 use byway_core::source::Source;
@@ -13,7 +14,7 @@ use byway_core::target::{Landing, Part, Piece, Target, What};
 use super::cond;
 use super::expand::Unplaced;
 use super::folders::Folder;
-use super::lower::{Lowering, any, no_span, path_piece, sends_to};
+use super::lower::{Lowering, ancestors, any, no_span, path_piece, sends_to};
 use super::missing::Said;
 use super::pattern::{Shape, pattern, shape};
 use super::rounds::slot_is;
@@ -31,18 +32,58 @@ pub(super) fn sent_on(
     let sections = main.iter().flat_map(|main| &main.sections).chain(&server.sections).map(|section| &section.scope);
     let scopes = main.map(|main| &main.own).into_iter().chain([&server.own]).chain(layers).chain(sections);
     let pages = scopes.flat_map(|scope| scope.errors.values().flatten()).filter(|url| url.is_page);
+    let mut own = Senders::of(server.own.rewriting.rules.iter().filter(|_| server.own.rewriting.engine == Some(true)));
+    let mut of_folders: BTreeMap<&str, Senders<'_>> = BTreeMap::new();
     let is_sent = |page: &&ErrorUrl| {
         let path = page.url.split(['?', '#']).next().unwrap_or_default();
-        let deepest = folders.values().filter(|folder| folder.rewrites && path.starts_with(folder.path));
-        let deepest = deepest.max_by_key(|folder| folder.path.len()).filter(|folder| folder.effective.is_on);
-        let mut of_folder = deepest.iter().flat_map(|folder| {
-            folder.effective.rules.iter().map(|rule| sends_on(rule, &path[folder.path.len()..], path, server))
+        let around = ancestors(path).filter_map(|above| folders.get(above)).filter(|folder| folder.rewrites).last();
+        let of_folder = around.filter(|folder| folder.effective.is_on).is_some_and(|folder| {
+            let rules = of_folders.entry(folder.path).or_insert_with(|| Senders::of(folder.effective.rules.iter()));
+            rules.send(&path[folder.path.len()..], path, server)
         });
-        let own = &server.own.rewriting;
-        let mut of_server = own.rules.iter().filter(|_| own.engine == Some(true));
-        of_folder.any(|sends| sends) || of_server.any(|rule| sends_on(rule, path, path, server))
+        of_folder || own.send(path, path, server)
     };
     pages.filter(is_sent).map(|page| page.url.clone()).collect()
+}
+
+/// Rules that send people away, by what their patterns begin with: a file may have thousands of them, and of pages.
+struct Senders<'r> {
+    by_head: BTreeMap<String, Vec<&'r RewriteRule>>,
+    open: Vec<&'r RewriteRule>,
+    /// How many of the open ones may still be looked at.
+    left: usize,
+}
+
+/// The most rules without a beginning that are looked at; behind that a page is taken to be sent on, which costs tables alone.
+const MOST_LOOKS: usize = 20_000;
+
+impl<'r> Senders<'r> {
+    fn of(rules: impl Iterator<Item = &'r Rc<RewriteRule>>) -> Senders<'r> {
+        let mut out = Senders { by_head: BTreeMap::new(), open: Vec::new(), left: MOST_LOOKS };
+        for rule in rules.filter(|rule| may_send(rule)) {
+            match shape(&rule.pattern) {
+                Shape::Exact(head) | Shape::Begins(head) | Shape::Other(Some(head)) if !rule.is_negated => {
+                    out.by_head.entry(head.to_ascii_lowercase()).or_default().push(rule);
+                }
+                _ => out.open.push(rule),
+            }
+        }
+        out
+    }
+
+    /// Whether one may send on who asks for a page, of which rules see this.
+    fn send(&mut self, seen: &str, path: &str, server: &Server) -> bool {
+        let small = seen.to_ascii_lowercase();
+        let heads = (0..=small.len()).filter_map(|end| self.by_head.get(small.get(..end)?));
+        if heads.flatten().any(|rule| sends_on(rule, seen, path, server)) {
+            return true;
+        }
+        if self.left < self.open.len() {
+            return true;
+        }
+        self.left -= self.open.len();
+        self.open.iter().any(|rule| sends_on(rule, seen, path, server))
+    }
 }
 
 impl Lowering<'_, '_> {
@@ -60,13 +101,8 @@ impl Lowering<'_, '_> {
         }
     }
 
-    /// Makes the tables of such rounds.
-    pub(super) fn page_tables(
-        &mut self,
-        said: &Said<'_>,
-        sections: &[&Section],
-        row: impl Fn(&Dialect) -> &'static Dialect,
-    ) {
+    /// Makes the tables of such rounds; no path is too odd for them.
+    pub(super) fn page_tables(&mut self, said: &Said<'_>, sections: &[&Section]) {
         let scopes = said.scopes().chain(sections.iter().map(|section| &section.scope));
         let all = scopes.flat_map(|scope| &scope.errors);
         let all = all.filter_map(|(status, url)| Some((*status, url.as_ref().filter(|url| url.is_page)?)));
@@ -77,7 +113,7 @@ impl Lowering<'_, '_> {
         self.pages = wanted
             .into_iter()
             .flat_map(|(status, url)| [true, false].map(|is_ruled| (status, url.clone(), is_ruled)))
-            .map(|key| (key, self.table(row(&APACHE), Order::Listed, "")))
+            .map(|key| (key, self.table(&APACHE_MAP, Order::Listed, "")))
             .collect();
     }
 
@@ -127,13 +163,14 @@ pub(super) fn pass() -> Action<'static> {
 }
 
 /// Whether a rule may send on who asks for a page, and not whoever has asked for something else already.
-fn sends_on(rule: &RewriteRule, seen: &str, path: &str, server: &Server) -> bool {
+fn may_send(rule: &RewriteRule) -> bool {
     let is_url = ["http:", "https:"].iter().any(|scheme| rule.substitution.to_ascii_lowercase().starts_with(scheme));
     let sends = steps::substitutes(rule) && (rule.flags.redirect.is_some() || is_url);
-    let asks_path = rule.conds.iter().any(is_of_path);
-    if !sends || !asks_path && shape(&rule.pattern) == Shape::Any {
-        return false;
-    }
+    sends && (rule.conds.iter().any(is_of_path) || shape(&rule.pattern) != Shape::Any)
+}
+
+/// Whether its pattern and its conditions do so for a page.
+fn sends_on(rule: &RewriteRule, seen: &str, path: &str, server: &Server) -> bool {
     let case = if rule.flags.nocase { LetterCase::Ignored } else { LetterCase::Significant };
     let fits = pattern(&rule.pattern, case).finds(seen.as_bytes()).unwrap_or(true) != rule.is_negated;
     let is_joined = rule.conds.iter().any(|cond| cond.or_next);

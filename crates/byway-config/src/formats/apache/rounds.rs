@@ -248,6 +248,11 @@ impl Lowering<'_, '_> {
             self.push(table, any(), std::slice::from_ref(&condition), action, &no_span());
             self.push(table, any(), &[condition], set(What::ConditionCapture(1)), &no_span());
         }
+        // Slashes are merged and dot segments resolved; what leads out of the root is no path.
+        if let Ok(condition) = found("//|/(?:\\.|%2[Ee])") {
+            self.push(table, any(), &[condition], set(What::Changed(Change::Resolve, FILE)), &no_span());
+            self.refuse(table, file(), "^$", ReplyStatus::BadRequest);
+        }
         self.refuse(table, file(), "%(?:2[Ff]|00)", ReplyStatus::NotFound);
         if let Ok(condition) = found("%") {
             self.push(table, any(), &[condition], set(What::Changed(Change::Unescape, FILE)), &no_span());

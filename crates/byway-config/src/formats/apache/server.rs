@@ -8,13 +8,13 @@ use byway_core::rule::{Action, Then};
 use byway_core::ruleset::{After, Order, TableId};
 use byway_core::source::{PathPattern, Source};
 use byway_core::status::ReplyStatus;
-use byway_core::target::{Part, Target, What};
+use byway_core::target::{Change, Part, Target, What};
 
 use super::alias::{Alias, AliasSource};
 use super::asked::Around;
 use super::folders::{Folder, disk, errors, merged_folders};
 use super::indexes::Index;
-use super::lower::{Facts, Lowering, any, below, no_span, path_piece};
+use super::lower::{Facts, Lowering, Phase, any, below, no_span, path_piece};
 use super::missing::Said;
 use super::onward::may_take_back;
 use super::pages::sent_on;
@@ -54,8 +54,7 @@ impl Lowering<'_, '_> {
         sections.retain(|section| section.is_below(root));
         sections.sort_by_key(|section| section.rank(root));
         // Tables, in the order in which they are entered.
-        let sends =
-            matches!(self.errors.get(&(None, 404)), Some(Some(url)) if !url.is_page) && slash == EncodedSlash::NotFound;
+        let sends = matches!(self.errors.get(&(None, 404)), Some(Some(_))) && slash == EncodedSlash::NotFound;
         let odd = sends.then(|| self.table(&APACHE_MAP, Order::Listed, ""));
         let own_sets: Vec<&SetEnv> = main.iter().flat_map(|main| &main.own.sets).chain(&server.own.sets).collect();
         // Sections that are known before the path becomes a file switch the server's own rules on and off.
@@ -87,10 +86,11 @@ impl Lowering<'_, '_> {
         let keeps_uri = plan.writes() && (has_aliases || !sections.is_empty() || !folders.is_empty());
         plan.keeps_uri |= keeps_uri;
         plan.has_sections = plan.writes() && !sections.is_empty();
-        // `[PT]` makes what was written the path of the request.
-        let passed = keeps_uri.then(|| self.table(row(&APACHE), Order::Listed, ""));
         let own_aliases: Vec<&Alias> =
             server.own.aliases.iter().chain(main.iter().flat_map(|main| &main.own.aliases)).collect();
+        let early = wholes.iter().filter(|(section, _)| section.is_some_and(Section::is_early)).copied();
+        let early: Vec<_> = early.chain(own_aliases.iter().map(|alias| (None, *alias))).collect();
+        let passed = keeps_uri.then(|| self.passed(&early, row));
         let in_places = || {
             let of_folders = folders.values().flat_map(|folder| folder.layers.iter().copied());
             of_folders.chain(sections.iter().map(|section| &section.scope)).flat_map(|scope| &scope.rewriting.rules)
@@ -99,8 +99,6 @@ impl Lowering<'_, '_> {
         let takes_back = takes_back || !self.sent.is_empty();
         let before_alias = takes_back.then(|| self.table(row(&APACHE), Order::Listed, ""));
         let before_good = before_alias.map(|_| self.table(row(&APACHE), Order::Listed, ""));
-        let early = wholes.iter().filter(|(section, _)| section.is_some_and(Section::is_early)).copied();
-        let early: Vec<_> = early.chain(own_aliases.iter().map(|alias| (None, *alias))).collect();
         let aliases = self.alias_tables(early.iter().copied(), row);
         let alias = aliases.first().map(|(table, _)| *table);
         let broken = folders.values().any(|folder| folder.broken.is_some());
@@ -138,14 +136,17 @@ impl Lowering<'_, '_> {
         let forth = back.map(|_| self.table(row(&APACHE), Order::Listed, ""));
         let around = Around {
             server,
-            own: Some(&own).filter(|_| switch.is_none()),
+            own: &own,
+            switches: switch.map(|_| (&switches[..], is_on)),
             own_sets: &own_sets,
             early: &early,
             locations: &locations,
             aliased: &aliased,
             sections: &sections,
             folders: &folders,
+            has_disk,
             is_on: base.is_on,
+            restarts: [&turn, &turn_for_good].map(|turn| turn.as_ref().map(Turn::restart)),
         };
         let has_index = (has_aliases || alias.is_some() || around.rewrites()) && !server.known.is_empty();
         let slashes = (!server.known.is_empty()).then(|| self.table(row(&APACHE), Order::Specific, ""));
@@ -167,8 +168,9 @@ impl Lowering<'_, '_> {
         let mut of_fallback = falls_back.then(|| self.asked(&around, row));
         let answers = self.answers(&said, &sections, row);
         self.errors_at = answers.iter().map(|(status, [first, ..])| (*status, *first)).collect();
+        self.errors_early = self.early_answers(&sections, row);
         let last = self.table(row(&APACHE), Order::Listed, "");
-        self.page_tables(&said, &sections, row);
+        self.page_tables(&said, &sections);
         let to_files = missing.as_ref().map_or(last, |missing| missing.first());
 
         // What comes after what.
@@ -239,21 +241,12 @@ impl Lowering<'_, '_> {
                 let text = Target::of_pieces(vec![path_piece(What::Part(Part::WorkingPath))]);
                 self.push(switch, any(), &[], Action::Set { slot: URI, text, then: Then::Next }, &no_span());
             }
-            let facts = Facts { keeps_uri: false, ..facts };
-            for (section, is_on) in &switches {
-                if let Ok((Some(conditions), _)) = super::sections::inside(section, false, &facts) {
-                    let to = if *is_on { first } else { to_alias };
-                    self.push(switch, any(), &conditions, Action::Enter(to), &no_span());
-                }
-            }
-            self.push(switch, any(), &[], Action::Enter(if is_on { first } else { to_alias }), &no_span());
+            self.fill_switch(switch, (&switches, is_on), [first, to_alias], &facts);
         }
         plan.changed = Some(to_folders);
-        plan.passed = passed.or(Some(to_alias));
-        if let Some(passed) = passed {
-            let text = Target::of_pieces(vec![path_piece(What::Part(Part::WorkingPath))]);
-            self.push(passed, any(), &[], Action::Set { slot: URI, text, then: Then::Next }, &no_span());
-            self.push(passed, any(), &[], Action::Enter(to_alias), &no_span());
+        plan.passed = Some(passed.as_ref().map_or(to_alias, |passed| passed.first));
+        if let Some(passed) = &passed {
+            self.fill_passed(passed, to_alias, to_folders, &facts);
         }
         self.fill(&plan, &facts, to_alias, after_folder);
         self.fill_aliases(&aliases, &facts);
@@ -261,7 +254,7 @@ impl Lowering<'_, '_> {
             for folder in folders.values() {
                 if let Some(span) = folder.broken {
                     let reply = Action::Reply { status: ReplyStatus::InternalServerError, retry_after: None };
-                    let action = self.error(false, 500).unwrap_or(reply);
+                    let action = self.error(Phase::Inside, 500).unwrap_or(reply);
                     self.push(table, below(folder.path), &[], action, span);
                 }
             }
@@ -310,7 +303,7 @@ impl Lowering<'_, '_> {
             if has_index {
                 let asks: Vec<TableId> = indexes.iter().map(|index| index.ask).collect();
                 for (at, index) in indexes.iter_mut().enumerate() {
-                    let first = self.fill_asked(&mut index.asked, &around, &facts);
+                    let first = self.fill_asked(&mut index.asked, &around, &index.names, &facts);
                     self.index_name(index.name.unwrap_or(first), first);
                     self.indexes(index, &facts, index.name.unwrap_or(first));
                     let next = asks.get(at + 1).copied();
@@ -321,7 +314,7 @@ impl Lowering<'_, '_> {
                 }
                 fallback = of_fallback.as_mut().map(|asked| {
                     self.reading.set_after(asked.end, After::Table(last));
-                    self.fill_asked(asked, &around, &facts)
+                    self.fill_asked(asked, &around, &[], &facts)
                 });
             }
         }
@@ -329,12 +322,31 @@ impl Lowering<'_, '_> {
             self.fill_missing(missing, &said, &sections, &facts, (fallback, last));
         }
         self.fill_answers(&answers, &said, &sections, &facts);
+        self.fill_early_answers(&sections, &facts);
         self.say_errors(&said, &sections);
         let names: Vec<&Names> = plans.iter().map(|(_, plan)| &plan.names).chain([&plan.names]).collect();
         self.fill_pages(start, &names);
         self.idle(server, &folders, runs);
         self.never(&never);
         odd.unwrap_or(start)
+    }
+
+    /// Sections that are known before there is a file switch the server's own rules on and off: to those rules, or past them.
+    pub(super) fn fill_switch(
+        &mut self,
+        table: TableId,
+        (switches, is_on): (&[(&Section, bool)], bool),
+        [to_own, past]: [TableId; 2],
+        facts: &Facts<'_>,
+    ) {
+        let facts = Facts { keeps_uri: false, ..*facts };
+        let to = |is_on: bool| Action::Enter(if is_on { to_own } else { past });
+        for (section, is_on) in switches {
+            if let Ok((Some(conditions), _)) = super::sections::inside(section, false, &facts) {
+                self.push(table, any(), &conditions, to(*is_on), &no_span());
+            }
+        }
+        self.push(table, any(), &[], to(is_on), &no_span());
     }
 
     /// Rules that never run, since their engine is off.
@@ -359,14 +371,17 @@ impl Lowering<'_, '_> {
     fn odd(&mut self, table: TableId, then: TableId) {
         self.reading.set_after(table, After::Table(then));
         let span = self.errors.get(&(None, 404)).and_then(Option::as_ref).map_or_else(no_span, |url| url.span.clone());
-        // Not where `..` takes its segment away: each of those behind it is taken at most by one of their own.
-        let up = "(?:\\.|%2[Ee]){2}";
-        let text = format!("%(?:2[Ff]|00)[^/]*(?:/(?!{up}(?:/|$))[^/]*(?:/{up}(?=/|$))?)*$");
-        let text = pattern(&text, LetterCase::Significant);
-        let path = Subject::Text(vec![path_piece(What::Part(Part::Path))]);
-        let found = Condition::new(path, Test::Regex(text), false);
-        if let (Ok(found), Ok(action)) = (found, self.error(false, 404)) {
-            self.push(table, any(), &[found], action, &span);
+        let holds = |what| {
+            let path = Subject::Text(vec![path_piece(what)]);
+            Condition::new(path, Test::Regex(pattern("%(?:2[Ff]|00)", LetterCase::Significant)), false)
+        };
+        // Not where `..` takes its segment away, and not before a path that leads out of the root.
+        let (sent, left) = (holds(What::Part(Part::Path)), holds(What::Changed(Change::Resolve, FILE)));
+        if let (Ok(sent), Ok(left), Ok(action)) = (sent, left, self.error(Phase::Arrival, 404)) {
+            let text = Target::of_pieces(vec![path_piece(What::Part(Part::Path))]);
+            let keep = Action::Set { slot: FILE, text, then: Then::Next };
+            self.push(table, any(), std::slice::from_ref(&sent), keep, &no_span());
+            self.push(table, any(), &[sent, left], action, &span);
         }
     }
 

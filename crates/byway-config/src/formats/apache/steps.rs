@@ -46,7 +46,12 @@ pub(super) const KEYS: Range<u16> = 10..18;
 /// How many of those begin as the path does.
 pub(super) const KEYS_OF_PATH: u16 = 4;
 /// The slot that says for which status a page of the server's own is asked for, `-` where it is that of a file.
-pub(super) const ERROR: u16 = 17;
+pub(super) const ERROR: u16 = 18;
+/// The slot that keeps what a rule of a folder wrote of an index that httpd asks of itself for, and the same for `[END]`.
+pub(super) const WROTE: u16 = 19;
+pub(super) const WROTE_FOR_GOOD: u16 = 20;
+/// The first slot of those that variables have.
+const FIRST_NAME: u16 = WROTE_FOR_GOOD + 1;
 /// What the name of a variable begins with that stands for a text so changed: no name in a file does.
 pub(super) const CHANGED: char = '\u{1}';
 
@@ -92,7 +97,7 @@ pub(super) struct Names {
 
 impl Names {
     pub(super) fn slot(&mut self, name: &str) -> u16 {
-        let next = self.slots.len() as u16 + ERROR + 1;
+        let next = self.slots.len() as u16 + FIRST_NAME;
         *self.slots.entry(name.to_ascii_uppercase()).or_insert(next)
     }
 
@@ -588,15 +593,6 @@ fn one(
     let is_redirect = is_url || flags.redirect.is_some();
     if !is_redirect {
         strip_disk(&mut parts, around);
-        let has_dots = |text: &str| ["/./", "/../", "//"].iter().any(|dots| text.contains(dots));
-        let is_dotted = |part: &Known| matches!(part, Known::Text(text) if has_dots(text));
-        let begins =
-            matches!(parts.first(), Some(Known::Text(text)) if text.starts_with("./") || text.starts_with("../"));
-        if around.folder.is_some() && (begins || parts.iter().any(is_dotted)) {
-            approximates = Some(
-                "dots and double slashes that it writes are left where httpd takes them away before it begins anew",
-            );
-        }
     }
     let is_absolute = is_absolute
         || is_url

@@ -31,6 +31,11 @@ impl Turn<'_> {
         self.swap.unwrap_or(self.restart)
     }
 
+    /// Where httpd begins anew, nobody asked before.
+    pub(super) fn restart(&self) -> TableId {
+        self.restart
+    }
+
     /// Whether anybody looks at the path as it came.
     pub(super) fn keeps_uri(&self) -> bool {
         self.swap.is_some()
