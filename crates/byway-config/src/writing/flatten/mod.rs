@@ -43,6 +43,9 @@ type Why = Cow<'static, str>;
 pub(crate) const SEEN: &str =
     "byway compares the path as it is sent, with its escapes, double slashes and dots; its server decodes it first";
 
+/// Why nothing is written of a rule that nothing leads to.
+pub(super) const NOT_FOLLOWED: &str = "no request was followed to it: a rule before it takes them, or one that cannot be said stands in the way, as a page for an error or a path changed inside";
+
 /// Where a rule is tried: the host and scheme that lead there, the step, and what was taken from the front of the path.
 #[derive(Clone, Debug)]
 pub(super) struct Spot {
@@ -626,7 +629,7 @@ impl Flat {
         let spots = match self.spots.get(&rule.number()) {
             Some(spots) => spots,
             None if let Some(by) = self.dead.get(&rule.number()) => return Ok((Vec::new(), Some(dead(*by)))),
-            None => return Err("no request was followed to it: a rule before it takes them, or one that cannot be said stands in the way, as a page for an error or a path changed inside".into()),
+            None => return Err(NOT_FOLLOWED.into()),
         };
         let (mut why, mut refused) = (None, None);
         let mut found = false;
@@ -761,7 +764,7 @@ fn entry(rule: &RuleView<'_>, text: &Target<'_>, groups: &HashMap<u16, What<'sta
         PathPattern::Regex(pattern) => Key::Fits(pattern),
         _ => return None,
     };
-    Some(Entry { key, value })
+    Some(Entry { key, value, ignores_case: rule.dialect().name.starts_with("nginx") })
 }
 
 /// Keeps what a table that was called has set.
