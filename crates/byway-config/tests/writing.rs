@@ -336,7 +336,17 @@ fn odd_spellings_are_answered_as_before_where_nginx_is_written_for_nginx() {
     let after = load_one(&written.text);
     let (before, after) = (before.rules.as_ref().expect("rules"), after.rules.as_ref().expect(&written.text));
     let mut asked = 0;
-    for path in ["/admin", "/v1/orders", "/checkout", "/static/a", "/a.php", "/u/joe", "/category/a", "/old-page", "/shop/a.bak"] {
+    for path in [
+        "/admin",
+        "/v1/orders",
+        "/checkout",
+        "/static/a",
+        "/a.php",
+        "/u/joe",
+        "/category/a",
+        "/old-page",
+        "/shop/a.bak",
+    ] {
         let (first, rest) = path[1..].split_at(1);
         let escaped = format!("/%{:02X}{rest}", first.as_bytes()[0]);
         let odd = [format!("/{path}"), format!("/z/..{path}"), format!("/.{path}"), escaped, format!("{path}x")];

@@ -263,11 +263,8 @@ impl Flat {
                 continue;
             }
             done.push(*next);
-            let mut behind: Vec<Way> = Vec::new();
-            for (way, _) in doors.iter().filter(|(_, to)| to == next) {
-                let under = ways.iter().filter_map(|above| above.and(way));
-                under.for_each(|way| behind.extend((!behind.contains(&way)).then_some(way)));
-            }
+            let own = doors.iter().filter(|(_, to)| to == next).map(|(way, _)| way);
+            let behind = Way::behind(own, ways);
             let before = self.steps;
             self.enter(*next, &behind, until, within, tables, depth - 1);
             // What these hosts leave must not fall to the rules of any host.
@@ -319,7 +316,7 @@ impl Flat {
                 Some(Door::Rest) => std::mem::take(&mut open).into_iter().map(of).collect(),
                 None => continue,
             };
-            let behind: Vec<Way> = own.iter().flat_map(|own| ways.iter().filter_map(|above| above.and(own))).collect();
+            let behind = Way::behind(&own, ways);
             if !behind.is_empty() {
                 self.enter(next, &behind, until, within, tables, depth - 1);
             }
@@ -784,6 +781,16 @@ fn hold_all(within: &mut Within, rule: &RuleView<'_>, called: TableId, tables: &
 }
 
 impl Way {
+    /// The ways behind doors, each for one of these, that are come to by those above; each once.
+    fn behind<'w>(doors: impl IntoIterator<Item = &'w Way>, above: &[Way]) -> Vec<Way> {
+        let mut out: Vec<Way> = Vec::new();
+        for door in doors {
+            let under = above.iter().filter_map(|above| above.and(door));
+            under.for_each(|way| out.extend((!out.contains(&way)).then_some(way)));
+        }
+        out
+    }
+
     /// What holds for both; none where they exclude each other.
     fn and(&self, other: &Way) -> Option<Way> {
         let host = match (self.host.as_str(), other.host.as_str()) {
