@@ -4,6 +4,8 @@
 //! order, up to the first that takes every request; so a rule with a condition is followed by what comes after it. A pattern on the
 //! path as nginx sees it is a location of its own. Patterns that go before all places are asked once, beside them.
 
+// Long because which rules stand at a place, and what each of them needs asked there, hang on one order.
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt::Write;
 
@@ -17,6 +19,7 @@ use super::rule::{Answer, By, Fitting, On, Path, Said};
 use super::target::{Fits, Spot, To, Written};
 use super::words::{bare_pattern, literal, pattern_word, word};
 use crate::writing::aside::Aside;
+use crate::writing::perl::has_alternatives;
 
 /// Where rules stand.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -226,7 +229,8 @@ impl<'a, 'r> Chains<'a, 'r> {
         if let (true, Some(pattern)) = (is_exact, own) {
             return pattern.finds(path).unwrap_or(true);
         }
-        let begin = &region.prefix;
+        // What a pattern begins with may say more than whole names.
+        let begin = own.as_ref().map_or_else(|| region.prefix.clone(), |own| literal_begin(&own.text));
         let path = path.to_ascii_lowercase();
         let len = begin.len().min(path.len());
         begin[..len] == path[..len] && (!is_exact || begin.len() <= path.len())
@@ -259,11 +263,24 @@ impl<'a, 'r> Chains<'a, 'r> {
             self.places().into_iter().flat_map(chain).for_each(|at| *counts.entry(at).or_default() += 1);
         }
         let is_wanted = |at: &usize| {
-            let is_rewrite = matches!(&self.rules[*at].answer, Answer::Redirect { by: By::Rewrite, .. });
+            let is_rewrite =
+                matches!(&self.rules[*at].answer, Answer::Redirect { by: By::Rewrite, .. } | Answer::Rewrite(..));
             is_rewrite || counts.get(at).is_some_and(|count| *count > 1)
         };
-        let len = run.iter().rposition(|at| is_wanted(at)).map_or(0, |last| last + 1);
+        let len = run.iter().rposition(is_wanted).map_or(0, |last| last + 1);
         run.into_iter().take(len).collect()
+    }
+}
+
+/// The text with which all begins that a pattern over the whole path fits, in small letters.
+fn literal_begin(pattern: &str) -> Vec<u8> {
+    let text = pattern.strip_prefix('^').unwrap_or(pattern).as_bytes();
+    let len = text.iter().take_while(|byte| byte.is_ascii_alphanumeric() || b"/-_~".contains(byte)).count();
+    // What a sign of repetition stands behind may be missing.
+    let is_optional = matches!(text.get(len), Some(b'?' | b'*' | b'{'));
+    match has_alternatives(pattern) {
+        true => Vec::new(),
+        false => text[..len - usize::from(is_optional && len > 0)].to_ascii_lowercase(),
     }
 }
 
@@ -275,7 +292,7 @@ fn is_early(rule: &Said<'_>) -> bool {
         Path::Begins(_) | Path::Exact(_) => false,
     };
     is_wide
-        && matches!(rule.answer, Answer::Redirect { .. } | Answer::Reply(_))
+        && !matches!(rule.answer, Answer::Pass)
         && matches!(rule.aside, Aside::Never | Aside::Perhaps)
         && rule.fields.is_empty()
         && rule.asked.iter().all(|asked| asked.asks_for_file().is_none())

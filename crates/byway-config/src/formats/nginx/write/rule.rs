@@ -211,7 +211,10 @@ pub(super) fn said<'r>(rule: &'r OwnRule<'r>, at: usize, now: Option<i64>) -> Re
             let path = if sees == Sees::Decoded && sends_working_path(view) { "uri" } else { "request_path" };
             let mut to = to_text(&source, &target, query, path, &mut note)?;
             let asks_files = rule.conditions.iter().any(|one| asks_for_file(one).is_some());
-            let by = match sees == Sees::Escaped && to.takes_groups() && to.fits_rewrite(*status) && !asks_files {
+            // nginx escapes more of what comes into a query than Apache does.
+            let is_alike = view.dialect().name == "nginx" || !to.takes_groups_there();
+            let is_captured = sees == Sees::Escaped && to.takes_groups();
+            let by = match is_captured && is_alike && to.fits_rewrite(*status) && !asks_files {
                 true => By::Rewrite,
                 false => By::Return,
             };

@@ -359,6 +359,13 @@ impl To {
         self.bits.iter().any(of_path)
     }
 
+    /// Whether it takes something out of the path into its query.
+    pub(super) fn takes_groups_there(&self) -> bool {
+        let is_mark = |bit: &Bit| matches!(bit, Bit::Text(text) if text.contains('?'));
+        let behind = self.bits.iter().skip_while(|bit| !is_mark(bit));
+        behind.into_iter().any(|bit| matches!(bit, Bit::Group(_) | Bit::Rest | Bit::BareRest | Bit::NakedRest))
+    }
+
     /// Whether `rewrite` says the same: it has two statuses, and makes something of its own of escapes in its text.
     pub(super) fn fits_rewrite(&self, status: StatusByMethod) -> bool {
         let is_plain = |bit: &Bit| match bit {
