@@ -35,6 +35,17 @@ pub enum Strictness {
     Strict,
 }
 
+/// What rules of another server are read for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Purpose {
+    /// To be answered here.
+    #[default]
+    Answering,
+    /// To be written for a server that has files and ports of its own: the document root is not asked for files, and a port that is
+    /// no scheme's own is kept.
+    Writing,
+}
+
 /// How configurations of other servers are read.
 #[derive(Clone, Debug, Default)]
 pub struct ForeignOptions {
@@ -44,9 +55,8 @@ pub struct ForeignOptions {
     pub defines: Vec<(String, String)>,
     /// Folders in which included files may lie beside the first file's own (`--allow-include`).
     pub allowed: Vec<PathBuf>,
-    /// Whether the document root is not asked for files, and a port that is no scheme's own is kept: who converts rules leaves both to
-    /// the server that will have them.
-    pub leaves_files: bool,
+    /// What the rules are read for.
+    pub purpose: Purpose,
     /// Whether what is passed over is an error (`--strict`).
     pub strictness: Strictness,
 }
@@ -384,7 +394,7 @@ impl<'r> Reading<'r> {
     /// The document root that is asked for the names of files: `--root`, else the one that the configuration names, if that is
     /// a folder here.
     pub fn document_root(&self, configured: Option<&Path>) -> Option<PathBuf> {
-        if self.leaves_files() && self.kind != EntryKind::Folder {
+        if self.is_for_writing() && self.kind != EntryKind::Folder {
             return None;
         }
         let named = self.with.options.root.as_deref();
@@ -392,14 +402,14 @@ impl<'r> Reading<'r> {
         (self.with.files.kind(root).ok()? == EntryKind::Folder).then(|| root.to_owned())
     }
 
-    /// Whether files are left to the server that will have them.
-    pub fn leaves_files(&self) -> bool {
-        self.with.options.leaves_files
+    /// Whether rules are read to be written for another server, which has files and ports of its own.
+    pub fn is_for_writing(&self) -> bool {
+        self.with.options.purpose == Purpose::Writing
     }
 
     /// Why a rule is left out that asks for files.
     pub(crate) fn of_files(&self) -> &'static str {
-        match self.leaves_files() {
+        match self.is_for_writing() {
             true => {
                 "it depends on files on the disk, which only the server that has them knows: write it there by hand"
             }

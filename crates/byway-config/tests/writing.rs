@@ -299,6 +299,126 @@ fn as_format(text: &str, name: &str, to: &str) -> (String, Vec<(String, Option<S
     (written.text, remarks)
 }
 
+/// A configuration as people have it: prefixes, one path, patterns, and rewrites above them.
+const LOCATIONS: &str = r#"map $uri $moved {
+    default   "";
+    /Old-Page /new-page;
+    /About    /company;
+    ~^/produkte/(?<nr>\d+)$ /products/$nr;
+}
+server {
+    listen 80;
+    listen 443 ssl;
+    server_name example.com www.example.com;
+    rewrite ^/category/(.*)$ /topics/$1 permanent;
+    if ($moved != "") { return 301 $moved; }
+    location /admin { return 403; }
+    location = /v1/orders { return 308 /v2/orders; }
+    location /checkout { return 307 https://pay.example.com$request_uri; }
+    location ^~ /static/ { return 302 https://cdn.example.com$uri; }
+    location ~* \.php$ { return 410; }
+    location ~ ^/u/(?<name>[a-z]+)$ { return 301 https://users.example.com/$name; }
+    location /shop/ {
+        location ~ \.bak$ { return 410; }
+        return 301 https://shop.example.com$request_uri;
+    }
+}
+"#;
+
+#[test]
+fn odd_spellings_are_answered_as_before_where_nginx_is_written_for_nginx() {
+    let load_one = |text: &str| {
+        let files = MemoryFiles::new([("nginx.conf", text)]);
+        load(&files, &["nginx.conf".as_ref()], &LoadOptions::default())
+    };
+    let before = load_one(LOCATIONS);
+    let written = write(&before, Format::named("nginx").expect("a format")).expect("rules and a writer");
+    let after = load_one(&written.text);
+    let (before, after) = (before.rules.as_ref().expect("rules"), after.rules.as_ref().expect(&written.text));
+    let mut asked = 0;
+    for path in [
+        "/admin",
+        "/v1/orders",
+        "/checkout",
+        "/static/a",
+        "/a.php",
+        "/u/joe",
+        "/category/a",
+        "/old-page",
+        "/shop/a.bak",
+    ] {
+        let (first, rest) = path[1..].split_at(1);
+        let escaped = format!("/%{:02X}{rest}", first.as_bytes()[0]);
+        let odd = [format!("/{path}"), format!("/z/..{path}"), format!("/.{path}"), escaped, format!("{path}x")];
+        for spelling in odd.into_iter().chain([path.to_owned(), path.to_uppercase(), format!("{path}/y?z=1")]) {
+            let case = Case::parse(&format!("GET http://example.com{spelling} -> pass")).expect("a case");
+            let [before, after] = [before, after].map(|rules| case.decide(rules, NOW, &mut Scratch::new()).0);
+            // What is sent without a host is sent so by both, or with the host that was asked.
+            let whole = |said: &Expected| format!("{said:?}").replace("http://example.com/", "/");
+            assert_eq!(whole(&before), whole(&after), "{spelling}\n{}", written.text);
+            asked += 1;
+        }
+    }
+    assert_eq!(asked, 72);
+    for line in [
+        "    listen 80;\n    listen 443;\n    server_name example.com www.example.com;\n",
+        "    location /admin {\n        return 403;\n",
+        "    location ~* \\.php$ {\n",
+        "    rewrite ^/category/(.*)$ /topics/$1 permanent;\n",
+        "    /old-page /new-page;\n",
+    ] {
+        assert!(written.text.contains(line), "{line}\n{}", written.text);
+    }
+    assert!(!written.text.contains("$request_path"), "{}", written.text);
+}
+
+#[test]
+fn what_was_taken_from_the_query_is_sent_as_it_was_by_apache() {
+    let nginx = "server { listen 80; location = /c.php { if ($args ~ \"^cat=(.+)$\") { return 301 /c/$1; } } }\n";
+    let (text, _) = as_format(nginx, "nginx.conf", "htaccess");
+    assert!(text.contains("RewriteRule ^c\\.php$ /c/%1 [R=301,L,NE,QSD]\n"), "{text}");
+    let own = "[[redirect]]\nfrom = \"/item\"\nto = \"/items/{query.id}\"\nquery = \"drop\"\n";
+    let (text, _) = as_format(own, "byway.toml", "htaccess");
+    assert!(text.contains("/items/%1 [R=307,L,NE,QSD]\n"), "{text}");
+    // Apache's own rules escape it once more, and go on to do so.
+    let apache = "RewriteEngine On\nRewriteCond %{QUERY_STRING} ^cat=(.+)$\nRewriteRule ^c$ /c/%1 [R=301,L,QSD]\n";
+    let (text, _) = as_format(apache, ".htaccess", "htaccess");
+    assert!(text.contains("RewriteRule ^c$ /c/%1 [R=301,L,QSD]\n"), "{text}");
+}
+
+#[test]
+fn rules_of_mod_alias_stay_beside_a_front_controller() {
+    let folder = "Redirect 301 /old https://x.test/new\nRedirectMatch 302 ^/c/(.*)$ https://x.test/t/$1\nRewriteEngine On\n\
+        RewriteRule ^index\\.php$ - [L]\nRewriteCond %{REQUEST_FILENAME} !-f\nRewriteRule . /index.php [L]\n";
+    let (text, _) = as_format(folder, ".htaccess", "htaccess");
+    for line in ["Redirect 301 /old https://x.test/new\n", "RedirectMatch 302 ^/c/(.*)$ https://x.test/t/$1\n"] {
+        assert!(text.contains(line), "{line}\n{text}");
+    }
+}
+
+#[test]
+fn alternatives_keep_their_places() {
+    let hosts = "RewriteEngine On\nRewriteCond %{HTTP_HOST} ^old\\.test$ [OR]\nRewriteCond %{HTTP_HOST} ^older\\.test$\n\
+        RewriteRule ^(.*)$ https://new.test/$1 [R=301,L]\n";
+    let names = "RewriteEngine On\nRewriteRule (^|/)\\.(git|env) - [F]\n";
+    let lang = "map $http_accept_language $lang { default en; ~^de de; ~^fr fr; }\n\
+        server { listen 80; location = / { return 302 /$lang/; } }\n";
+    let whole = "map $request_uri $to { default \"\"; \"~^/cat\\?id=(\\d+)$\" /category/$1; }\n\
+        server { listen 80; if ($to) { return 301 $to; } }\n";
+    carried(
+        &[
+            (".htaccess", hosts, "GET http://old.test/a -> 301 https://new.test/a"),
+            (".htaccess", hosts, "GET http://older.test/a -> 301 https://new.test/a"),
+            (".htaccess", hosts, "GET http://oldest.test/a -> pass"),
+        ],
+        &["toml", "apache", "htaccess", "nginx"],
+    );
+    carried(&[("nginx.conf", lang, "GET / -> 302 /en/")], &["toml", "apache", "htaccess", "nginx"]);
+    carried(&[("nginx.conf", whole, "GET /cat?id=7 -> 301 /category/7")], &["apache", "htaccess", "nginx"]);
+    let (text, _) = as_format(names, ".htaccess", "nginx");
+    assert!(text.contains("location ~ ^/(|.*/)\\.(git|env) {\n"), "{text}");
+}
+
 #[test]
 fn a_listed_order_becomes_priorities_only_where_it_must() {
     let lines = "/a /1 301\n/b/* /2 301\n/b/c /3 301\n/d /4 301\n";
@@ -475,7 +595,11 @@ fn ports_of_servers_are_carried_over() {
         &["toml"],
     );
     let (text, _) = as_format(apache, "httpd.conf", "nginx");
-    assert!(text.contains("listen 8080 default_server;") && text.contains("listen 80 default_server;"), "{text}");
+    assert!(
+        text.contains("listen 8080;\n    server_name a.test;") && text.contains("listen 80;\n    server_name a.test;"),
+        "{text}"
+    );
+    assert!(!text.contains("listen 443"), "{text}");
 }
 
 #[test]
@@ -486,7 +610,7 @@ fn a_path_changed_inside_is_written_for_servers_alone() {
     let (nginx, _) = as_format(folder, ".htaccess", "nginx");
     for line in [
         "rewrite ^ /b last;",
-        "rewrite \"^/article/(\\d+)$\" /article.php?id=$1 last;",
+        "rewrite ^/article/(\\d+)$ /article.php?id=$1 last;",
         "try_files $uri $uri/ /index.php$is_args$args;",
     ] {
         assert!(nginx.contains(line), "{line}\n{nginx}");

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use byway_config::diagnostic::{Diagnostic, Severity, grouped};
-use byway_config::foreign::{ForeignOptions, Strictness};
+use byway_config::foreign::{ForeignOptions, Purpose, Strictness};
 use byway_config::formats::{Format, NAMES};
 use byway_config::load::{LoadOptions, Loaded, Reach, load};
 use byway_config::own::suggest::nearest;
@@ -56,7 +56,7 @@ impl Reading {
                 root: self.root.clone(),
                 defines: self.define.clone(),
                 allowed: self.allow_include.clone(),
-                leaves_files: false,
+                purpose: Purpose::Answering,
                 strictness: if self.strict { Strictness::Strict } else { Strictness::Lenient },
             },
             reach: if self.allow_outside { Reach::Anywhere } else { Reach::RootFolder },
@@ -75,7 +75,7 @@ impl Reading {
     pub(crate) fn load_for_another(&self, roots: &[PathBuf]) -> Loaded {
         let roots: Vec<&Path> = roots.iter().map(PathBuf::as_path).collect();
         let mut options = self.options();
-        options.foreign.leaves_files = true;
+        options.foreign.purpose = Purpose::Writing;
         load(&Disk, &roots, &options)
     }
 

@@ -6,11 +6,12 @@ use std::collections::HashMap;
 use byway_core::dialect::{BYWAY, LetterCase, MergeWinner, QueryPolicy, TrailingSlash};
 use byway_core::host::HostPattern;
 use byway_core::request::Scheme;
-use byway_core::source::Source;
+use byway_core::source::{PathPattern, Source};
 
 use super::Writing;
 use super::nearer::may_meet;
 use super::own::{Does, OwnRule, Plan, Said, in_ours, instant, own};
+use super::perl::fitting;
 use super::rank::{Rank, Region, region};
 use crate::remarks::Verdict;
 
@@ -194,9 +195,7 @@ fn cells(rule: &OwnRule<'_>, is_in_turn: bool) -> Result<Cells, Why> {
     if rule.slash == TrailingSlash::Either {
         return Err("it takes a path with and without its last slash, which a row does not say: write two rows".into());
     }
-    if rule.case == LetterCase::Ignored && !rule.from.contains("~*") {
-        return Err("it ignores letter case, which a row says of a pattern alone (`~*`)".into());
-    }
+    let from = from(rule)?;
     if view.cache_control().is_some() {
         return Err("it says how long the answer may be kept, and a row has no column for it".into());
     }
@@ -217,7 +216,7 @@ fn cells(rule: &OwnRule<'_>, is_in_turn: bool) -> Result<Cells, Why> {
         Some(seconds) => instant(seconds).ok_or("a time that no calendar has"),
     };
     Ok([
-        rule.from.clone(),
+        from,
         to.clone(),
         status.number().to_string(),
         query,
@@ -228,6 +227,21 @@ fn cells(rule: &OwnRule<'_>, is_in_turn: bool) -> Result<Cells, Why> {
         time(view.since())?,
         time(view.until())?,
     ])
+}
+
+/// The source of a row: letter case is ignored by patterns alone.
+fn from(rule: &OwnRule<'_>) -> Result<String, Why> {
+    if rule.case != LetterCase::Ignored || rule.from.contains("~*") {
+        return Ok(rule.from.clone());
+    }
+    let source = Source::parse(&rule.from).ok();
+    let path = source.as_ref().and_then(|source| match &source.path {
+        PathPattern::Exact(path) if source.query.is_empty() => std::str::from_utf8(path).ok(),
+        _ => None,
+    });
+    let begin = path.and_then(|path| Some((rule.from.strip_suffix(path)?, fitting(path.as_bytes()))));
+    let (begin, pattern) = begin.ok_or("it ignores letter case, which a row says of a pattern alone (`~*`)")?;
+    Ok(format!("{begin}~*{pattern}"))
 }
 
 fn line(text: &mut String, cells: &Cells, used: &[bool; COLUMNS.len()]) {

@@ -14,18 +14,20 @@ pub(crate) mod rank;
 pub(crate) mod report;
 pub(crate) mod toml;
 
+use std::collections::HashSet;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use byway_core::RuleSet;
 use byway_core::dialect::BYWAY;
-use byway_core::rule::Place;
+use byway_core::rule::{Action, FileId, Place};
 use byway_core::ruleset::RuleView;
 
 use crate::formats::Format;
 use crate::load::Loaded;
 use crate::remarks::{Remarks, Verdict};
 use crate::span::FileTable;
+use flatten::NOT_FOLLOWED;
 pub use named::KeySource;
 use own::instant;
 pub use report::{Named, Row, html, json, rows, text};
@@ -54,6 +56,8 @@ pub struct Writing<'w> {
     pub loaded: Option<&'w Loaded>,
     /// What was said of rules so far, by their numbers.
     said: Vec<(u32, Verdict)>,
+    /// Rules that decide something and were written, by place and words: a copy that no request comes to takes nothing from them.
+    carried: HashSet<(FileId, u32, String)>,
 }
 
 impl<'w> Writing<'w> {
@@ -70,6 +74,7 @@ impl<'w> Writing<'w> {
             lists: Vec::new(),
             loaded: None,
             said: Vec::new(),
+            carried: HashSet::new(),
         }
     }
 
@@ -83,6 +88,10 @@ impl<'w> Writing<'w> {
 
     /// Says how a rule was written. Reasons are grouped: no detail of the one rule belongs in.
     pub fn say(&mut self, rule: &RuleView<'_>, verdict: Verdict) {
+        let decides = matches!(rule.action(), Action::Redirect { .. } | Action::Reply { .. });
+        if decides && *rule.dialect() != BYWAY && !matches!(verdict, Verdict::Refused(_)) {
+            self.carried.insert(carried_as(rule));
+        }
         // What another server does between rules is said by the rules that it leads to.
         if *rule.dialect() != BYWAY && verdict == Verdict::Exact {
             return;
@@ -98,6 +107,11 @@ impl<'w> Writing<'w> {
         let mut said = said.into_iter().peekable();
         for rule in self.rules.rules() {
             while let Some((_, mut verdict)) = said.next_if(|(number, _)| *number == rule.number()) {
+                if matches!(&verdict, Verdict::Refused(why) if why == NOT_FOLLOWED)
+                    && self.carried.contains(&carried_as(&rule))
+                {
+                    continue;
+                }
                 if verdict == Verdict::Exact
                     && let Some((words, place)) = nearer.of_rule(&rule)
                 {
@@ -126,6 +140,11 @@ impl<'w> Writing<'w> {
     }
 }
 
+/// By what a rule is known that was written, and copies of it.
+fn carried_as(rule: &RuleView<'_>) -> (FileId, u32, String) {
+    (rule.place().file, rule.place().line, words(rule))
+}
+
 /// A rule in the words of our own files, for remarks.
 pub fn words(rule: &RuleView<'_>) -> String {
     match rule.target_text() {
@@ -140,6 +159,15 @@ pub(crate) fn foreign(verdict: &Verdict) -> std::borrow::Cow<'static, str> {
     match verdict {
         Verdict::Approximated(why) if why != own::SEEN => why.clone(),
         _ => FOREIGN.into(),
+    }
+}
+
+/// Whether nothing is said of a rule of another server but that byway sees paths otherwise: its own server does not.
+pub(crate) fn is_as_seen(verdict: &Verdict) -> bool {
+    match verdict {
+        Verdict::Exact => true,
+        Verdict::Approximated(why) => why == own::SEEN,
+        Verdict::Refused(_) => false,
     }
 }
 

@@ -135,20 +135,33 @@ pub(crate) fn globbed(glob: &str, any: &str) -> String {
 
 /// Whether alternatives stand outside of all groups, so that an anchor would be that of one of them.
 pub(crate) fn has_alternatives(pattern: &str) -> bool {
+    split_alternatives(pattern).len() > 1
+}
+
+/// The alternatives that stand outside of all groups.
+pub(crate) fn split_alternatives(pattern: &str) -> Vec<&str> {
+    let (mut all, mut begin) = (Vec::new(), pattern);
     let mut depth = 0_i32;
     let mut rest = pattern;
     while let Some(sign) = rest.chars().next() {
-        rest = &rest[sign.len_utf8()..];
+        let behind = &rest[sign.len_utf8()..];
         match sign {
-            '\\' => rest = rest.get(rest.chars().next().map_or(0, char::len_utf8)..).unwrap_or_default(),
-            '[' => rest = behind_class(rest),
+            '|' if depth == 0 => {
+                all.push(&begin[..begin.len() - rest.len()]);
+                begin = behind;
+            }
             '(' => depth += 1,
             ')' => depth -= 1,
-            '|' if depth == 0 => return true,
             _ => {}
         }
+        rest = match sign {
+            '\\' => behind.get(behind.chars().next().map_or(0, char::len_utf8)..).unwrap_or_default(),
+            '[' => behind_class(behind),
+            _ => behind,
+        };
     }
-    false
+    all.push(begin);
+    all
 }
 
 /// What stands behind a class of which the opening bracket was read: a closing one that comes first belongs to it.

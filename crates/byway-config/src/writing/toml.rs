@@ -307,7 +307,7 @@ fn query_text(query: &QueryPolicy) -> Option<String> {
 }
 
 /// The names that a subject takes, each with its tests.
-type Named<'c> = Vec<(&'c str, Vec<&'c Test>)>;
+type Named<'c> = Vec<(&'c str, Vec<Cow<'c, Test>>)>;
 
 /// The conditions of one sense as an inline table.
 fn conditions(all: &[Condition], is_negated: bool) -> Result<Option<String>, Cow<'static, str>> {
@@ -326,7 +326,7 @@ fn conditions(all: &[Condition], is_negated: bool) -> Result<Option<String>, Cow
             names.push((name, Vec::new()));
             names.len() - 1
         });
-        names[at].1.push(&condition.test);
+        names[at].1.push(Cow::Borrowed(&condition.test));
     }
     if subjects.is_empty() {
         return Ok(None);
@@ -335,7 +335,7 @@ fn conditions(all: &[Condition], is_negated: bool) -> Result<Option<String>, Cow
     for (key, names) in &subjects {
         let mut of_names = Vec::new();
         for (name, tests) in names {
-            let value = tests_text(tests)?;
+            let value = if is_negated { tests_text(&tests_of_none(tests)) } else { tests_text(tests) }?;
             of_names.push(if name.is_empty() {
                 format!("{key} = {value}")
             } else {
@@ -348,9 +348,39 @@ fn conditions(all: &[Condition], is_negated: bool) -> Result<Option<String>, Cow
     Ok(Some(format!("{{ {} }}", parts.join(", "))))
 }
 
-fn tests_text(tests: &[&Test]) -> Result<String, Cow<'static, str>> {
+/// Tests of which none may hold, those of one kind as one.
+fn tests_of_none<'c>(tests: &[Cow<'c, Test>]) -> Vec<Cow<'c, Test>> {
+    let (mut texts, mut patterns, mut out) = (Vec::new(), Vec::new(), Vec::new());
+    for test in tests {
+        match &**test {
+            Test::Is(text) => texts.push(text.clone()),
+            Test::In(all) => texts.extend(all.iter().cloned()),
+            Test::Regex(pattern) => patterns.push(pattern.text.to_string()),
+            _ => out.push(test.clone()),
+        }
+    }
+    if tests.len() - out.len() < 2 {
+        return tests.to_vec();
+    }
+    match texts.len() {
+        0 => {}
+        1 => out.extend(texts.pop().map(|text| Cow::Owned(Test::Is(text)))),
+        _ => out.push(Cow::Owned(Test::In(texts))),
+    }
+    match patterns.as_slice() {
+        [] => {}
+        [one] => out.push(Cow::Owned(Test::regex(one))),
+        several => {
+            let several: Vec<String> = several.iter().map(|one| format!("(?:{one})")).collect();
+            out.push(Cow::Owned(Test::regex(&several.join("|"))));
+        }
+    }
+    out
+}
+
+fn tests_text(tests: &[Cow<'_, Test>]) -> Result<String, Cow<'static, str>> {
     if let [one] = tests {
-        match one {
+        match &**one {
             Test::Is(text) => return Ok(quoted(text)),
             Test::In(texts) => return Ok(list(texts)),
             Test::Present => return Ok("true".to_owned()),
@@ -360,7 +390,7 @@ fn tests_text(tests: &[&Test]) -> Result<String, Cow<'static, str>> {
     let mut keys: Vec<&str> = Vec::new();
     let mut parts = Vec::new();
     for test in tests {
-        let (key, value) = match test {
+        let (key, value) = match &**test {
             Test::Is(text) => ("is", quoted(text)),
             Test::In(texts) => ("in", list(texts)),
             Test::Glob(text) => ("glob", quoted(text)),

@@ -114,7 +114,7 @@ pub(crate) fn compare(theirs: &Answer, ours: &Ours) -> Verdict {
         }
         // In a host such a character is none that byway could escape.
         (Answer::Status(500), Answer::Status(400)) if ours.has_control => Verdict::Named(CONTROL),
-        (Answer::Status(500), Answer::Redirect(_, ours)) if holds_control(ours) => Verdict::Named(CONTROL),
+        (Answer::Status(400 | 500), Answer::Redirect(_, ours)) if holds_control(ours) => Verdict::Named(CONTROL),
         _ => Verdict::Differ,
     }
 }

@@ -24,6 +24,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use byway_config::diagnostic::Severity;
+use byway_config::foreign::Purpose;
 use byway_config::formats::Format;
 use byway_config::load::{LoadOptions, Loaded, load};
 use byway_config::remarks::Verdict as SaidVerdict;
@@ -306,7 +307,7 @@ fn server_of(format: &Format) -> Result<&'static Server, String> {
 fn read(file: &Path, plan: &Plan, format: Option<&'static Format>) -> Result<Loaded, String> {
     let mut options = plan.reading.clone();
     options.format = format.or(options.format);
-    options.foreign.leaves_files = plan.written_as.is_some();
+    options.foreign.purpose = if plan.written_as.is_some() { Purpose::Writing } else { Purpose::Answering };
     // A document root that is replayed whole says itself which of its files are there.
     let loaded = load(&Disk, &[file], &options);
     match &loaded.rules {

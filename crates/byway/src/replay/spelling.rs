@@ -82,7 +82,7 @@ pub(super) fn is_odd_path(target: &[u8]) -> bool {
 }
 
 /// Whether servers may disagree about what was asked, where a rule was said to be carried over nearly: about the spelling of the
-/// path or of the query, its letter case, a port behind the host, or fields that are empty or come several times.
+/// path or of the query, its letter case, or fields that are empty or come several times.
 pub(super) fn is_odd(ask: &Ask) -> bool {
     let (path, query) = parts(&ask.target);
     let is_field = |(at, (name, value)): (usize, &(String, String))| {
@@ -93,7 +93,6 @@ pub(super) fn is_odd(ask: &Ask) -> bool {
         || path.windows(2).any(|two| two == b"//" || two == b"/.")
         || query.is_some_and(|query| query.iter().any(|byte| b"%+[]".contains(byte)))
         || ask.fields.iter().enumerate().any(is_field)
-        || ask.host.contains(':')
 }
 
 fn parts(target: &[u8]) -> (&[u8], Option<&[u8]>) {

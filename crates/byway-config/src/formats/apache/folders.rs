@@ -98,7 +98,7 @@ pub(super) fn disk(server: &Server, reading: &Reading<'_>) -> Disk {
         return Disk::default();
     }
     let root = server.root.as_ref().map(std::path::PathBuf::from);
-    if reading.leaves_files() {
+    if reading.is_for_writing() {
         return Disk { is_left: true, ..Disk::default() };
     }
     let Some(root) = reading.document_root(root.as_deref()) else { return Disk::default() };

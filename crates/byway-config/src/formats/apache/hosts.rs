@@ -37,7 +37,7 @@ impl Lowering<'_, '_> {
         let has_ports: BTreeSet<u16> = hosts.iter().flat_map(|host| host.ports.iter().copied()).collect();
         // One port says nothing, but to those who write the rules elsewhere: they want one that is no scheme's own.
         let one_port = has_ports.len() <= 1
-            && (!self.reading.leaves_files() || has_ports.iter().all(|port| matches!(port, 80 | 443)));
+            && (!self.reading.is_for_writing() || has_ports.iter().all(|port| matches!(port, 80 | 443)));
         for (at, host) in hosts.iter().enumerate() {
             match host.ports.as_slice() {
                 [] => {

@@ -9,7 +9,7 @@ use crate::files::EntryKind;
 impl<'a, 'r> Reader<'a, 'r> {
     /// Keeps what is there below a document root.
     pub(super) fn note_tree(&mut self, at: usize, tree: &[(PathBuf, EntryKind)]) {
-        if self.reading.leaves_files() {
+        if self.reading.is_for_writing() {
             return;
         }
         let server = &mut self.site.servers[at];

@@ -403,7 +403,7 @@ impl<'t> Lower<'t, '_, '_> {
             // `--root` stands for the document root, and an `alias` is another folder.
             Some(Root { alias: Some(_), .. }) => {
                 let is_folder = |path: &&Path| {
-                    !self.reading.leaves_files() && self.reading.kind_of(path) == Some(EntryKind::Folder)
+                    !self.reading.is_for_writing() && self.reading.kind_of(path) == Some(EntryKind::Folder)
                 };
                 configured.filter(is_folder).map(Path::to_owned)
             }

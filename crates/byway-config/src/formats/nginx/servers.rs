@@ -80,7 +80,7 @@ impl<'t> Lower<'t, '_, '_> {
         let prelude = self.prelude();
         // Who writes the rules elsewhere wants to know of a port that is no scheme's own.
         let keeps_ports =
-            self.reading.leaves_files() && groups.iter().any(|group| !matches!(group.port.number, 80 | 443));
+            self.reading.is_for_writing() && groups.iter().any(|group| !matches!(group.port.number, 80 | 443));
         // Who is alone answers for every host and port: nothing is chosen.
         if let [server] = model.servers.as_slice()
             && !keeps_ports

@@ -74,6 +74,8 @@ pub(super) enum Held {
 pub(super) struct Entry {
     pub(super) key: Key,
     pub(super) value: Pieces,
+    /// Whether its key ignores letter case, as those of nginx do.
+    pub(super) ignores_case: bool,
 }
 
 /// For what an entry is.
@@ -268,12 +270,19 @@ impl Within {
                     (Key::Text(key), Some(text)) if !key.eq_ignore_ascii_case(text) => continue,
                     (Key::Fits(pattern), Some(text)) if !pattern.finds(text.as_bytes()).unwrap_or(true) => continue,
                     (Key::Text(_) | Key::Fits(_), Some(_)) => vec![one.clone()],
-                    (Key::Text(key), None) => one.clone().with_key(&text, Test::Is(key.clone()), false)?,
+                    (Key::Text(key), None) => {
+                        let found = one.clone().with_key(&text, Test::Is(key.clone()), false)?;
+                        let folded = |one: Alternative| if entry.ignores_case { one.ignoring_case(key) } else { one };
+                        found.into_iter().map(folded).collect()
+                    }
                     (Key::Fits(pattern), None) => one.clone().with_key(&text, Test::Regex(pattern.clone()), false)?,
                     (Key::Asks(asked), _) => vec![asked.iter().cloned().fold(one.clone(), Alternative::and)],
                     (Key::Else, _) => self.missed(one.clone(), &text, &missed),
                 };
-                out.extend(found.into_iter().map(|one| (one.knowing(slot, &entry.value), entry.value.clone())));
+                for one in found {
+                    let (one, value) = one.with_groups_of(entry);
+                    out.push((one.knowing(slot, &value), value));
+                }
                 if constant.is_some() && !matches!(entry.key, Key::Asks(_)) {
                     break;
                 }
@@ -390,7 +399,7 @@ impl Within {
 }
 
 /// Why a variable is not followed.
-const FOLLOWED: &str = "it uses a variable whose value was set in more than one place: write the value into the rule";
+const FOLLOWED: &str = "it uses a variable whose value is not followed to here: write the value into the rule";
 /// Why groups of two patterns are not followed.
 const TWO: &str = "it uses what two patterns took out of the request: one of them can be said";
 
@@ -417,10 +426,10 @@ fn is_taking(condition: &Condition) -> bool {
 const BEHIND: &str = "the `default` of its list comes behind all entries";
 /// Why a path that was compared together with its query is not quite that.
 const NO_QUERY: &str = "its server takes this path without a query alone, and here it is taken with any";
+/// Why what was compared with path and query as one text is not quite that.
+const AS_SENT: &str = "its server compares path and query as one text, as it was sent; here the path is compared alone";
 /// Why a condition on the Host field is not quite that.
 const HOST_ALONE: &str = "the host is compared without the port behind it";
-/// Why an entry of a list is not quite a path.
-const KEYS: &str = "keys of a `map` ignore case, and this path does not";
 
 fn is_place(part: Part) -> bool {
     matches!(part, Part::WorkingPath | Part::Path | Part::PathAndQuery | Part::Host)
@@ -467,6 +476,24 @@ impl Alternative {
         Ok(self)
     }
 
+    /// The value of an entry, whose groups are those of its key: of the path, or of a condition that the key has become.
+    fn with_groups_of(mut self, entry: &Entry) -> (Alternative, Pieces) {
+        let takes = entry.value.iter().any(|piece| matches!(piece.what, What::Capture(_)));
+        if !takes || !matches!(entry.key, Key::Fits(_)) {
+            return (self, entry.value.clone());
+        }
+        self.is_read = true;
+        let of_condition = matches!(self.groups, Groups::Of(_));
+        let own = |piece: &Piece<'static>| match piece.what {
+            What::Capture(index) if of_condition => {
+                Piece { place: piece.place, what: What::ConditionCapture(index + 1) }
+            }
+            _ => piece.clone(),
+        };
+        let value = entry.value.iter().map(own).collect();
+        (self, value)
+    }
+
     fn knowing(mut self, slot: u16, value: &Pieces) -> Alternative {
         self.values.insert(slot, value.clone());
         self
@@ -484,12 +511,16 @@ impl Alternative {
     /// With a key of a list.
     fn with_key(self, text: &[Piece<'static>], test: Test, negate: bool) -> Result<Vec<Alternative>, Why> {
         let subject = Subject::Text(text.to_vec());
-        let is_text = matches!(test, Test::Is(_));
-        let mut all = self.with_text(text, &Condition { subject, test, negate, or_next: false })?;
-        if is_text && matches!(text, [Piece { what: What::Part(part), .. }] if is_place(*part) && *part != Part::Host) {
-            all.iter_mut().for_each(|one| one.why = one.why.or(Some(KEYS)));
+        self.with_text(text, &Condition { subject, test, negate, or_next: false })
+    }
+
+    /// The same where its path is this one, in letters of either case.
+    fn ignoring_case(mut self, key: &str) -> Alternative {
+        let is_key = |path: &&mut PathOf| matches!(&path.path, PathPattern::Exact(own) if &**own == key.as_bytes());
+        if let Some(path) = self.path.as_mut().filter(is_key).filter(|_| key.contains(|c: char| c.is_alphabetic())) {
+            path.case = LetterCase::Ignored;
         }
-        Ok(all)
+        self
     }
 
     /// With a condition on a text in which nothing is kept any more.
@@ -502,9 +533,12 @@ impl Alternative {
         // A text with a literal in it is neither nothing nor `0`.
         let is_some =
             pieces.iter().any(|piece| matches!(&piece.what, What::Literal(text) if !matches!(text.as_ref(), "" | "0")));
-        if let (true, Test::In(texts)) = (is_some, &condition.test)
-            && texts.iter().all(|text| matches!(text.as_str(), "" | "0"))
-        {
+        let asks_nothing = match &condition.test {
+            Test::In(texts) => texts.iter().all(|text| matches!(text.as_str(), "" | "0")),
+            Test::Is(text) => matches!(text.as_str(), "" | "0"),
+            _ => false,
+        };
+        if is_some && asks_nothing {
             return Ok(if condition.negate { vec![self] } else { Vec::new() });
         }
         let part = match pieces {
@@ -526,7 +560,10 @@ impl Alternative {
                         match query {
                             // A query that is not there is no condition of ours: it is said.
                             None => self.why = Some(NO_QUERY),
-                            Some(query) => self = self.with_query(query),
+                            Some(query) => {
+                                self = self.with_query(query);
+                                self.why = Some(AS_SENT);
+                            }
                         }
                         PathPattern::Exact(Cow::Owned(path.as_bytes().to_vec()))
                     }
@@ -548,6 +585,9 @@ impl Alternative {
                     _ => LetterCase::Significant,
                 };
                 let is_pattern = matches!(path, PathPattern::Regex(_));
+                if is_pattern && part == Some(Part::PathAndQuery) {
+                    self.why = Some(AS_SENT);
+                }
                 let own = PathOf { path, case, is_whole: true };
                 return Ok(match both(self.path.take(), own.clone())? {
                     Some(path) => {

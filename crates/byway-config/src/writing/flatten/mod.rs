@@ -43,6 +43,9 @@ type Why = Cow<'static, str>;
 pub(crate) const SEEN: &str =
     "byway compares the path as it is sent, with its escapes, double slashes and dots; its server decodes it first";
 
+/// Why nothing is written of a rule that nothing leads to.
+pub(super) const NOT_FOLLOWED: &str = "no request was followed to it: a rule before it takes them, or one that cannot be said stands in the way, as a page for an error or a path changed inside";
+
 /// Where a rule is tried: the host and scheme that lead there, the step, and what was taken from the front of the path.
 #[derive(Clone, Debug)]
 pub(super) struct Spot {
@@ -260,11 +263,8 @@ impl Flat {
                 continue;
             }
             done.push(*next);
-            let mut behind: Vec<Way> = Vec::new();
-            for (way, _) in doors.iter().filter(|(_, to)| to == next) {
-                let under = ways.iter().filter_map(|above| above.and(way));
-                under.for_each(|way| behind.extend((!behind.contains(&way)).then_some(way)));
-            }
+            let own = doors.iter().filter(|(_, to)| to == next).map(|(way, _)| way);
+            let behind = Way::behind(own, ways);
             let before = self.steps;
             self.enter(*next, &behind, until, within, tables, depth - 1);
             // What these hosts leave must not fall to the rules of any host.
@@ -316,7 +316,7 @@ impl Flat {
                 Some(Door::Rest) => std::mem::take(&mut open).into_iter().map(of).collect(),
                 None => continue,
             };
-            let behind: Vec<Way> = own.iter().flat_map(|own| ways.iter().filter_map(|above| above.and(own))).collect();
+            let behind = Way::behind(&own, ways);
             if !behind.is_empty() {
                 self.enter(next, &behind, until, within, tables, depth - 1);
             }
@@ -626,7 +626,7 @@ impl Flat {
         let spots = match self.spots.get(&rule.number()) {
             Some(spots) => spots,
             None if let Some(by) = self.dead.get(&rule.number()) => return Ok((Vec::new(), Some(dead(*by)))),
-            None => return Err("no request was followed to it: a rule before it takes them, or one that cannot be said stands in the way, as a page for an error or a path changed inside".into()),
+            None => return Err(NOT_FOLLOWED.into()),
         };
         let (mut why, mut refused) = (None, None);
         let mut found = false;
@@ -761,7 +761,7 @@ fn entry(rule: &RuleView<'_>, text: &Target<'_>, groups: &HashMap<u16, What<'sta
         PathPattern::Regex(pattern) => Key::Fits(pattern),
         _ => return None,
     };
-    Some(Entry { key, value })
+    Some(Entry { key, value, ignores_case: rule.dialect().name.starts_with("nginx") })
 }
 
 /// Keeps what a table that was called has set.
@@ -781,6 +781,16 @@ fn hold_all(within: &mut Within, rule: &RuleView<'_>, called: TableId, tables: &
 }
 
 impl Way {
+    /// The ways behind doors, each for one of these, that are come to by those above; each once.
+    fn behind<'w>(doors: impl IntoIterator<Item = &'w Way>, above: &[Way]) -> Vec<Way> {
+        let mut out: Vec<Way> = Vec::new();
+        for door in doors {
+            let under = above.iter().filter_map(|above| above.and(door));
+            under.for_each(|way| out.extend((!out.contains(&way)).then_some(way)));
+        }
+        out
+    }
+
     /// What holds for both; none where they exclude each other.
     fn and(&self, other: &Way) -> Option<Way> {
         let host = match (self.host.as_str(), other.host.as_str()) {

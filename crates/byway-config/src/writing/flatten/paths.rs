@@ -51,9 +51,7 @@ pub(super) fn owned_path(path: &PathPattern<'_>) -> Result<PathPattern<'static>,
         PathPattern::Prefix(path) => PathPattern::Prefix(bytes(path)),
         // Whether it keeps patterns out is a matter of order, which is known where this is asked.
         PathPattern::BytePrefix { prefix, .. } => PathPattern::BytePrefix { prefix: bytes(prefix), is_final: false },
-        PathPattern::Regex(pattern) => {
-            PathPattern::Regex(Pattern { text: Cow::Owned(pattern.text.to_string()), ..pattern.clone() })
-        }
+        PathPattern::Regex(pattern) => PathPattern::Regex(owned(pattern.clone())),
         PathPattern::Segments { .. } => {
             return Err("its pattern for the path is of a kind that byway.toml does not have".into());
         }
@@ -80,10 +78,20 @@ pub(super) fn both(outer: Option<PathOf>, inner: PathOf) -> Result<Option<PathOf
                 // A prefix says no more than that others begin with it.
                 (true, _) if one_whole => Ok(Some(inner)),
                 (_, true) if other_whole => Ok(Some(outer)),
+                _ if let Some(joined) = joined(&outer, &inner) => Ok(Some(joined)),
                 _ => Err("two patterns compare the path at once: write one that says both".into()),
             }
         }
     }
+}
+
+/// A pattern and what a path begins with, as one pattern.
+fn joined(outer: &PathOf, inner: &PathOf) -> Option<PathOf> {
+    let (PathPattern::BytePrefix { prefix, .. }, PathPattern::Regex(pattern)) = (&outer.path, &inner.path) else {
+        return None;
+    };
+    let path = PathPattern::Regex(below(prefix, pattern).filter(|_| outer.case == LetterCase::Significant)?);
+    Some(PathOf { path, case: LetterCase::Significant, is_whole: inner.is_whole })
 }
 
 /// Whether a pattern fits one path.
@@ -174,6 +182,13 @@ fn whole(pattern: &Pattern<'_>) -> Result<String, Why> {
     if perl::has_alternatives(text) {
         return Err("its pattern has `|` outside of parentheses: put them around it, `(?:a|b)`".into());
     }
+    // What begins a name stands at the beginning of the path or behind a slash, wherever.
+    if let Some(text) = at_a_name(text) {
+        return Ok(match text.strip_suffix('$').filter(|rest| !rest.ends_with('\\')) {
+            Some(text) => text.to_owned(),
+            None => format!("{text}.*"),
+        });
+    }
     let (head, inner) = match text.strip_prefix('^') {
         Some(rest) => ("", rest),
         // What takes anything begins where the path does.
@@ -185,6 +200,32 @@ fn whole(pattern: &Pattern<'_>) -> Result<String, Why> {
         None => (inner, ".*"),
     };
     Ok(format!("{head}{inner}{tail}"))
+}
+
+/// A pattern that asks for the beginning of a name, as one over the whole path.
+fn at_a_name(text: &str) -> Option<String> {
+    let begins = [("(^|/)", "(|.*/)"), ("(/|^)", "(|.*/)"), ("(?:^|/)", "(?:|.*/)"), ("(?:/|^)", "(?:|.*/)")];
+    begins.into_iter().find_map(|(begin, whole)| text.strip_prefix(begin).map(|rest| format!("{whole}{rest}")))
+}
+
+/// A pattern that is found anywhere, below what a path begins with; `None` where it may be found in that beginning.
+fn below(prefix: &[u8], pattern: &Pattern<'_>) -> Option<Pattern<'static>> {
+    let text = &*pattern.text;
+    let first = match text.as_bytes() {
+        [b'\\', sign, ..] if sign.is_ascii_punctuation() => *sign,
+        [sign, ..] if sign.is_ascii_alphanumeric() || b"-_/".contains(sign) => *sign,
+        _ => return None,
+    };
+    let is_optional = text.as_bytes().get(1).is_some_and(|sign| b"?*{".contains(sign));
+    let is_apart = !prefix.iter().any(|byte| byte.eq_ignore_ascii_case(&first));
+    let (open, close) = if pattern.case == LetterCase::Ignored { ("(?i:", ")") } else { ("", "") };
+    let text = format!("^{}.*{open}{text}{close}", escaped(prefix, true));
+    let fits = is_apart && !is_optional && !perl::has_alternatives(&pattern.text);
+    fits.then(|| Pattern { text: text.into(), case: LetterCase::Significant, ..pattern.clone() }).map(owned)
+}
+
+fn owned(pattern: Pattern<'_>) -> Pattern<'static> {
+    Pattern { text: Cow::Owned(pattern.text.to_string()), ..pattern }
 }
 
 /// A decoded path as it is sent; in a regex with what means something there escaped.

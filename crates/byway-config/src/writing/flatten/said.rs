@@ -1,7 +1,7 @@
 //! One rule of another server in words of our own.
 
 use byway_core::condition::Condition;
-use byway_core::dialect::{CaptureForm, QueryPolicy, QuestionMark};
+use byway_core::dialect::{CaptureForm, LetterCase, QueryPolicy, QuestionMark};
 use byway_core::rule::{Action, RetryAfter, Then};
 use byway_core::ruleset::RuleView;
 use byway_core::source::{PathPattern, Source};
@@ -38,8 +38,15 @@ pub(super) fn translated<'s>(rule: RuleView<'s>, spot: &Spot, steps: usize, end:
             let Some(way) = way.and(&host) else { continue };
             let asked = in_turn(&alternative);
             let conditions: Result<Vec<Condition>, Why> = asked.into_iter().map(conditions::kept).collect();
-            let (from, does) = with_path(&way, alternative.path.as_ref(), &spot.strip, does)?;
-            made.push(OwnRule { from, does, conditions: conditions?, ..made_at(rule, spot, steps) });
+            let (path, case) = match alternative.path.clone() {
+                // A path has its letter case beside it.
+                Some(PathOf { path: path @ PathPattern::Exact(_), case, is_whole }) => {
+                    (Some(PathOf { path, case: LetterCase::Significant, is_whole }), case)
+                }
+                path => (path, LetterCase::Significant),
+            };
+            let (from, does) = with_path(&way, path.as_ref(), &spot.strip, does)?;
+            made.push(OwnRule { from, case, does, conditions: conditions?, ..made_at(rule, spot, steps) });
         }
     }
     Ok((made, why.map(Why::from)))
@@ -163,7 +170,7 @@ fn with_path(way: &Way, path: Option<&PathOf>, strip: &str, doing: Doing) -> Res
     let any = PathPattern::BytePrefix { prefix: b"".as_slice().into(), is_final: false };
     let text = match path {
         Some(path) => path_text(&path.path, path.case, if path.is_whole { "" } else { strip }, captures)?,
-        None => path_text(&any, byway_core::dialect::LetterCase::Significant, strip, captures)?,
+        None => path_text(&any, LetterCase::Significant, strip, captures)?,
     };
     let from = way.text(&text);
     let read =

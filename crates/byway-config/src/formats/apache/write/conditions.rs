@@ -8,7 +8,7 @@ use byway_core::target::{Part, Piece, What};
 use super::super::cond::asks_for_file;
 use super::text::word;
 use crate::writing::own::subject;
-use crate::writing::perl::{self, alternatives, fitting, globbed, has_alternatives, pcre, perl};
+use crate::writing::perl::{self, alternatives, fitting, globbed, has_alternatives, pcre, perl, split_alternatives};
 
 type Why = &'static str;
 
@@ -134,7 +134,7 @@ fn host(test: &Test, not: bool) -> Result<String, Why> {
         // Behind the host there may be a port.
         let text = match text.strip_suffix('$') {
             Some(rest) if !rest.ends_with('\\') && !has_alternatives(rest) => format!("{}\\.?(?::\\d*)?$", short(rest)),
-            Some(_) => return Err("its pattern for the host has `|` outside of parentheses: put them around it"),
+            Some(_) => with_ports(text),
             None => text.to_owned(),
         };
         return line("%{HTTP_HOST}", &text, not, " [NC]");
@@ -149,6 +149,20 @@ fn host(test: &Test, not: bool) -> Result<String, Why> {
     };
     let hosts: Result<Vec<HostPattern<'_>>, _> = texts.iter().map(|text| HostPattern::parse(text)).collect();
     is_host(&hosts.map_err(|_| "it names a host that no request can have")?, not)
+}
+
+/// A pattern for hosts with alternatives, each with the port that may stand behind it.
+fn with_ports(text: &str) -> String {
+    let all = split_alternatives(text);
+    let bare: Option<Vec<&str>> = all.iter().map(|one| one.strip_prefix('^')?.strip_suffix('$')).collect();
+    match bare {
+        Some(bare) => format!("^(?:{})\\.?(?::\\d*)?$", bare.join("|")),
+        None => {
+            let ended =
+                |one: &&str| one.strip_suffix('$').map_or((*one).to_owned(), |one| format!("{one}\\.?(?::\\d*)?$"));
+            all.iter().map(ended).collect::<Vec<_>>().join("|")
+        }
+    }
 }
 
 /// A network, or several: an expression, for `RewriteCond` itself compares text.

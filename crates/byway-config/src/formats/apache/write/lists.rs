@@ -52,7 +52,7 @@ pub(super) fn taken(placed: &mut Vec<Placed>, file: &Path) -> Vec<(String, Strin
     let at = placed.partition_point(|rule| rule.rank < rank);
     let mut regions = regions.into_iter();
     let Some(region) = regions.next() else { return out };
-    let lines = Lines { alias: None, rewrite, entry: None, is_loose: false, region, why: None };
+    let lines = Lines { alias: None, is_alias: false, rewrite, entry: None, is_loose: false, region, why: None };
     placed.insert(at, Placed { rank, lines, comment, is_pass: false, more: regions.collect() });
     out
 }

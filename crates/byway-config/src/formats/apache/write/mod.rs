@@ -129,6 +129,7 @@ fn divided(placed: Vec<Placed>) -> (Rewrites, Aliases) {
     let mut taken = Taken::default();
     for Placed { lines, comment, more, .. } in placed.into_iter().rev() {
         match lines.alias {
+            Some(line) if lines.is_alias => aliases.push((comment, line)),
             // An exception of mod_rewrite's would not hold back mod_alias.
             Some(line) if !has_exceptions && !taken.meets(&lines.region) => aliases.push((comment, line)),
             _ => {

@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use byway_core::dialect::{BYWAY, LetterCase, QueryPolicy, TrailingSlash};
+use byway_core::dialect::{BYWAY, LetterCase, QueryPolicy, QuestionMark, TrailingSlash};
 use byway_core::host::HostPattern;
 use byway_core::request::Scheme;
 use byway_core::source::{PathPattern, Segment, Source};
@@ -25,6 +25,8 @@ type Why = Cow<'static, str>;
 pub(super) struct Lines {
     /// One line of mod_alias, where it can say the rule.
     pub(super) alias: Option<String>,
+    /// Whether it was one there, so that nothing of mod_rewrite's behind it ever went before it.
+    pub(super) is_alias: bool,
     /// The lines of mod_rewrite.
     pub(super) rewrite: Vec<String>,
     /// What a list says of it, where it is one path and one target.
@@ -56,7 +58,7 @@ const TIME: &str = "Apache compares its own local time: the instants are written
 const ITSELF: &str = "where the redirect leads to the URL that was asked, Apache sends it";
 const RETRY: &str = "`Retry-After` is not sent";
 const CACHE: &str = "how long the answer may be kept is not said";
-const PAIR: &str = "Apache finds a pair of the query as it was sent, and escapes its value once more";
+const PAIR: &str = "Apache finds a pair of the query as it was sent, and sends its value on so";
 const ESCAPED_TWICE: &str =
     "escapes in the request's query are escaped once more where it is joined to one of the target";
 
@@ -67,7 +69,9 @@ pub(super) fn lines(rule: &OwnRule<'_>, context: Context) -> Result<Lines, Why> 
     source.slash = rule.slash;
     let case = case_of(rule, &source);
     crate::own::rule::set_case(&mut source, case);
-    let mut saying = Saying { conditions: Vec::new(), last: None, why: None };
+    let is_apache = rule.view.dialect().name == "apache";
+    let is_alias = is_apache && rule.view.dialect().question != QuestionMark::Forbidden;
+    let mut saying = Saying { conditions: Vec::new(), last: None, is_apache, is_alias, why: None };
     saying.asked(rule, &source)?;
     match &rule.does {
         Does::Redirect { status, to, query } => {
@@ -99,6 +103,9 @@ struct Saying {
     conditions: Vec<String>,
     /// The one whose groups the target takes: it stands behind all others.
     last: Option<String>,
+    /// Whether the rule was Apache's already, and whether it was one of mod_alias.
+    is_apache: bool,
+    is_alias: bool,
     why: Option<Why>,
 }
 
@@ -212,7 +219,10 @@ impl Saying {
         let alias = if is_one { alias(source, &path, status.get.number(), target, query) } else { None };
         let entry = if is_one { entry(source, status.get.number(), target, query) } else { None };
         self.takes(target, &path)?;
-        let mut said = substitution(target, &path)?;
+        // What is taken out of the query is escaped as it was sent. Apache's own rules escape it once more, and mean that.
+        let is_query = |line: &String| line.starts_with("RewriteCond %{QUERY_STRING} ");
+        let is_raw = !self.is_apache && self.last.as_ref().is_some_and(is_query);
+        let mut said = substitution(target, &path, is_raw)?;
         self.note(said.takes_captures.then_some(CAPTURES));
         self.note(said.why);
         let keeps = matches!(query, QueryPolicy::Keep | QueryPolicy::Replace);
@@ -236,6 +246,13 @@ impl Saying {
                 (false, true) => {}
             }
         }
+        let alias = match alias {
+            None if is_one && self.is_alias && said.is_for_alias(&path, query) => {
+                let words = |whole: String| format!("RedirectMatch {} {whole} {}", status.get.number(), said.text);
+                alias_word(&path.whole).map(words)
+            }
+            alias => alias,
+        };
         match query {
             QueryPolicy::Drop if !said.has_query => said.flags.push("QSD"),
             QueryPolicy::Drop | QueryPolicy::Keep | QueryPolicy::Replace => {}
@@ -271,7 +288,8 @@ impl Saying {
             }
         }
         let is_loose = is_loose(source);
-        Ok(Lines { alias, rewrite, entry, is_loose, region: path.region, why: self.why })
+        let is_alias = self.is_alias;
+        Ok(Lines { alias, is_alias, rewrite, entry, is_loose, region: path.region, why: self.why })
     }
 
     /// A path that becomes another one inside the server.
@@ -284,7 +302,7 @@ impl Saying {
     ) -> Result<Lines, Why> {
         let path = path(source, tail_of(target), context)?;
         self.takes(target, &path)?;
-        let said = substitution(target, &path)?;
+        let said = substitution(target, &path, false)?;
         let mut flags = match context {
             // Else httpd would take the path for one of its disk.
             Context::Server => "PT,L".to_owned(),
@@ -311,7 +329,8 @@ impl Saying {
         let to = word(to.unwrap_or(&said.text))?;
         rewrite.push(format!("RewriteRule {} {to} [{flags}]", word(&path.pattern)?));
         let is_loose = is_loose(source);
-        Ok(Lines { alias: None, rewrite, entry: None, is_loose, region: path.region, why: self.why })
+        let is_alias = false;
+        Ok(Lines { alias: None, is_alias, rewrite, entry: None, is_loose, region: path.region, why: self.why })
     }
 
     /// Puts the condition last whose groups a target takes, or one that takes a pair out of the query.
@@ -368,7 +387,8 @@ impl Saying {
         let nocase = nocase(source).map(|flag| format!(",{flag}")).unwrap_or_default();
         rewrite.push(format!("RewriteRule {} - [{flags}{nocase}]", word(&path.pattern)?));
         let is_loose = is_loose(source);
-        Ok(Lines { alias, rewrite, entry: None, is_loose, region: path.region, why: self.why })
+        let is_alias = self.is_alias;
+        Ok(Lines { alias, is_alias, rewrite, entry: None, is_loose, region: path.region, why: self.why })
     }
 }
 
@@ -544,6 +564,18 @@ fn entry(source: &Source<'_>, status: u16, target: &Target<'_>, query: &QueryPol
     fits.then(|| Entry { status, drops_query, key, value: value.to_owned() })
 }
 
+impl Substitution {
+    /// Whether mod_alias says it with the same words.
+    fn is_for_alias(&self, path: &Path, query: &QueryPolicy) -> bool {
+        let fits = match query {
+            QueryPolicy::Keep => !self.has_query,
+            QueryPolicy::Replace => true,
+            _ => false,
+        };
+        fits && path.sign == '$' && path.condition.is_none() && !self.text.contains(['%', '#', '\\', ' ', '"'])
+    }
+}
+
 /// A target as mod_rewrite takes it.
 struct Substitution {
     text: String,
@@ -553,7 +585,8 @@ struct Substitution {
     why: Option<&'static str>,
 }
 
-fn substitution(target: &Target<'_>, path: &Path) -> Result<Substitution, Why> {
+/// `is_raw` says that what a condition takes is escaped already.
+fn substitution(target: &Target<'_>, path: &Path, is_raw: bool) -> Result<Substitution, Why> {
     if let Some(to) = target.constant() {
         // What Apache would escape once more goes out as it is.
         let flags = if is_left_alone(to) { Vec::new() } else { vec!["NE"] };
@@ -569,8 +602,15 @@ fn substitution(target: &Target<'_>, path: &Path) -> Result<Substitution, Why> {
         Substitution { text: String::new(), flags: Vec::new(), has_query: false, takes_captures: true, why: None };
     let mut has_path = false;
     // Text of the request that needs Apache's escaping, so that literal text gets it as well.
-    let escapes =
-        target.pieces().iter().any(|piece| piece.place >= Landing::Path && !matches!(piece.what, What::Literal(_)));
+    let is_escaped = |what: &What<'_>| match what {
+        What::Literal(_) => true,
+        What::ConditionCapture(_) | What::QueryValue(_) => is_raw,
+        _ => false,
+    };
+    let escapes = target.pieces().iter().any(|piece| piece.place >= Landing::Path && !is_escaped(&piece.what));
+    if is_raw && !escapes {
+        said.flags.push("NE");
+    }
     for piece in target.pieces() {
         let is_path = piece.place == Landing::Path;
         said.has_query |= piece.place == Landing::Query;

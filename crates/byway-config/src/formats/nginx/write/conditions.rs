@@ -123,7 +123,8 @@ impl Asked {
 
     /// What a variable is called that holds a group of it.
     pub(super) fn part(&self, number: u8, names: &mut Names) -> String {
-        names.free(&format!("{} part {number}", self.on.trim_start_matches('$')))
+        let name = format!("{} part {number}", self.on.trim_start_matches('$'));
+        names.once(&name, &name).0
     }
 
     /// What stands between the parentheses of an `if`.

@@ -1,5 +1,5 @@
 //! Long lists of paths, each with its target, as a `map` on the path: one look-up, where many locations would hide what is else
-//! in the server.
+//! in the server. Its keys ignore letter case: paths that do so as well are a list even where they are few.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write;
@@ -8,13 +8,15 @@ use byway_core::host::HostPattern;
 
 use super::Output;
 use super::places::{Chains, Place};
-use super::rule::{Answer, Path, Said};
+use super::rule::{Answer, Fitting, On, Path, Said};
 use super::words::{decoded, pattern_word, word};
 use crate::writing::aside::Aside;
 use crate::writing::perl::fitting;
 
 /// From how many paths on there is a list.
 const LONG: usize = 100;
+/// The same for paths that ignore letter case.
+const FEW: usize = 2;
 
 const CASE: &str = "keys of a `map` ignore case: `/A` is taken for `/a`";
 
@@ -28,8 +30,11 @@ pub(super) fn taken(
     output: &mut Output,
     body: &mut String,
 ) -> BTreeSet<usize> {
-    let fitting: Vec<usize> = (0..rules.len()).filter(|at| entry(rules[*at]).is_some()).collect();
+    let mut fitting: Vec<usize> = (0..rules.len()).filter(|at| entry(rules[*at]).is_some()).collect();
     if fitting.len() < LONG {
+        fitting.retain(|at| matches!(rules[*at].path, Path::Pattern(_)));
+    }
+    if fitting.len() < FEW {
         return BTreeSet::new();
     }
     let chains = Chains::of(rules, &BTreeSet::new());
@@ -43,7 +48,9 @@ pub(super) fn taken(
         if first == at {
             listed.insert(at);
             lists.entry((status, query)).or_default().push((key, word(to), rules[at].comment.clone()));
-            output.left_out.entry(rules[at].number).or_insert(CASE);
+            if matches!(rules[at].path, Path::Exact(_)) {
+                output.left_out.entry(rules[at].number).or_insert(CASE);
+            }
         }
     }
     // Paths that differ in case alone would be one key.
@@ -63,8 +70,11 @@ pub(super) fn taken(
             host => format!("moved_{status}_{host}"),
         };
         let suffix = if query.is_empty() { "_without_query" } else { "" };
-        let name = output.names.free(&format!("{wish}{suffix}"));
-        map(&name, &entries, &folded, output);
+        // Servers of several hosts may have one list.
+        let (name, is_new) = output.names.once(&format!("{status} {query} {entries:?}"), &format!("{wish}{suffix}"));
+        if is_new {
+            map(&name, &entries, &folded, output);
+        }
         _ = writeln!(body, "\n    if ({name}) {{\n        return {status} {name}{query};\n    }}");
     }
     listed
@@ -91,8 +101,12 @@ fn map(name: &str, entries: &[Listed], folded: &HashMap<Vec<u8>, usize>, output:
 
 /// Status, path, target and query of a rule that is one path and one target.
 fn entry<'s>(rule: &'s Said<'_>) -> Option<(u16, &'s [u8], &'s str, &'static str)> {
-    let (Path::Exact(paths), Answer::Redirect { get, other, to }) = (&rule.path, &rule.answer) else { return None };
-    let [path] = paths.as_slice() else { return None };
+    let Answer::Redirect { get, other, to, .. } = &rule.answer else { return None };
+    let path = match &rule.path {
+        Path::Exact(paths) => <&[Vec<u8>; 1]>::try_from(paths.as_slice()).ok().map(|[path]| path)?,
+        Path::Pattern(Fitting { on: On::Decoded, folded: Some(path), .. }) => path,
+        _ => return None,
+    };
     let (to, query) = to.constant()?;
     let is_plain = get == other && rule.asked.is_empty() && rule.fields.is_empty() && rule.aside == Aside::Never;
     is_plain.then_some((*get, path, to, query))

@@ -1,15 +1,18 @@
 //! Rules as nginx says them: a server for each host, `location` and `return`, `$request_uri` where bytes must survive.
 //!
-//! Exact paths are `location =`, prefixes `location =` and `location ^~`, patterns are asked of the path as it was sent, below
-//! `location /`. nginx takes one location and asks no other: where the rules of a place do not take every request, those that
-//! byway would ask next stand there too ([`places`]). A long list is a `map` ([`lists`]). `rewrite` is never written: it has no
-//! 307. What cannot be said is left out by name.
+//! Exact paths are `location =`, prefixes `location =` and `location ^~`. Patterns of our own are asked of the path as it was sent,
+//! below `location /`; those of another server see it decoded, as locations do, and are locations ([`places`]). nginx takes one
+//! location and asks no other: where the rules of a place do not take every request, those that byway would ask next stand there
+//! too. A long list is a `map` ([`lists`]). `rewrite`, which has no 307, is written only for captures that the server of a rule
+//! escapes as it does. What cannot be said is left out by name.
 
 mod conditions;
 mod lists;
 mod names;
 mod places;
 mod rule;
+mod servers;
+mod target;
 mod words;
 
 use std::borrow::Cow;
@@ -18,14 +21,14 @@ use std::fmt::Write;
 
 use byway_core::dialect::BYWAY;
 use byway_core::host::HostPattern;
-use byway_core::request::Scheme;
 
 use self::names::Names;
 use self::rule::Said;
+use self::servers::{Servers, listens};
 pub(crate) use self::words::word;
 use crate::remarks::Verdict;
 use crate::writing::own::{OwnRule, Plan, own};
-use crate::writing::{Writing, foreign};
+use crate::writing::{Writing, foreign, is_as_seen};
 
 /// How many rules for all hosts, or for all below one, are written again in the servers of single hosts.
 const AGAIN: usize = 10_000;
@@ -61,30 +64,16 @@ pub(super) fn write(writing: &mut Writing<'_>) {
     let hosts = Hosts::of(&all);
     let mut output =
         Output { names: Names::default(), servers: String::new(), left_out: BTreeMap::new(), longest: 0, most: 0 };
-    for scheme in [Scheme::Http, Scheme::Https] {
-        // Where rules tell the schemes apart, what is for both is asked under each.
-        if scheme == Scheme::Https && !all.iter().any(|rule| rule.scheme.is_some()) {
-            continue;
-        }
-        // Servers that listen elsewhere alone have nothing here.
-        if !all.is_empty() && all.iter().all(|rule| rule.port.is_some()) {
-            continue;
-        }
-        let of_scheme = |rule: &&&Said<'_>| rule.port.is_none() && rule.scheme.is_none_or(|own| own == scheme);
+    let doors = writing.loaded.map(|loaded| loaded.doors.as_slice()).unwrap_or_default();
+    let mut servers = Servers::default();
+    for listens in listens(&all, doors) {
+        let is_asked = |rule: &&&Said<'_>| listens.takes(rule);
         for host in &hosts.servers {
-            let of_host = all.iter().filter(of_scheme).copied().filter(|rule| hosts.reaches(rule, host));
-            server(host, (scheme, scheme.default_port()), &of_host.collect::<Vec<_>>(), &mut output);
+            let own = all.iter().filter(is_asked).copied().filter(|rule| hosts.reaches(rule, host));
+            servers.add(host, &listens, &own.collect::<Vec<_>>(), doors, &mut output);
         }
     }
-    let ports: BTreeSet<u16> = all.iter().filter_map(|rule| rule.port).collect();
-    for port in ports {
-        // What is for a scheme is for its port.
-        let of_port = |rule: &&&Said<'_>| rule.port.map_or(rule.scheme.is_none(), |own| own == port);
-        for host in &hosts.servers {
-            let of_host = all.iter().filter(of_port).copied().filter(|rule| hosts.reaches(rule, host));
-            server(host, (Scheme::Http, port), &of_host.collect::<Vec<_>>(), &mut output);
-        }
-    }
+    servers.write(&mut output.servers);
     head(writing, &hosts, &output);
     writing.text.push_str(&output.names.text);
     writing.text.push_str(&output.servers);
@@ -93,7 +82,8 @@ pub(super) fn write(writing: &mut Writing<'_>) {
             let own = said.iter().find_map(|rule| rule.why.clone());
             let left_out = output.left_out.get(&view.number()).map(|why| Why::from(*why));
             let verdict = made.as_ref().map_or(&Verdict::Exact, |(_, verdict)| verdict);
-            let foreign = (*view.dialect() != BYWAY && !said.is_empty()).then(|| foreign(verdict));
+            let is_same = said.iter().all(|rule| rule.is_same) && is_as_seen(verdict);
+            let foreign = (*view.dialect() != BYWAY && !said.is_empty() && !is_same).then(|| foreign(verdict));
             let hosts = said.iter().find_map(|rule| hosts.why(rule)).map(Why::from);
             own.or(hosts).or(left_out).or(foreign)
         };
@@ -211,28 +201,3 @@ map $request_uri $request_path {
     "~^([^?]*)" $1;
 }
 "#;
-
-/// Writes the server of a host.
-fn server(host: &HostPattern<'_>, (scheme, port): (Scheme, u16), rules: &[&Said<'_>], output: &mut Output) {
-    if rules.is_empty() {
-        if *host == HostPattern::Any {
-            let text = format!("server {{\n    listen {port};\n    server_name _;\n    return 404;\n}}\n");
-            output.servers.push_str(&format!("\n# Hosts that no rule is for.\n{text}"));
-        }
-        return;
-    }
-    let mut body = String::new();
-    let listed = lists::taken(rules, host, output, &mut body);
-    places::write(rules, &listed, host, scheme, output, &mut body);
-    let out = &mut output.servers;
-    out.push_str("\nserver {\n");
-    match host {
-        HostPattern::Any => _ = writeln!(out, "    listen {port} default_server;\n    server_name _;"),
-        host => _ = writeln!(out, "    listen {port};\n    server_name {host};"),
-    }
-    if rules.iter().any(|rule| rule.is_relative()) {
-        out.push_str("    absolute_redirect off;\n");
-    }
-    out.push_str(&body);
-    out.push_str("}\n");
-}

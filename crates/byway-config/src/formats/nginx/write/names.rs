@@ -53,6 +53,16 @@ impl Names {
         name
     }
 
+    /// The variable of something that is written once, whoever asks for it, and whether it is new.
+    pub(super) fn once(&mut self, what: &str, wish: &str) -> (String, bool) {
+        if let Some(name) = self.known.get(what) {
+            return (name.clone(), false);
+        }
+        let name = self.free(wish);
+        self.known.insert(what.to_owned(), name.clone());
+        (name, true)
+    }
+
     /// A name that nobody has, with its dollar sign.
     pub(super) fn free(&mut self, wish: &str) -> String {
         let mut plain = String::new();

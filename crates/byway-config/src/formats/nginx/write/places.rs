@@ -1,9 +1,12 @@
 //! Locations: which rules are asked where, and the statements of each.
 //!
 //! nginx takes the longest location and asks no other. A place holds the rules that byway would ask for its paths, in byway's
-//! order, up to the first that takes every request; so a rule with a condition is followed by what comes after it.
+//! order, up to the first that takes every request; so a rule with a condition is followed by what comes after it. A pattern on the
+//! path as nginx sees it is a location of its own. Patterns that go before all places are asked once, beside them.
 
-use std::collections::{BTreeSet, HashMap};
+// Long because which rules stand at a place, and what each of them needs asked there, hang on one order.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt::Write;
 
 use byway_core::host::HostPattern;
@@ -12,9 +15,11 @@ use byway_core::request::Scheme;
 use super::Output;
 use super::conditions::{self, Asked};
 use super::names::Block;
-use super::rule::{Answer, Path, Said, Spot, To, Written};
-use super::words::{literal, pattern_word, word};
+use super::rule::{Answer, By, Fitting, On, Path, Said};
+use super::target::{Fits, Spot, To, Written};
+use super::words::{bare_pattern, literal, pattern_word, word};
 use crate::writing::aside::Aside;
+use crate::writing::perl::has_alternatives;
 
 /// Where rules stand.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -23,6 +28,10 @@ pub(super) enum Place {
     Exact(Vec<u8>),
     /// All below a path.
     Below(Vec<u8>),
+    /// Every path that begins so.
+    Begins(Vec<u8>),
+    /// Every path that the pattern of a rule fits, by its place in the order of byway.
+    Fits(usize),
 }
 
 /// Which rules are asked where; rules by their place in the order of byway.
@@ -30,77 +39,184 @@ pub(super) struct Chains<'a, 'r> {
     rules: &'a [&'a Said<'r>],
     exacts: HashMap<&'a [u8], Vec<usize>>,
     prefixes: HashMap<&'a [u8], Vec<usize>>,
+    begins: HashMap<&'a [u8], Vec<usize>>,
     patterns: Vec<usize>,
+    /// Paths that are found in letters of either case, in small ones.
+    folded: BTreeMap<Vec<u8>, Vec<usize>>,
 }
 
 impl<'a, 'r> Chains<'a, 'r> {
     pub(super) fn of(rules: &'a [&'a Said<'r>], without: &BTreeSet<usize>) -> Chains<'a, 'r> {
-        let mut chains = Chains { rules, exacts: HashMap::new(), prefixes: HashMap::new(), patterns: Vec::new() };
-        for (at, rule) in rules.iter().enumerate().filter(|(at, _)| !without.contains(at)) {
+        let (exacts, prefixes, begins) = (HashMap::new(), HashMap::new(), HashMap::new());
+        let mut chains = Chains { rules, exacts, prefixes, begins, patterns: Vec::new(), folded: BTreeMap::new() };
+        let mut taken: HashSet<(On, &str, bool)> = HashSet::new();
+        for (at, rule) in rules.iter().enumerate() {
+            // What a pattern took no later rule with it gets.
+            if let Path::Pattern(Fitting { on, pattern, ignores_case, .. }) = &rule.path
+                && rule.asked.is_empty()
+                && matches!(rule.aside, Aside::Never | Aside::Perhaps)
+                && !taken.insert((*on, pattern, *ignores_case))
+            {
+                continue;
+            }
+            if without.contains(&at) {
+                continue;
+            }
             match &rule.path {
                 Path::Exact(paths) => {
                     paths.iter().for_each(|path| chains.exacts.entry(path.as_slice()).or_default().push(at));
                 }
                 Path::Prefix(path) => chains.prefixes.entry(path.as_slice()).or_default().push(at),
-                Path::Pattern { .. } => chains.patterns.push(at),
+                Path::Begins(path) => chains.begins.entry(path.as_slice()).or_default().push(at),
+                Path::Pattern(Fitting { folded: Some(path), .. }) => {
+                    chains.folded.entry(path.to_ascii_lowercase()).or_default().push(at);
+                }
+                Path::Pattern(_) => chains.patterns.push(at),
             }
         }
         chains
     }
 
-    /// All places, in the order in which their rules were written; and the rules that are at home there.
+    /// All places, in the order in which their rules were written; patterns among them in the order of byway.
     fn places(&self) -> Vec<Place> {
         let mut found: Vec<((u32, usize), Place)> = Vec::new();
         let mut add = |rule: &Said<'_>, place: Place| found.push((rule.order, place));
+        let first = |rules: &[usize]| rules.iter().copied().min_by_key(|at| self.rules[*at].order);
         for (path, rules) in &self.exacts {
-            let first = rules.iter().min_by_key(|at| self.rules[**at].order);
-            first.into_iter().for_each(|at| add(self.rules[*at], Place::Exact(path.to_vec())));
+            first(rules).into_iter().for_each(|at| add(self.rules[at], Place::Exact(path.to_vec())));
         }
         for (path, rules) in &self.prefixes {
-            let Some(first) = rules.iter().min_by_key(|at| self.rules[**at].order) else { continue };
+            let Some(first) = first(rules) else { continue };
             if !path.is_empty() {
-                add(self.rules[*first], Place::Exact(path.to_vec()));
+                add(self.rules[first], Place::Exact(path.to_vec()));
             }
-            add(self.rules[*first], Place::Below(path.to_vec()));
+            add(self.rules[first], Place::Below(path.to_vec()));
+        }
+        for (path, rules) in &self.begins {
+            first(rules).into_iter().for_each(|at| add(self.rules[at], Place::Begins(path.to_vec())));
         }
         for rule in self.rules {
             if let Some(path) = aside_at(rule) {
                 add(rule, Place::Exact(path));
             }
         }
-        if let Some(first) = self.patterns.iter().min_by_key(|at| self.rules[**at].order) {
-            add(self.rules[*first], Place::Below(Vec::new()));
+        let mut patterns: Vec<usize> = self.folded.values().flatten().chain(&self.patterns).copied().collect();
+        patterns.sort_unstable();
+        let (located, others): (Vec<usize>, Vec<usize>) = patterns.into_iter().partition(|at| self.is_located(*at));
+        located.iter().for_each(|at| add(self.rules[*at], Place::Fits(*at)));
+        if let Some(first) = first(&others) {
+            add(self.rules[first], Place::Below(Vec::new()));
         }
         found.sort();
         let mut seen = BTreeSet::new();
-        found.into_iter().map(|(_, place)| place).filter(|place| seen.insert(place.clone())).collect()
+        let places = found.into_iter().map(|(_, place)| place).filter(|place| seen.insert(place.clone()));
+        let mut located = located.into_iter();
+        places
+            .map(
+                |place| {
+                    if matches!(place, Place::Fits(_)) {
+                        located.next().map(Place::Fits).unwrap_or(place)
+                    } else {
+                        place
+                    }
+                },
+            )
+            .collect()
+    }
+
+    /// Whether a pattern is a location of its own: nginx asks none behind it.
+    fn is_located(&self, at: usize) -> bool {
+        let rule = self.rules[at];
+        let Path::Pattern(Fitting { on: On::Decoded, own, folded, .. }) = &rule.path else { return false };
+        if own.is_none() && folded.is_none() {
+            return false;
+        }
+        let is_said = match &rule.answer {
+            Answer::Redirect { by, .. } => *by == By::Return,
+            Answer::Rewrite(..) => false,
+            Answer::Reply(_) | Answer::Pass => true,
+        };
+        is_said && rule.asked.is_empty() && matches!(rule.aside, Aside::Never | Aside::Perhaps)
     }
 
     /// The rules of a place, up to the first that takes every request.
     pub(super) fn at(&self, place: &Place) -> Vec<usize> {
-        let (path, is_exact) = match place {
-            Place::Exact(path) => (path.as_slice(), true),
-            Place::Below(path) => (path.as_slice(), false),
+        let mut all: Vec<usize> = match place {
+            Place::Fits(own) => self.before_pattern(*own),
+            Place::Exact(path) => {
+                let exacts = self.exacts.get(path.as_slice()).into_iter().flatten().copied();
+                exacts.chain(self.above(path, path)).chain(self.fitting(path, true)).collect()
+            }
+            Place::Below(path) => {
+                let whole = [path, &b"/"[..]].concat();
+                let fitting = self.fitting(path, false).filter(|at| !self.is_elsewhere(*at, whole.len()));
+                self.above(path, &whole).chain(fitting).collect()
+            }
+            Place::Begins(path) => {
+                let end = memchr::memrchr(b'/', path).unwrap_or(0);
+                let fitting = self.fitting(path, false).filter(|at| !self.is_elsewhere(*at, path.len()));
+                self.above(&path[..end], path).chain(fitting).collect()
+            }
         };
-        let ends = memchr::memchr_iter(b'/', path).chain([path.len()]);
-        let above = ends.filter_map(|end| self.prefixes.get(&path[..end])).flatten();
-        let own = self.exacts.get(path).filter(|_| is_exact).into_iter().flatten();
-        let mut all: Vec<usize> = above.chain(own).copied().collect();
         all.sort_unstable();
         all.dedup();
         if let Some(end) = all.iter().position(|at| self.takes_all(*at, place)) {
             all.truncate(end + 1);
         }
-        let last = all.last().copied().filter(|at| self.takes_all(*at, place)).unwrap_or(usize::MAX);
-        let patterns = self.patterns.iter().copied().take_while(|at| *at < last);
-        all.extend(patterns.filter(|at| self.may_fit(*at, path, is_exact)));
-        all.sort_unstable();
         all
+    }
+
+    /// Rules for all below one of the paths with which one begins, and for all that begins as a text does.
+    fn above<'s>(&'s self, path: &'s [u8], text: &'s [u8]) -> impl Iterator<Item = usize> + 's {
+        let ends = memchr::memchr_iter(b'/', path).chain([path.len()]);
+        let prefixes = ends.filter_map(|end| self.prefixes.get(&path[..end])).flatten().copied();
+        let lens = if self.begins.is_empty() { 0 } else { text.len() };
+        prefixes.chain((1..=lens).filter_map(|len| self.begins.get(&text[..len])).flatten().copied())
+    }
+
+    /// Patterns that may fit at a path, or below it; those that are locations stand beside the root and not in it.
+    fn fitting<'s>(&'s self, path: &'s [u8], is_exact: bool) -> impl Iterator<Item = usize> + 's {
+        let is_root = path.is_empty() && !is_exact;
+        let patterns = self.patterns.iter().copied().filter(move |at| self.may_fit(*at, path, is_exact));
+        let folded = path.to_ascii_lowercase();
+        let is_below = move |own: &[u8]| if is_exact { own == folded } else { own.starts_with(&folded) };
+        let of_case = self.folded.range(path.to_ascii_lowercase()..).take_while(move |(own, _)| is_below(own));
+        let all = patterns.chain(of_case.flat_map(|(_, rules)| rules.iter().copied()));
+        all.filter(move |at| !is_root || !self.is_located(*at))
+    }
+
+    /// Whether all that a pattern fits is in a place of longer paths than this.
+    fn is_elsewhere(&self, at: usize, len: usize) -> bool {
+        let Path::Pattern(Fitting { region, ignores_case: false, own: Some(own), .. }) = &self.rules[at].path else {
+            return false;
+        };
+        // Regions are in small letters.
+        if own.text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            return false;
+        }
+        let begin = [&region.prefix[..], b"/"].concat();
+        let is_below = |end: usize| end > len && self.prefixes.contains_key(&begin[..end - 1]);
+        let has_begin = |end: usize| end > len && self.begins.contains_key(&begin[..end]);
+        !region.is_exact && (1..=begin.len()).any(|end| has_begin(end) || begin[end - 1] == b'/' && is_below(end))
+    }
+
+    /// A pattern that is a location, and what goes before it.
+    fn before_pattern(&self, own: usize) -> Vec<usize> {
+        let Path::Pattern(Fitting { region, .. }) = &self.rules[own].path else { return vec![own] };
+        let patterns = self.fitting(&region.prefix, false).filter(|at| !self.is_located(*at));
+        let everywhere = self.above(b"", b"/");
+        patterns.chain(everywhere).filter(|at| *at < own).chain([own]).collect()
+    }
+
+    /// Whether a rule fits every path of a place.
+    fn fits_all(&self, at: usize, place: &Place) -> bool {
+        fits_all(self.rules[at], at, place)
     }
 
     fn takes_all(&self, at: usize, place: &Place) -> bool {
         let rule = self.rules[at];
         rule.asked.is_empty()
+            && self.fits_all(at, place)
             && match &rule.aside {
                 Aside::At { path, .. } => !matches!(place, Place::Exact(own) if own == path.as_bytes()),
                 Aside::Always { .. } => false,
@@ -109,14 +225,91 @@ impl<'a, 'r> Chains<'a, 'r> {
     }
 
     fn may_fit(&self, at: usize, path: &[u8], is_exact: bool) -> bool {
-        let Path::Pattern { region, own, .. } = &self.rules[at].path else { return true };
+        let Path::Pattern(Fitting { region, own, .. }) = &self.rules[at].path else { return true };
         if let (true, Some(pattern)) = (is_exact, own) {
             return pattern.finds(path).unwrap_or(true);
         }
-        let begin = &region.prefix;
+        // What a pattern begins with may say more than whole names.
+        let begin = own.as_ref().map_or_else(|| region.prefix.clone(), |own| literal_begin(&own.text));
         let path = path.to_ascii_lowercase();
         let len = begin.len().min(path.len());
         begin[..len] == path[..len] && (!is_exact || begin.len() <= path.len())
+    }
+
+    /// The rules of a prefix where nginx asks the patterns that go before them anyway, unless `^~` keeps them out: without those.
+    fn behind_patterns(&self, place: &Place, chain: &[usize]) -> Option<Vec<usize>> {
+        let (Place::Below(path) | Place::Begins(path)) = place else { return None };
+        let is_seen = |at: &usize| self.rules[*at].is_seen;
+        if path.is_empty() || !chain.iter().all(is_seen) {
+            return None;
+        }
+        let located: BTreeSet<usize> = self.fitting(path, false).filter(|at| self.is_located(*at)).collect();
+        let before: BTreeSet<usize> = chain.iter().copied().take_while(|at| located.contains(at)).collect();
+        (before == located).then(|| chain[before.len()..].to_vec())
+    }
+
+    /// Rules that go before all places and would stand in several: they are asked before any.
+    fn early(&self, listed: &BTreeSet<usize>) -> BTreeSet<usize> {
+        let run: Vec<usize> = (0..self.rules.len())
+            .filter(|at| !listed.contains(at))
+            .take_while(|at| is_early(self.rules[*at]))
+            .collect();
+        let mut counts: HashMap<usize, usize> = HashMap::new();
+        if !run.is_empty() {
+            let chain = |place: Place| {
+                let chain = self.at(&place);
+                self.behind_patterns(&place, &chain).unwrap_or(chain)
+            };
+            self.places().into_iter().flat_map(chain).for_each(|at| *counts.entry(at).or_default() += 1);
+        }
+        let is_wanted = |at: &usize| {
+            let is_rewrite =
+                matches!(&self.rules[*at].answer, Answer::Redirect { by: By::Rewrite, .. } | Answer::Rewrite(..));
+            is_rewrite || counts.get(at).is_some_and(|count| *count > 1)
+        };
+        let len = run.iter().rposition(is_wanted).map_or(0, |last| last + 1);
+        run.into_iter().take(len).collect()
+    }
+}
+
+/// The text with which all begins that a pattern over the whole path fits, in small letters.
+fn literal_begin(pattern: &str) -> Vec<u8> {
+    let text = pattern.strip_prefix('^').unwrap_or(pattern).as_bytes();
+    let len = text.iter().take_while(|byte| byte.is_ascii_alphanumeric() || b"/-_~".contains(byte)).count();
+    // What a sign of repetition stands behind may be missing.
+    let is_optional = matches!(text.get(len), Some(b'?' | b'*' | b'{'));
+    match has_alternatives(pattern) {
+        true => Vec::new(),
+        false => text[..len - usize::from(is_optional && len > 0)].to_ascii_lowercase(),
+    }
+}
+
+/// Whether a rule is one that a server may ask of every request before it chooses a location.
+fn is_early(rule: &Said<'_>) -> bool {
+    let is_wide = match &rule.path {
+        Path::Pattern(_) => true,
+        Path::Prefix(path) => path.is_empty() && !rule.asked.is_empty(),
+        Path::Begins(_) | Path::Exact(_) => false,
+    };
+    is_wide
+        && !matches!(rule.answer, Answer::Pass)
+        && matches!(rule.aside, Aside::Never | Aside::Perhaps)
+        && rule.fields.is_empty()
+        && rule.asked.iter().all(|asked| asked.asks_for_file().is_none())
+}
+
+/// Whether a rule fits every path of a place that it is asked at.
+fn fits_all(rule: &Said<'_>, at: usize, place: &Place) -> bool {
+    match (&rule.path, place) {
+        (Path::Pattern(_), Place::Fits(own)) => *own == at,
+        (Path::Pattern(Fitting { on: On::Decoded, own: Some(own), .. }), Place::Exact(path)) => {
+            own.finds(path).unwrap_or(false)
+        }
+        (Path::Pattern(Fitting { on: On::Decoded, folded: Some(own), .. }), Place::Exact(path)) => {
+            own.eq_ignore_ascii_case(path)
+        }
+        (Path::Pattern(_), _) => false,
+        _ => true,
     }
 }
 
@@ -145,8 +338,16 @@ pub(super) fn write(
     output: &mut Output,
     body: &mut String,
 ) {
-    let chains = Chains::of(rules, listed);
     let mut server = Server { host, scheme, told: BTreeSet::new() };
+    let early = Chains::of(rules, listed).early(listed);
+    if !early.is_empty() {
+        let chain: Vec<usize> = early.iter().copied().collect();
+        body.push('\n');
+        let statements = server.statements(rules, &chain, &Place::Below(Vec::new()), output);
+        statements.iter().for_each(|text| _ = writeln!(body, "    {text}"));
+    }
+    let without: BTreeSet<usize> = listed.union(&early).copied().collect();
+    let chains = Chains::of(rules, &without);
     let places: Vec<(Place, Vec<usize>)> = chains
         .places()
         .into_iter()
@@ -156,14 +357,20 @@ pub(super) fn write(
         .collect();
     let is_one = places.len() == 1 && listed.is_empty();
     for (place, chain) in &places {
-        let Some(name) = name(place) else { continue };
+        let behind = chains.behind_patterns(place, chain);
+        let Some(name) = name(rules, place, behind.is_some()) else { continue };
+        let chain = &behind.unwrap_or_else(|| chain.clone());
         let mut statements = server.statements(rules, chain, place, output);
+        let is_root = *place == Place::Below(Vec::new());
+        if is_root && statements == [ALONE] {
+            continue;
+        }
         if statements.is_empty() {
             statements.push("# left alone: what leads here is here".to_owned());
         }
         let is_return = |text: &String| text.starts_with("return ") || text.starts_with("# ");
         // One answer for all that a server is asked needs no location.
-        if is_one && *place == Place::Below(Vec::new()) && statements.iter().all(is_return) {
+        if is_one && is_root && statements.iter().all(is_return) {
             statements.iter().for_each(|text| _ = writeln!(body, "    {text}"));
             return;
         }
@@ -173,12 +380,17 @@ pub(super) fn write(
     }
 }
 
+/// What stands where nothing is done.
+const ALONE: &str = "# left alone";
+
 /// Whether a place is more than what lies around it.
 fn is_needed(rules: &[&Said<'_>], chain: &[usize], place: &Place) -> bool {
     let is_at_home = |at: &usize| match (&rules[*at].path, place) {
         (Path::Exact(paths), Place::Exact(path)) => paths.contains(path),
         (Path::Prefix(own), Place::Exact(path) | Place::Below(path)) => own == path,
-        (Path::Pattern { .. }, Place::Below(path)) => path.is_empty(),
+        (Path::Begins(own), Place::Begins(path)) => own == path,
+        (Path::Pattern(_), Place::Fits(own)) => own == at,
+        (Path::Pattern(_), Place::Below(path)) => path.is_empty(),
         _ => false,
     };
     let is_aside =
@@ -186,11 +398,21 @@ fn is_needed(rules: &[&Said<'_>], chain: &[usize], place: &Place) -> bool {
     chain.iter().any(is_at_home) || rules.iter().any(is_aside)
 }
 
-fn name(place: &Place) -> Option<String> {
+/// `is_open` says that nginx asks patterns before it.
+fn name(rules: &[&Said<'_>], place: &Place, is_open: bool) -> Option<String> {
     match place {
+        Place::Below(path) if is_open => literal(&[path, &b"/"[..]].concat()).ok(),
+        Place::Begins(path) if is_open => literal(path).ok(),
         Place::Exact(path) => literal(path).ok().map(|path| format!("= {path}")),
         Place::Below(path) if path.is_empty() => Some("/".to_owned()),
         Place::Below(path) => literal(&[path, &b"/"[..]].concat()).ok().map(|path| format!("^~ {path}")),
+        Place::Begins(path) => literal(path).ok().map(|path| format!("^~ {path}")),
+        Place::Fits(at) => match &rules[*at].path {
+            Path::Pattern(Fitting { pattern, ignores_case, .. }) => {
+                Some(format!("~{} {}", if *ignores_case { "*" } else { "" }, bare_pattern(pattern)))
+            }
+            _ => None,
+        },
     }
 }
 
@@ -205,21 +427,26 @@ impl Server<'_> {
                 out.push(format!("# {comment}"));
             }
             let is_first = !out.iter().any(|text| text.ends_with('{'));
+            let fits = match fits_all(rule, *at, place) {
+                true if chain.len() == 1 && *place == Place::Fits(*at) => Fit::Groups,
+                true => Fit::Always,
+                false => Fit::Perhaps,
+            };
             let lines = match &rule.answer {
                 Answer::Redirect { get, other, .. } if get != other => {
                     let mut reads = asked.clone();
                     reads.insert(0, Asked::reads());
-                    let mut lines = self.redirect(rule, place, &reads, *get, output);
-                    lines.extend(self.redirect(rule, place, &asked, *other, output));
+                    let mut lines = self.redirect(rule, (place, fits), &reads, *get, output);
+                    lines.extend(self.redirect(rule, (place, fits), &asked, *other, output));
                     lines
                 }
-                Answer::Redirect { get, .. } => self.redirect(rule, place, &asked, *get, output),
+                Answer::Redirect { get, .. } => self.redirect(rule, (place, fits), &asked, *get, output),
                 Answer::Rewrite(to, end) => self.inside(rule, to, end, &asked, output),
-                Answer::Reply(status) => self.stop(rule, &asked, format!("return {status};"), output),
-                Answer::Pass if asked.is_empty() && !matches!(rule.path, Path::Pattern { .. }) => {
-                    vec!["# left alone".to_owned()]
-                }
-                Answer::Pass => self.stop(rule, &asked, "break;".to_owned(), output),
+                Answer::Reply(status) => self.stop(rule, fits, &asked, format!("return {status};"), output),
+                // Behind other rules it is plain that nothing is done.
+                Answer::Pass if asked.is_empty() && fits != Fit::Perhaps && out.is_empty() => vec![ALONE.to_owned()],
+                Answer::Pass if asked.is_empty() && fits != Fit::Perhaps => Vec::new(),
+                Answer::Pass => self.stop(rule, fits, &asked, "break;".to_owned(), output),
             };
             let is_bare = !lines.first().is_some_and(|line| line.starts_with("if "));
             if is_bare && !is_first && !rule.fields.is_empty() {
@@ -267,19 +494,23 @@ impl Server<'_> {
     }
 
     /// Statements for a rule that sends nothing of the request on.
-    fn stop(&self, rule: &Said<'_>, asked: &[Asked], last: String, output: &mut Output) -> Vec<String> {
+    fn stop(&self, rule: &Said<'_>, fit: Fit, asked: &[Asked], last: String, output: &mut Output) -> Vec<String> {
         let mut inner = rule.fields.clone();
         inner.push(last);
         let wish = format!("is for {}", rule.called());
-        match (&rule.path, asked) {
-            (Path::Pattern { pattern, ignores_case, .. }, []) => block(&fits(pattern, *ignores_case), inner),
-            (Path::Pattern { pattern, ignores_case, .. }, asked) => {
+        let asks = match &rule.path {
+            Path::Pattern(fitting) if fit == Fit::Perhaps => Some(fitting.asks()),
+            _ => None,
+        };
+        match (asks, asked) {
+            (Some(asks), []) => block(&in_if(&asks), inner),
+            (Some(asks), asked) => {
                 let (on, key) = conditions::joined(asked, &mut output.names);
-                let name = joined_with_path(&on, &key, pattern, *ignores_case, "1", &wish, output);
+                let name = joined_with_path(&on, &key, &asks, "1", &wish, output);
                 block(&name, inner)
             }
-            (_, []) => inner,
-            (_, asked) => block(&conditions::in_if(asked, &wish, &mut output.names), inner),
+            (None, []) => inner,
+            (None, asked) => block(&conditions::in_if(asked, &wish, &mut output.names), inner),
         }
     }
 
@@ -306,14 +537,12 @@ impl Server<'_> {
         }
         let (kept, before) = self.kept(to.kept(), true, asked, output);
         let written = to.at(Spot::Somewhere, &kept);
-        let (pattern, ignores_case) = match (&written.pattern, &rule.path) {
-            (Some((pattern, ignores_case)), _) => (pattern.as_str(), *ignores_case),
-            (None, Path::Pattern { pattern, ignores_case, .. }) => (pattern.as_str(), *ignores_case),
-            (None, _) => ("^", false),
+        let pattern = match (&written.pattern, &rule.path) {
+            (Some(asks), _) => asks.whole(),
+            (None, Path::Pattern(fitting)) => fitting.asks().whole(),
+            (None, _) => "^".to_owned(),
         };
-        let pattern = format!("{}{pattern}", if ignores_case { "(?i)" } else { "" });
-        let pattern = if pattern == "^" { pattern } else { pattern_word(&pattern) };
-        let line = format!("rewrite {pattern} {} last;", word(&format!("{}{end}", written.text())));
+        let line = format!("rewrite {} {} last;", bare_pattern(&pattern), word(&format!("{}{end}", written.text())));
         let lines = match asked {
             [] => vec![line],
             asked => {
@@ -327,20 +556,39 @@ impl Server<'_> {
     fn redirect(
         &self,
         rule: &Said<'_>,
-        place: &Place,
+        (place, fit): (&Place, Fit),
         asked: &[Asked],
         status: u16,
         output: &mut Output,
     ) -> Vec<String> {
-        let Answer::Redirect { to, .. } = &rule.answer else { return Vec::new() };
+        let Answer::Redirect { to, by, .. } = &rule.answer else { return Vec::new() };
         let spot = match (&rule.path, place) {
-            (Path::Pattern { .. }, _) => Spot::Somewhere,
+            (Path::Pattern(_), _) if fit != Fit::Perhaps && !to.takes_groups() => Spot::Below,
+            (Path::Pattern(_), _) => Spot::Somewhere,
             (_, Place::Exact(path)) => Spot::At(path),
-            (_, Place::Below(_)) => Spot::Below,
+            _ => Spot::Below,
         };
         let (kept, before) = self.kept(to.kept(), to.at(spot, &[]).pattern.is_some(), asked, output);
-        let written = to.at(spot, &kept);
-        let lines = self.redirect_at(rule, &written, asked, status, output);
+        let mut written = to.at(spot, &kept);
+        if fit == Fit::Groups {
+            // Its location is that pattern.
+            written.pattern = None;
+        }
+        let lines = match (by, &written.pattern) {
+            (By::Rewrite, Some(asks)) => {
+                let word_for = if status == 301 { "permanent" } else { "redirect" };
+                let line =
+                    format!("rewrite {} {} {word_for};", bare_pattern(&asks.whole()), word(&written.rewritten()));
+                match asked {
+                    [] => vec![line],
+                    asked => {
+                        let wish = format!("is for {}", rule.called());
+                        block(&conditions::in_if(asked, &wish, &mut output.names), vec![line])
+                    }
+                }
+            }
+            _ => self.redirect_at(rule, &written, asked, status, output),
+        };
         before.into_iter().chain(lines).collect()
     }
 
@@ -379,12 +627,12 @@ impl Server<'_> {
         match (&written.pattern, asked) {
             (None, []) => inner,
             (None, asked) => block(&conditions::in_if(asked, &wish, &mut output.names), inner),
-            (Some((pattern, ignores_case)), []) => block(&fits(pattern, *ignores_case), inner),
-            (Some((pattern, ignores_case)), asked) => {
+            (Some(asks), []) => block(&in_if(asks), inner),
+            (Some(asks), asked) => {
                 let (on, key) = conditions::joined(asked, &mut output.names);
                 let wish = format!("target of {}", rule.called());
                 let to = word(&written.path);
-                let name = joined_with_path(&on, &key, pattern, *ignores_case, &to, &wish, output);
+                let name = joined_with_path(&on, &key, asks, &to, &wish, output);
                 inner.pop();
                 inner.push(format!(
                     "return {status} {};",
@@ -400,7 +648,10 @@ impl Server<'_> {
 fn is_everything(path: &Path<'_>) -> bool {
     match path {
         Path::Prefix(path) => path.is_empty(),
-        Path::Pattern { pattern, .. } => matches!(pattern.as_str(), "^/.*." | "^/." | "^/.+" | "^/" | "^(?:/|$)"),
+        Path::Pattern(Fitting { pattern, .. }) => {
+            matches!(pattern.as_str(), "^/.*." | "^/." | "^/.+" | "^/" | "^(?:/|$)")
+        }
+        Path::Begins(path) => path == b"/",
         Path::Exact(_) => false,
     }
 }
@@ -409,7 +660,7 @@ fn is_everything(path: &Path<'_>) -> bool {
 fn there(rules: &[&Said<'_>], chain: &[usize], letter: char) -> Vec<String> {
     let asks = |at: &usize| {
         let rule = rules[*at];
-        let is_one = rule.asked.len() == 1 && !matches!(rule.path, Path::Pattern { .. });
+        let is_one = rule.asked.len() == 1 && !matches!(rule.path, Path::Pattern(_));
         let is_inside = matches!(rule.answer, Answer::Rewrite(..));
         let asks = rule.asked.iter().any(|asked| asked.asks_for_file().is_some_and(|(own, _)| own == letter));
         let is_handed = is_inside
@@ -429,24 +680,31 @@ fn there(rules: &[&Said<'_>], chain: &[usize], letter: char) -> Vec<String> {
 }
 
 /// The variable of conditions and a pattern on the path at once: nginx's `if` knows no `and`.
-fn joined_with_path(
-    on: &str,
-    key: &str,
-    pattern: &str,
-    ignores_case: bool,
-    value: &str,
-    wish: &str,
-    output: &mut Output,
-) -> String {
-    let sign = if ignores_case { "~*" } else { "~" };
-    let pattern = pattern.strip_prefix('^').unwrap_or(pattern);
+fn joined_with_path(on: &str, key: &str, asks: &Fits, value: &str, wish: &str, output: &mut Output) -> String {
+    let sign = if asks.ignores_case { "~*" } else { "~" };
+    let pattern = match asks.pattern.strip_prefix('^') {
+        Some(rest) => rest.to_owned(),
+        None => format!(".*{}", asks.pattern),
+    };
     let key = pattern_word(&format!("{sign}^{key}:{pattern}"));
-    let head = format!("map {on}:$request_path");
+    let head = format!("map {on}:{}", asks.on.variable());
     output.names.of(&Block { head, entries: &[(key, value.to_owned())], default: "\"\"", comment: None }, wish)
 }
 
-fn fits(pattern: &str, ignores_case: bool) -> String {
-    format!("$request_path ~{} {}", if ignores_case { "*" } else { "" }, pattern_word(pattern))
+/// A pattern between the parentheses of an `if`.
+fn in_if(asks: &Fits) -> String {
+    format!("{} ~{} {}", asks.on.variable(), if asks.ignores_case { "*" } else { "" }, pattern_word(&asks.pattern))
+}
+
+/// What is known of a path where a rule with a pattern is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fit {
+    /// Its pattern must be asked.
+    Perhaps,
+    /// Its pattern fits.
+    Always,
+    /// It fits, and its groups are those that nginx found last.
+    Groups,
 }
 
 /// Whether a block asks what one before it asked: every block ends what is done with a request.

@@ -1,16 +1,18 @@
 //! One rule as nginx says it: where it stands, what is asked beside the path, and what is sent.
 
 use byway_core::condition::Condition;
-use byway_core::dialect::{BYWAY, LetterCase, QueryPolicy, TrailingSlash};
+use byway_core::dialect::{BYWAY, CaptureForm, LetterCase, QueryPolicy, TrailingSlash};
 use byway_core::host::HostPattern;
 use byway_core::regex::Pattern;
 use byway_core::request::Scheme;
-use byway_core::rule::RetryAfter;
+use byway_core::rule::{Action, RetryAfter};
+use byway_core::ruleset::RuleView;
 use byway_core::source::{PathPattern, Source};
-use byway_core::target::{Landing, Part, Target, What};
+use byway_core::target::{Part, Target, What};
 
 use super::conditions::{self, Asked};
-use super::words::{REST, Sent, literal, pattern};
+use super::target::{Fits, To, to_text};
+use super::words::{REST, begins, decoded_pattern, literal, pattern};
 use crate::formats::apache::asks_for_file;
 use crate::writing::aside::{Aside, aside};
 use crate::writing::own::{Does, OwnRule, STRANGER, case_of, instant, takes_host};
@@ -19,11 +21,6 @@ use crate::writing::rank::{Rank, Region, region};
 type Why = std::borrow::Cow<'static, str>;
 
 const ITSELF: &str = "where the redirect leads to the URL that was asked, nginx sends it";
-const CAPTURE_IN_QUERY: &str = "`&`, `=` and `+` of a capture arrive in the query unescaped";
-const ARGUMENT: &str = "nginx finds a pair of the query by its name as it was sent, whatever its case";
-const VALUE: &str = "a pair of the query is found by its name as it was sent, whatever its case, and arrives in the path as it was sent";
-const EMPTY_BETWEEN: &str = "where nothing was captured between two slashes, nginx sends both";
-const AS_SENT: &str = "a pattern with escapes sees them as they were sent, in capitals or not";
 const AGAIN: &str = "it changes the path into one that it fits again: nginx would do that ten times and answer 500, so write it with `try_files`";
 const CLOCK: &str = "nginx has no clock for rules: somebody must take it out";
 
@@ -46,6 +43,12 @@ pub(super) struct Said<'r> {
     pub(super) fields: Vec<String>,
     pub(super) id: Option<String>,
     pub(super) comment: Option<String>,
+    /// Whether the server that it was read for sees paths as nginx does.
+    pub(super) is_seen: bool,
+    /// Whether it is nginx's own, and is written as nginx means it.
+    pub(super) is_same: bool,
+    /// Whether a line break of the request may come into its target.
+    pub(super) is_open: bool,
     pub(super) why: Option<Why>,
 }
 
@@ -55,8 +58,72 @@ pub(super) enum Path<'r> {
     Exact(Vec<Vec<u8>>),
     /// At this path and below it.
     Prefix(Vec<u8>),
-    /// Where a pattern on the path as it was sent says so; what it begins with, and the pattern itself where it is one of ours.
-    Pattern { pattern: String, ignores_case: bool, region: Region, own: Option<Pattern<'r>> },
+    /// At every path that begins so.
+    Begins(Vec<u8>),
+    /// Where a pattern says so.
+    Pattern(Fitting<'r>),
+}
+
+/// A pattern that a path must fit.
+pub(super) struct Fitting<'r> {
+    /// What it is asked of.
+    pub(super) on: On,
+    pub(super) pattern: String,
+    pub(super) ignores_case: bool,
+    /// What it begins with.
+    pub(super) region: Region,
+    /// The pattern itself, where it is one of ours.
+    pub(super) own: Option<Pattern<'r>>,
+    /// The path that it is and nothing else, letter case aside.
+    pub(super) folded: Option<Vec<u8>>,
+}
+
+/// What of a request a pattern is asked of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum On {
+    /// The path as it was sent.
+    Sent,
+    /// The path as nginx compares it with a `location`.
+    Decoded,
+}
+
+impl On {
+    /// The variable that holds it.
+    pub(super) fn variable(self) -> &'static str {
+        match self {
+            On::Sent => "$request_path",
+            On::Decoded => "$uri",
+        }
+    }
+}
+
+/// How the server that a rule was read for sees a path, and sends on what it took out of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sees {
+    /// As it was sent, and so it is sent on: rules of our own.
+    Sent,
+    /// Decoded, and so it is sent on: `return` of nginx.
+    Decoded,
+    /// Decoded, and escaped anew where it is sent on: `rewrite` of nginx, and Apache.
+    Escaped,
+}
+
+impl Sees {
+    fn of(view: &RuleView<'_>) -> Sees {
+        match view.dialect() {
+            own if *own == BYWAY => Sees::Sent,
+            nginx if nginx.name == "nginx" && nginx.captures == CaptureForm::Decoded => Sees::Decoded,
+            _ => Sees::Escaped,
+        }
+    }
+}
+
+/// The word that sends people on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum By {
+    Return,
+    /// It escapes what it captured, and knows 301 and 302 alone.
+    Rewrite,
 }
 
 /// What a rule answers.
@@ -65,6 +132,7 @@ pub(super) enum Answer {
         get: u16,
         other: u16,
         to: To,
+        by: By,
     },
     Reply(u16),
     /// The path is another one inside the server; the query is dropped where a `?` ends it.
@@ -72,50 +140,9 @@ pub(super) enum Answer {
     Pass,
 }
 
-/// A target.
-pub(super) struct To {
-    bits: Vec<Bit>,
-    /// The request's query, as variables.
-    query: &'static str,
-    /// What stands behind it.
-    fragment: String,
-    /// The source, as a pattern on the path as it was sent.
-    sent: Option<Sent>,
-    ignores_case: bool,
-    prefix: Option<Vec<u8>>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Bit {
-    Text(String),
-    Variable(String),
-    Group(u8),
-    /// A group of the pattern that a condition asks.
-    Kept(u8),
-    /// What is below a prefix, with its slash.
-    Rest,
-    /// The same without.
-    BareRest,
-    /// The same without all its slashes: it would open another host.
-    NakedRest,
-}
-
-/// A target at a place: its text, and the pattern that must fit first.
-pub(super) struct Written {
-    pub(super) path: String,
-    pub(super) query: &'static str,
-    pub(super) fragment: String,
-    pub(super) pattern: Option<(String, bool)>,
-}
-
-impl Written {
-    /// The words behind a `return`.
-    pub(super) fn text(&self) -> String {
-        let text = format!("{}{}{}", self.path, self.query, self.fragment);
-        match text.contains("$request_path$is_args$args") {
-            true => text.replace("$request_path$is_args$args", "$request_uri"),
-            false => text,
-        }
+impl Fitting<'_> {
+    pub(super) fn asks(&self) -> Fits {
+        Fits { on: self.on, pattern: self.pattern.clone(), ignores_case: self.ignores_case }
     }
 }
 
@@ -129,15 +156,15 @@ impl Said<'_> {
         match (&self.id, &self.path) {
             (Some(id), _) => id.clone(),
             (None, Path::Exact(paths)) => paths.first().map(|path| of_path(path)).unwrap_or_default(),
-            (None, Path::Prefix(path)) => of_path(path),
-            (None, Path::Pattern { region, .. }) => of_path(&region.prefix),
+            (None, Path::Prefix(path) | Path::Begins(path)) => of_path(path),
+            (None, Path::Pattern(fitting)) => of_path(&fitting.region.prefix),
         }
     }
 
     /// Whether its target has no host.
     pub(super) fn is_relative(&self) -> bool {
         match &self.answer {
-            Answer::Redirect { to, .. } => matches!(to.bits.first(), Some(Bit::Text(text)) if text.starts_with('/')),
+            Answer::Redirect { to, .. } => to.is_relative(),
             _ => false,
         }
     }
@@ -166,6 +193,8 @@ pub(super) fn said<'r>(rule: &'r OwnRule<'r>, at: usize, now: Option<i64>) -> Re
         fields.push(format!("add_header Cache-Control {} always;", super::words::quoted(cache)));
     }
     let mut stands_aside = Aside::Never;
+    let sees = Sees::of(view);
+    let (mut on, mut is_open) = (if sees == Sees::Sent { On::Sent } else { On::Decoded }, false);
     let answer = match &rule.does {
         Does::Redirect { status, to, query } => {
             let target = Target::parse(to, &source).map_err(|_| "its target is none that byway.toml can hold")?;
@@ -179,8 +208,22 @@ pub(super) fn said<'r>(rule: &'r OwnRule<'r>, at: usize, now: Option<i64>) -> Re
             if *view.dialect() == BYWAY && takes_host(&target, &rule.conditions) {
                 return Err(STRANGER.into());
             }
-            let to = to_text(&source, &target, query, &mut note)?;
-            Answer::Redirect { get: status.get.number(), other: status.other.number(), to }
+            let path = if sees == Sees::Decoded && sends_working_path(view) { "uri" } else { "request_path" };
+            let mut to = to_text(&source, &target, query, path, &mut note)?;
+            let asks_files = rule.conditions.iter().any(|one| asks_for_file(one).is_some());
+            // nginx escapes more of what comes into a query than Apache does.
+            let is_alike = view.dialect().name == "nginx" || !to.takes_groups_there();
+            let is_captured = sees == Sees::Escaped && to.takes_groups();
+            let by = match is_captured && is_alike && to.fits_rewrite(*status) && !asks_files {
+                true => By::Rewrite,
+                false => By::Return,
+            };
+            if sees == Sees::Escaped && to.takes_groups() && by == By::Return {
+                on = On::Sent;
+            }
+            to = to.asked_of(on);
+            is_open = sees == Sees::Decoded && to.may_break(&source);
+            Answer::Redirect { get: status.get.number(), other: status.other.number(), to, by }
         }
         Does::Reply { status, retry_after } => {
             if let Some(RetryAfter::Seconds(seconds)) = retry_after {
@@ -199,7 +242,8 @@ pub(super) fn said<'r>(rule: &'r OwnRule<'r>, at: usize, now: Option<i64>) -> Re
             if is_again && !(asks_files && target.is_constant()) {
                 return Err(AGAIN.into());
             }
-            let to = to_text(&source, &target, &QueryPolicy::Drop, &mut note)?.inside()?;
+            let to = to_text(&source, &target, &QueryPolicy::Drop, "request_path", &mut note)?.inside()?;
+            let to = to.asked_of(on);
             let has_query = target.text(&source.capture_names()).contains('?');
             let drops = match query {
                 QueryPolicy::Drop => true,
@@ -210,7 +254,7 @@ pub(super) fn said<'r>(rule: &'r OwnRule<'r>, at: usize, now: Option<i64>) -> Re
         }
         Does::Pass => Answer::Pass,
     };
-    let path = path(&source)?;
+    let path = path(&source, on)?;
     Ok(Said {
         rank: Rank::of(rule, at)?,
         number: view.number(),
@@ -225,6 +269,9 @@ pub(super) fn said<'r>(rule: &'r OwnRule<'r>, at: usize, now: Option<i64>) -> Re
         fields,
         id: view.id().map(str::to_owned),
         comment: crate::writing::comment(view).filter(|_| at == 0),
+        is_open,
+        is_seen: sees != Sees::Sent,
+        is_same: view.dialect().name == "nginx" && on == On::Decoded,
         why,
     })
 }
@@ -278,7 +325,13 @@ fn asked(
     Ok((scheme, asked))
 }
 
-fn path<'r>(source: &Source<'r>) -> Result<Path<'r>, Why> {
+/// Whether a rule of nginx sends `$uri`, which is the path decoded.
+fn sends_working_path(view: &RuleView<'_>) -> bool {
+    let Action::Redirect { target, .. } = view.action() else { return false };
+    target.pieces().iter().any(|piece| matches!(piece.what, What::Part(Part::WorkingPath)))
+}
+
+fn path<'r>(source: &Source<'r>, on: On) -> Result<Path<'r>, Why> {
     let is_plain = source.case == LetterCase::Significant;
     Ok(match &source.path {
         PathPattern::Exact(path) if is_plain => {
@@ -295,302 +348,29 @@ fn path<'r>(source: &Source<'r>) -> Result<Path<'r>, Why> {
             literal(path)?;
             Path::Prefix(path.to_vec())
         }
+        PathPattern::Regex(pattern)
+            if on == On::Decoded
+                && let Some(begin) = begins(pattern).filter(|begin| literal(begin).is_ok()) =>
+        {
+            Path::Begins(begin)
+        }
         other => {
             let pattern = pattern(source, false)?.pattern.replace(REST, "(?:/|$)");
             let own = match other {
                 PathPattern::Regex(pattern) => Some(pattern.clone()),
                 _ => None,
             };
-            Path::Pattern { pattern, ignores_case: !is_plain, region: region(source), own }
+            let folded = match other {
+                PathPattern::Exact(path) if !is_plain && source.slash == TrailingSlash::Significant => {
+                    Some(path.to_vec())
+                }
+                _ => None,
+            };
+            let pattern = if on == On::Decoded { decoded_pattern(&pattern) } else { pattern };
+            let anywhere =
+                pattern.strip_prefix("^.*").filter(|rest| on == On::Decoded && !rest.starts_with(['?', '+']));
+            let pattern = anywhere.map_or_else(|| pattern.clone(), str::to_owned);
+            Path::Pattern(Fitting { on, pattern, ignores_case: !is_plain, region: region(source), own, folded })
         }
     })
-}
-
-fn to_text(
-    source: &Source<'_>,
-    target: &Target<'_>,
-    query: &QueryPolicy,
-    note: &mut impl FnMut(Option<&'static str>),
-) -> Result<To, Why> {
-    let mut to = To {
-        bits: Vec::new(),
-        query: "",
-        fragment: String::new(),
-        sent: None,
-        ignores_case: source.case == LetterCase::Ignored,
-        prefix: match (&source.path, source.case) {
-            (PathPattern::Prefix(prefix), LetterCase::Significant) => Some(prefix.to_vec()),
-            _ => None,
-        },
-    };
-    let mut has_query = false;
-    if let Some(text) = target.constant() {
-        let (before, behind) = text.split_at(text.find('#').unwrap_or(text.len()));
-        // No bare `?` is sent.
-        let before = before.strip_suffix('?').unwrap_or(before);
-        has_query = before.contains('?');
-        to.bits.push(Bit::Text(dollars(before)));
-        to.fragment.push_str(&dollars(behind));
-    }
-    let is_relative = target.pieces().first().is_some_and(|piece| piece.place == Landing::Path);
-    let (mut path, mut follows) = (String::new(), false);
-    for piece in target.pieces() {
-        has_query |= piece.place == Landing::Query;
-        let is_path = piece.place == Landing::Path;
-        // Nothing but one slash stands before it, and what it brings would be a host.
-        let is_open = is_relative && is_path && matches!(path.as_str(), "" | "/");
-        match &piece.what {
-            What::Literal(text) if piece.place == Landing::Fragment => to.fragment.push_str(&dollars(text)),
-            What::Literal(text) => {
-                if is_path {
-                    path.push_str(text);
-                }
-                to.bits.push(Bit::Text(dollars(text)));
-                continue;
-            }
-            What::Capture(index) if piece.place >= Landing::Path && piece.place <= Landing::Query => {
-                note((piece.place == Landing::Query).then_some(CAPTURE_IN_QUERY));
-                if *index >= 9 {
-                    return Err("it uses a tenth group, and nginx knows nine: write the rest without parentheses".into());
-                }
-                match &source.path {
-                    PathPattern::Segments { .. } if is_open && *index == 0 => follows = true,
-                    _ if is_open => to.bits.insert(0, Bit::Text("$scheme://$http_host".to_owned())),
-                    _ => {}
-                }
-                to.bits.push(Bit::Group(index + 1));
-            }
-            What::Tail(_) if is_path && path.is_empty() && is_relative => {
-                to.bits.extend([Bit::Text("/".to_owned()), Bit::NakedRest]);
-            }
-            What::Tail(_) if is_path && path.is_empty() => to.bits.extend([Bit::Text("/".to_owned()), Bit::BareRest]),
-            What::Tail(_) if is_path => to.bits.push(Bit::Rest),
-            What::TailText(_) if is_open => to.bits.push(Bit::NakedRest),
-            What::TailText(_) if is_path || piece.place == Landing::Query => {
-                note((piece.place == Landing::Query).then_some(CAPTURE_IN_QUERY));
-                to.bits.push(Bit::BareRest);
-            }
-            What::Part(Part::Path) if is_path => {
-                if is_open {
-                    to.bits.insert(0, Bit::Text("$scheme://$http_host".to_owned()));
-                }
-                to.bits.push(Bit::Variable("request_path".to_owned()));
-            }
-            What::Part(Part::Query) if piece.place == Landing::Query => to.bits.push(Bit::Variable("args".to_owned())),
-            What::Part(Part::Scheme) if piece.place == Landing::Scheme => {
-                to.bits.push(Bit::Variable("scheme".to_owned()))
-            }
-            What::Part(Part::Host) if piece.place == Landing::Host => to.bits.push(Bit::Variable("host".to_owned())),
-            What::ConditionCapture(number)
-                if piece.place >= Landing::Path && piece.place <= Landing::Query || is_label(&to.bits) =>
-            {
-                if is_open {
-                    to.bits.insert(0, Bit::Text("$scheme://$http_host".to_owned()));
-                }
-                to.bits.push(Bit::Kept(*number));
-            }
-            What::QueryValue(name) if is_path && is_word(name) => {
-                if is_open {
-                    to.bits.insert(0, Bit::Text("$scheme://$http_host".to_owned()));
-                }
-                note(Some(VALUE));
-                to.bits.push(Bit::Variable(format!("arg_{}", name.to_ascii_lowercase())));
-            }
-            What::QueryValue(name)
-                if piece.place == Landing::Query && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') =>
-            {
-                note(Some(ARGUMENT));
-                to.bits.push(Bit::Variable(format!("arg_{}", name.to_ascii_lowercase())));
-            }
-            _ => return Err("its target holds text of the request where nginx would not escape it: take it out of host, query or fragment".into()),
-        }
-        if is_path {
-            path.push('…');
-        }
-    }
-    let ends_open = target.constant().is_some_and(|text| text.split('#').next().unwrap_or_default().ends_with('&'));
-    to.query = match query {
-        QueryPolicy::Keep if ends_open => "$args",
-        QueryPolicy::Keep if has_query => "$and_args",
-        QueryPolicy::Replace if has_query => "",
-        QueryPolicy::Drop => "",
-        QueryPolicy::Keep | QueryPolicy::Replace => "$is_args$args",
-        QueryPolicy::Merge(_) | QueryPolicy::Only(_) => {
-            return Err("a query that is merged by name, or of which only some pairs are kept".into());
-        }
-    };
-    let is_between = to.bits.windows(3).any(|three| match three {
-        [Bit::Text(before), taken, Bit::Text(behind)] => {
-            let may_be_empty = match taken {
-                Bit::BareRest | Bit::NakedRest => true,
-                Bit::Group(_) => matches!(source.path, PathPattern::Regex(_)),
-                _ => false,
-            };
-            may_be_empty && before.ends_with('/') && behind.starts_with('/')
-        }
-        _ => false,
-    });
-    note(is_between.then_some(EMPTY_BETWEEN));
-    if !matches!(source.path, PathPattern::Exact(_)) || source.case == LetterCase::Ignored {
-        to.sent = Some(pattern(source, follows)?);
-    }
-    note(matches!(&source.path, PathPattern::Regex(pattern) if pattern.text.contains('%')).then_some(AS_SENT));
-    Ok(to)
-}
-
-fn is_word(name: &str) -> bool {
-    name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-}
-
-/// Whether what comes next is a label of a host, and does not lengthen one.
-fn is_label(before: &[Bit]) -> bool {
-    matches!(before.last(), Some(Bit::Text(text)) if text.ends_with("://") || text.ends_with('.'))
-}
-
-/// A text with its dollar signs as nginx can say them.
-fn dollars(text: &str) -> String {
-    text.replace('$', "${dollar}")
-}
-
-/// Where a target is written.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Spot<'p> {
-    /// At this path and no other.
-    At(&'p [u8]),
-    /// Below the prefix of the rule, or somewhere below that.
-    Below,
-    /// Where the pattern must be asked whether it fits.
-    Somewhere,
-}
-
-impl To {
-    /// The same as a path inside the server, which has no host.
-    fn inside(mut self) -> Result<To, Why> {
-        let is_origin = |bit: &Bit| matches!(bit, Bit::Text(text) if text == "$scheme://$http_host");
-        if self.bits.first().is_some_and(is_origin) {
-            self.bits.remove(0);
-        }
-        match self.bits.iter().any(|bit| matches!(bit, Bit::Variable(name) if name == "request_path")) {
-            true => Err("it leads to the path as it was sent, which `rewrite` has no word for".into()),
-            false => Ok(self),
-        }
-    }
-
-    /// The target at a place.
-    pub(super) fn at(&self, spot: Spot<'_>, kept: &[(u8, String)]) -> Written {
-        let rest = match (&self.prefix, spot) {
-            (Some(prefix), Spot::At(path)) => path.get(prefix.len()..).and_then(|rest| std::str::from_utf8(rest).ok()),
-            _ => None,
-        };
-        let is_root = self.prefix.as_ref().is_some_and(Vec::is_empty);
-        let mut groups = matches!(spot, Spot::Somewhere);
-        let mut parts: Vec<(bool, String)> = Vec::new();
-        let uses = |bit: Bit| self.bits.contains(&bit);
-        let is_naked = uses(Bit::NakedRest);
-        let (has_rest, has_bare) = (uses(Bit::Rest), uses(Bit::BareRest) || is_naked);
-        let with = self.sent.as_ref().map(|sent| sent.rest).unwrap_or_default();
-        let without = if has_rest { with + 1 } else { with };
-        let mut bits = self.bits.as_slice();
-        let mut swallows = false;
-        while let [bit, others @ ..] = bits {
-            bits = others;
-            let had_nothing = std::mem::take(&mut swallows);
-            match bit {
-                // The whole path, as it was sent.
-                Bit::Text(text)
-                    if text == "/" && is_root && others.first() == Some(&Bit::BareRest) && rest.is_none() =>
-                {
-                    parts.push((true, "request_path".to_owned()));
-                    bits = &others[1..];
-                }
-                Bit::Text(text) => {
-                    // Nothing between two slashes leaves one.
-                    let text = if had_nothing { text.strip_prefix('/').unwrap_or(text) } else { text };
-                    parts.push((false, text.to_owned()));
-                }
-                Bit::Variable(name) => parts.push((true, name.clone())),
-                Bit::Group(number) => {
-                    groups = true;
-                    parts.push((true, number.to_string()));
-                }
-                Bit::Kept(number) => {
-                    let name = kept.iter().find(|(known, _)| known == number).map(|(_, name)| name.clone());
-                    parts.push((true, name.unwrap_or_else(|| number.to_string())));
-                }
-                Bit::Rest | Bit::BareRest | Bit::NakedRest if rest.is_some() => {
-                    let rest = rest.unwrap_or_default();
-                    let rest = match bit {
-                        Bit::Rest => rest,
-                        Bit::BareRest => rest.strip_prefix('/').unwrap_or(rest),
-                        _ => rest.trim_start_matches('/'),
-                    };
-                    swallows = rest.is_empty() && parts.last().is_some_and(|(_, text)| text.ends_with('/'));
-                    parts.push((false, dollars(rest)));
-                    continue;
-                }
-                Bit::Rest if is_root => parts.push((true, "request_path".to_owned())),
-                Bit::Rest => {
-                    groups = true;
-                    parts.push((true, with.to_string()));
-                }
-                Bit::BareRest | Bit::NakedRest => {
-                    groups = true;
-                    parts.push((true, without.to_string()));
-                }
-            }
-        }
-        let rest = match (has_rest, has_bare, is_naked) {
-            (true, false, _) => "(/.*)",
-            (true, true, false) => "(/(.*))",
-            (true, true, true) => "(/[/\\\\]*(.*))",
-            (false, true, false) => "/(.*)",
-            (false, true, true) => "/[/\\\\]*(.*)",
-            (false, false, _) => "",
-        };
-        let rest = match (rest, spot) {
-            ("", _) => "(?:/|$)".to_owned(),
-            (rest, Spot::Below) => format!("{rest}$"),
-            (rest, _) if rest.starts_with('(') => format!("{rest}?$"),
-            (rest, _) => format!("(?:{rest})?$"),
-        };
-        let pattern = self.sent.as_ref().filter(|_| groups);
-        let pattern = pattern.map(|sent| (sent.pattern.replace(REST, &rest), self.ignores_case));
-        Written { path: joined(&parts), query: self.query, fragment: self.fragment.clone(), pattern }
-    }
-
-    /// The groups that it takes out of the pattern of a condition.
-    pub(super) fn kept(&self) -> Vec<u8> {
-        let mut all: Vec<u8> = Vec::new();
-        for bit in &self.bits {
-            all.extend(match bit {
-                Bit::Kept(number) if !all.contains(number) => Some(*number),
-                _ => None,
-            });
-        }
-        all
-    }
-
-    /// The same for every request, but for the request's query: its path and what stands behind its query.
-    pub(super) fn constant(&self) -> Option<(&str, &'static str)> {
-        match self.bits.as_slice() {
-            [Bit::Text(text)] if self.fragment.is_empty() && !text.contains('$') => Some((text, self.query)),
-            _ => None,
-        }
-    }
-}
-
-/// Texts and variables; a name that a letter follows stands in braces.
-fn joined(parts: &[(bool, String)]) -> String {
-    let mut out = String::new();
-    for (at, (is_variable, text)) in parts.iter().enumerate() {
-        let next = parts.get(at + 1).and_then(|(is_variable, text)| text.chars().next().filter(|_| !is_variable));
-        let is_digit = text.len() == 1 && text.as_bytes()[0].is_ascii_digit();
-        let runs_on = next.is_some_and(|sign| sign.is_ascii_alphanumeric() || sign == '_');
-        match is_variable {
-            false => out.push_str(text),
-            true if runs_on && !is_digit => out.push_str(&format!("${{{text}}}")),
-            true => out.push_str(&format!("${text}")),
-        }
-    }
-    out
 }

@@ -1,5 +1,7 @@
 //! Words of an nginx file: paths as a `location` takes them, quotes where nginx needs them, patterns on the path as it was sent.
 
+use byway_core::dialect::LetterCase;
+use byway_core::regex::Pattern;
 use byway_core::source::{PathPattern, Segment, Source};
 
 use crate::writing::perl::{either_case, has_alternatives, perl};
@@ -52,6 +54,48 @@ pub(crate) fn word(text: &str) -> String {
 /// comes here holds a quote.
 pub(super) fn pattern_word(pattern: &str) -> String {
     format!("\"{}\"", pattern.replace("\\\\", "\\\\\\\\"))
+}
+
+/// A pattern behind a `location` or a `rewrite`: in quotes only where it holds what would end it.
+pub(super) fn bare_pattern(pattern: &str) -> String {
+    match pattern.contains(|sign: char| sign.is_whitespace() || ";{}\"'".contains(sign)) {
+        true => pattern_word(pattern),
+        false => pattern.replace("\\\\", "\\\\\\\\"),
+    }
+}
+
+/// What every path begins with that a pattern fits, where it asks nothing else.
+pub(super) fn begins(pattern: &Pattern<'_>) -> Option<Vec<u8>> {
+    let text = pattern.text.strip_prefix('^').unwrap_or(&pattern.text).strip_suffix(".*")?;
+    let mut out = Vec::new();
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        out.push(match byte {
+            b'\\' => rest.next().filter(u8::is_ascii_punctuation)?,
+            byte if byte.is_ascii_alphanumeric() || b"/-_~%,=@&:!;".contains(&byte) || !byte.is_ascii() => byte,
+            _ => return None,
+        });
+    }
+    (pattern.case == LetterCase::Significant && out.first() == Some(&b'/')).then_some(out)
+}
+
+/// A pattern in which what our own sources write as an escape stands as itself.
+pub(super) fn decoded_pattern(pattern: &str) -> String {
+    let mut out = Vec::new();
+    let mut rest = pattern.as_bytes();
+    while let Some((&byte, behind)) = rest.split_first() {
+        rest = behind;
+        let hex = behind.get(..2).filter(|_| byte == b'%').and_then(|hex| std::str::from_utf8(hex).ok());
+        match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()).filter(|byte| !byte.is_ascii_control()) {
+            Some(byte) => {
+                out.extend((byte.is_ascii_punctuation() && byte != b'/').then_some(b'\\'));
+                out.push(byte);
+                rest = &behind[2..];
+            }
+            None => out.push(byte),
+        }
+    }
+    String::from_utf8(out).unwrap_or_else(|_| pattern.to_owned())
 }
 
 /// A path as it was sent, as a part of a pattern.
