@@ -41,6 +41,8 @@ pub(super) struct Chains<'a, 'r> {
     prefixes: HashMap<&'a [u8], Vec<usize>>,
     begins: HashMap<&'a [u8], Vec<usize>>,
     patterns: Vec<usize>,
+    /// What all begins that a pattern fits, by the place of its rule, in small letters.
+    beginnings: Vec<Vec<u8>>,
     /// Paths that are found in letters of either case, in small ones.
     folded: BTreeMap<Vec<u8>, Vec<usize>>,
 }
@@ -48,7 +50,9 @@ pub(super) struct Chains<'a, 'r> {
 impl<'a, 'r> Chains<'a, 'r> {
     pub(super) fn of(rules: &'a [&'a Said<'r>], without: &BTreeSet<usize>) -> Chains<'a, 'r> {
         let (exacts, prefixes, begins) = (HashMap::new(), HashMap::new(), HashMap::new());
-        let mut chains = Chains { rules, exacts, prefixes, begins, patterns: Vec::new(), folded: BTreeMap::new() };
+        let beginnings = rules.iter().map(|rule| beginning(rule)).collect();
+        let (patterns, folded) = (Vec::new(), BTreeMap::new());
+        let mut chains = Chains { rules, exacts, prefixes, begins, patterns, beginnings, folded };
         let mut taken: HashSet<(On, &str, bool)> = HashSet::new();
         for (at, rule) in rules.iter().enumerate() {
             // What a pattern took no later rule with it gets.
@@ -225,15 +229,13 @@ impl<'a, 'r> Chains<'a, 'r> {
     }
 
     fn may_fit(&self, at: usize, path: &[u8], is_exact: bool) -> bool {
-        let Path::Pattern(Fitting { region, own, .. }) = &self.rules[at].path else { return true };
-        if let (true, Some(pattern)) = (is_exact, own) {
-            return pattern.finds(path).unwrap_or(true);
-        }
-        // What a pattern begins with may say more than whole names.
-        let begin = own.as_ref().map_or_else(|| region.prefix.clone(), |own| literal_begin(&own.text));
-        let path = path.to_ascii_lowercase();
+        let Path::Pattern(Fitting { own, .. }) = &self.rules[at].path else { return true };
+        let begin = &self.beginnings[at];
         let len = begin.len().min(path.len());
-        begin[..len] == path[..len] && (!is_exact || begin.len() <= path.len())
+        // The engine of a pattern is built for paths that begin as it does alone.
+        begin[..len].eq_ignore_ascii_case(&path[..len])
+            && (!is_exact || begin.len() <= path.len())
+            && own.as_ref().filter(|_| is_exact).is_none_or(|own| own.finds(path).unwrap_or(true))
     }
 
     /// The rules of a prefix where nginx asks the patterns that go before them anyway, unless `^~` keeps them out: without those.
@@ -269,6 +271,15 @@ impl<'a, 'r> Chains<'a, 'r> {
         };
         let len = run.iter().rposition(is_wanted).map_or(0, |last| last + 1);
         run.into_iter().take(len).collect()
+    }
+}
+
+/// What all begins that the pattern of a rule fits, in small letters: it may say more than whole names.
+fn beginning(rule: &Said<'_>) -> Vec<u8> {
+    match &rule.path {
+        Path::Pattern(Fitting { own: Some(own), .. }) => literal_begin(&own.text),
+        Path::Pattern(Fitting { region, .. }) => region.prefix.clone(),
+        _ => Vec::new(),
     }
 }
 
