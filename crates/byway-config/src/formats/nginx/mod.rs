@@ -5,6 +5,7 @@
 //! server, [`script`] has the statements, [`lists`] and [`geo`] what is looked up, [`errors`] the error pages, [`content`] what
 //! follows from files. Nothing is bound, run or fetched; files on the disk are only names below a document root.
 
+mod build;
 mod checks;
 mod content;
 mod errors;
@@ -15,6 +16,7 @@ mod ifs;
 mod known;
 mod lex;
 mod lists;
+mod locations;
 mod lower;
 mod model;
 mod names;
@@ -23,7 +25,9 @@ mod returns;
 mod rewrites;
 mod script;
 mod servers;
+mod settings;
 mod split;
+mod statements;
 mod text;
 mod tree;
 mod unknown;
@@ -84,7 +88,7 @@ fn is_like(head: &[u8]) -> bool {
 
 fn read(reading: &mut Reading<'_>) {
     let Some(tree) = tree::read(reading) else { return };
-    let model = model::build(&tree, reading);
+    let model = build::build(&tree, reading);
     checks::check(&tree, reading);
     written::note(&tree, &model, reading);
     lower::lower(&tree, &model, reading);
