@@ -417,6 +417,11 @@ fn alternatives_keep_their_places() {
     carried(&[("nginx.conf", whole, "GET /cat?id=7 -> 301 /category/7")], &["apache", "htaccess", "nginx"]);
     let (text, _) = as_format(names, ".htaccess", "nginx");
     assert!(text.contains("location ~ ^/(|.*/)\\.(git|env) {\n"), "{text}");
+    // Where the group is read, it would hold all before the name.
+    let read = "server { listen 80; location ~ (^|/)foo$ { return 301 https://h.test/x$1y; } }\n";
+    let (text, refused) = as_format(read, "nginx.conf", "nginx");
+    assert!(!text.contains("h.test"), "{text}");
+    assert_eq!(refused.len(), 1, "{refused:?}");
 }
 
 #[test]

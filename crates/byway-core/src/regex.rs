@@ -82,6 +82,22 @@ impl fmt::Display for InvalidRegex {
 
 impl std::error::Error for InvalidRegex {}
 
+/// A pattern that is ready to be asked of texts.
+pub struct Finder(Matcher);
+
+impl Finder {
+    /// Whether it matches a text; a pattern that runs out of steps does not say no.
+    pub fn finds(&self, text: &[u8]) -> bool {
+        self.0.run(text, &mut Vec::new()) != Match::No
+    }
+}
+
+impl fmt::Debug for Finder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Finder")
+    }
+}
+
 /// A pattern built for matching.
 pub(crate) enum Matcher {
     Linear(Box<meta::Regex>),
@@ -163,7 +179,19 @@ impl<'a> Pattern<'a> {
     /// assert_eq!(Pattern::own(r"/(\d+)").finds(b"/7"), Ok(true));
     /// ```
     pub fn finds(&self, text: &[u8]) -> Result<bool, InvalidRegex> {
-        Ok(self.build()?.run(text, &mut Vec::new()) != Match::No)
+        Ok(self.finder()?.finds(text))
+    }
+
+    /// The pattern made ready to be asked of many texts.
+    ///
+    /// ```
+    /// use byway_core::regex::Pattern;
+    /// let finder = Pattern::own(r"/(\d+)").finder()?;
+    /// assert!(finder.finds(b"/7") && !finder.finds(b"/x"));
+    /// # Ok::<(), byway_core::regex::InvalidRegex>(())
+    /// ```
+    pub fn finder(&self) -> Result<Finder, InvalidRegex> {
+        self.build().map(Finder)
     }
 
     fn invalid(&self, at: Range<usize>, what: String, help: Option<&str>) -> InvalidRegex {

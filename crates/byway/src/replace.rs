@@ -48,6 +48,8 @@ impl Beside {
         beside.push(name);
         beside.push(format!(".{}", std::process::id()));
         let path = path.with_file_name(beside);
+        // One of the same name was left by a process of this number that did not come to its end.
+        let _ = fs::remove_file(&path);
         let file = OpenOptions::new().write(true).create_new(true).open(&path)?;
         Ok(Beside { path, file })
     }

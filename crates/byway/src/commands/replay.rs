@@ -136,6 +136,13 @@ fn as_text(tallies: &BTreeMap<&'static str, Tally>, with_rules: bool) -> String 
                 count(tally.announced, "difference")
             );
         }
+        if tally.behind > 0 {
+            let more = count(tally.behind, "difference");
+            _ = writeln!(
+                out,
+                "  {more} more where a rule that is left out may have decided: `--rules` has the exact ones among them"
+            );
+        }
         for (difference, times) in &tally.named {
             _ = writeln!(out, "  {difference}: {}", grouped(*times));
         }
@@ -169,6 +176,7 @@ fn as_json(tallies: &BTreeMap<&'static str, Tally>) -> Value {
             "named": tally.named,
             "differ": tally.differ,
             "announced": tally.announced,
+            "behind_left_out": tally.behind,
             "differences": tally.differences,
             "taken_out": tally.taken_out,
             "rules": { "exact": tally.rules[0], "approximated": tally.rules[1], "refused": tally.rules[2] },

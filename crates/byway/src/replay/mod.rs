@@ -94,8 +94,10 @@ pub(crate) struct Tally {
     pub(crate) taken_out: u64,
     /// Source rules as the reader judged them: exact, approximated, refused.
     pub(crate) rules: [u64; 3],
-    /// Differences where the rule that decided was said to be approximated, or the request came by one that is left out.
+    /// Differences where the rule that decided was said to be approximated or refused.
     pub(crate) announced: u64,
+    /// Others where the request had come by a rule that is left out, which may have decided it.
+    pub(crate) behind: u64,
     /// What came of each source rule.
     pub(crate) asked: Vec<Asked>,
     pub(crate) took: Duration,
@@ -158,6 +160,7 @@ impl Tally {
         self.taken_out += other.taken_out;
         self.rules.iter_mut().zip(other.rules).for_each(|(sum, count)| *sum += count);
         self.announced += other.announced;
+        self.behind += other.behind;
         self.asked.extend(other.asked);
         self.took += other.took;
     }
@@ -488,8 +491,10 @@ impl Asking<'_> {
         };
         if differs {
             taking.iter().for_each(|place| parts.entry(*place).or_default()[1] += 1);
-            if self.said.excuses(place, &taking, ask, plan) {
+            if self.said.excuses(place, ask, plan) {
                 tally.announced += 1;
+            } else if self.said.is_behind(&taking) {
+                tally.behind += 1;
             } else {
                 tally.differ += 1;
                 if shown.insert(place) && tally.differences.len() < plan.shown {

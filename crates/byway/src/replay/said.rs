@@ -42,20 +42,15 @@ impl Said {
         Said(said)
     }
 
-    /// Whether a difference was said to come: by what was said of the rule that decided, or by one that was left out where the
-    /// request came by. Of rules that were written in another format, those that are approximated answer alike where a path is
-    /// spelt plainly.
-    pub(super) fn excuses(
-        &self,
-        place: Option<(u16, u32)>,
-        passed: &BTreeSet<(u16, u32)>,
-        ask: &Ask,
-        plan: &Plan,
-    ) -> bool {
+    /// Whether a request came by a rule that is left out, which may have decided it.
+    pub(super) fn is_behind(&self, passed: &BTreeSet<(u16, u32)>) -> bool {
+        passed.iter().any(|place| matches!(self.0.get(place), Some((_, SaidVerdict::Refused(_)))))
+    }
+
+    /// Whether a difference was said to come: by what was said of the rule that decided. Of rules that were written in another
+    /// format, those that are approximated answer alike where a path is spelt plainly.
+    pub(super) fn excuses(&self, place: Option<(u16, u32)>, ask: &Ask, plan: &Plan) -> bool {
         let is_written = plan.written_as.is_some();
-        if passed.iter().any(|place| matches!(self.0.get(place), Some((_, SaidVerdict::Refused(_))))) {
-            return true;
-        }
         match place.and_then(|place| self.0.get(&place)) {
             Some((_, SaidVerdict::Exact)) => false,
             Some((_, SaidVerdict::Approximated(_))) => !is_written || is_odd(ask),

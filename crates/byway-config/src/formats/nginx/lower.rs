@@ -293,7 +293,10 @@ impl<'t> Lower<'t, '_, '_> {
             }
             match bit {
                 Bit::Text(text) => found.parts.push(Known::Text(text)),
-                Bit::Group(number) => found.parts.push(Known::What(What::Slot(u16::from(number)))),
+                Bit::Group(number) => match self.unknown.get(&number.to_string()) {
+                    Some(why) => return Err(Why::Refused(why.clone().into())),
+                    None => found.parts.push(Known::What(What::Slot(u16::from(number)))),
+                },
                 Bit::Variable(name) => self.variable(&name, of, scope, &mut found)?,
             }
         }

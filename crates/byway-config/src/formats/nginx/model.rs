@@ -226,4 +226,6 @@ pub(super) struct Model {
     pub(super) list_names: Vec<String>,
     /// Variables that directives of other modules set.
     pub(super) others: HashSet<String>,
+    /// Variables that are set where a pattern cannot be read.
+    pub(super) unread: HashSet<String>,
 }

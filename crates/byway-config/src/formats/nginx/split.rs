@@ -33,8 +33,8 @@ fn share(text: &[u8]) -> Option<u32> {
     (share > 0).then_some(share)
 }
 
-/// Where a share of the numbers ends that begins with the first: behind the last one in it.
-fn end_of(share: u32) -> i64 {
+/// How many of all 32-bit numbers a share takes: nginx rounds each down.
+fn numbers_of(share: u32) -> i64 {
     i64::from(share) * i64::from(u32::MAX) / i64::from(ALL)
 }
 
@@ -45,18 +45,20 @@ impl<'t> Lower<'t, '_, '_> {
         let looked_up = self.slot(&format!("{} of", list.rule));
         let keep = Action::Set { slot: looked_up, text: piece(What::Capture(0)), then: Then::Next };
         self.push(table, of_regex(&whole), &[], keep, &span);
-        let mut taken = 0;
+        let (mut taken, mut first) = (0, 0);
         for (key, word) in self.shares(list) {
             let span = self.span(word);
             let conditions = match &*self.tree.word(key) {
                 b"*" => Vec::new(),
                 written => {
-                    let first = end_of(taken);
-                    taken += share(written).unwrap_or_default();
+                    let share = share(written).unwrap_or_default();
+                    taken += share;
                     if taken > ALL {
                         return self.fault(self.span(list.word), "percent total is greater than 100%");
                     }
-                    vec![asks(What::Changed(Change::Hash, looked_up), Test::Range(first, end_of(taken) - 1), false)]
+                    let end = first + numbers_of(share);
+                    let range = Test::Range(std::mem::replace(&mut first, end), end - 1);
+                    vec![asks(What::Changed(Change::Hash, looked_up), range, false)]
                 }
             };
             let text = piece(What::Literal(Cow::Owned(self.tree.str(word).into_owned())));
@@ -101,6 +103,6 @@ mod tests {
         for (text, expected) in cases.into_iter().chain(wrong.map(|text| (text, None))) {
             assert_eq!(share(text.as_bytes()), expected, "{text}");
         }
-        assert_eq!(end_of(ALL), i64::from(u32::MAX));
+        assert_eq!(numbers_of(ALL), i64::from(u32::MAX));
     }
 }

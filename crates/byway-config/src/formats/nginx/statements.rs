@@ -35,7 +35,10 @@ impl Build<'_, '_, '_> {
             ("rewrite", _) => self.rewrite(directive),
             ("if", _) => {
                 let Body::Block(block) = &directive.body else { return Some(None) };
-                let test = self.if_test(directive)?;
+                let Some(test) = self.if_test(directive) else {
+                    self.note_unread(directive, block);
+                    return None;
+                };
                 let mut body = Vec::new();
                 let mut scope = None;
                 for inner in block {
@@ -57,6 +60,21 @@ impl Build<'_, '_, '_> {
             }
             _ => return None,
         })
+    }
+
+    /// Notes what an `if` would have set whose test is not read: variables, and the groups of its pattern by name.
+    fn note_unread(&mut self, directive: &Directive, block: &[Directive]) {
+        let tree = self.tree;
+        for inner in block.iter().filter(|inner| &*tree.str(inner.name) == "set") {
+            let name = inner.args.first().map(|&name| tree.str(name).to_ascii_lowercase());
+            self.model.unread.extend(name.as_deref().and_then(|name| name.strip_prefix('$')).map(str::to_owned));
+        }
+        for word in &directive.args {
+            let text = tree.str(*word);
+            let names = ["(?<", "(?P<", "(?'"].iter().flat_map(|open| text.split(open).skip(1));
+            let name = |rest: &str| rest.split(['>', '\'']).next().map(str::to_ascii_lowercase);
+            self.model.unread.extend(names.filter_map(name).filter(|name| !name.starts_with(['=', '!'])));
+        }
     }
 
     fn return_of(&mut self, directive: &Directive) -> Option<Statement> {

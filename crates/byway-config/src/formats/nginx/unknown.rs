@@ -4,13 +4,15 @@ use std::borrow::Cow;
 
 use super::lower::{Lower, Why};
 use super::model::{IfTest, Location, Scope, Server, Statement};
+use super::pcre::Regex;
 
 impl<'t> Lower<'t, '_, '_> {
     /// Notes the variables of a server that are not known, in the place of those of the server before.
     ///
     /// A `set` anywhere in the server is enough: a request may come by it, go on in another location, and read its variable there.
     pub(super) fn note_unknown(&mut self, server: &'t Server) {
-        self.unknown.clear();
+        let why = |name: &String| format!("`${name}` is not known here: its pattern cannot be read");
+        self.unknown = self.model.unread.iter().map(|name| (name.clone(), why(name))).collect();
         let held = (self.approximates, self.asks_name);
         loop {
             let known = self.unknown.len();
@@ -39,14 +41,25 @@ impl<'t> Lower<'t, '_, '_> {
                         self.unknown.insert(name.clone(), format!("`${name}` is not known here: {why}"));
                     }
                 }
-                Statement::If { test, body, scope: own, .. }
-                    if body.iter().any(|inner| matches!(inner, Statement::Set { .. })) =>
-                {
+                Statement::If { test, body, scope: own, .. } if keeps(test, body) => {
                     let found = why.cloned().or_else(|| self.unknown_test(test, scope));
+                    if let (Some(why), IfTest::Found { regex, .. }) = (&found, test) {
+                        self.note_groups(regex, why);
+                    }
                     self.look_at(body, own.as_deref().unwrap_or(scope), found.as_ref());
                 }
                 _ => {}
             }
+        }
+    }
+
+    /// What a pattern takes of a text that is not known is not known either, by name and by number.
+    fn note_groups(&mut self, regex: &Regex, why: &str) {
+        let named = regex.named().map(|(_, name)| name.to_ascii_lowercase());
+        let numbered = (1..=regex.groups.len().min(9)).map(|number| number.to_string());
+        for name in named.chain(numbered) {
+            let said = format!("`${name}` is not known here: {why}");
+            self.unknown.entry(name).or_insert(said);
         }
     }
 
@@ -71,4 +84,10 @@ impl<'t> Lower<'t, '_, '_> {
             Ok(_) | Err(Why::Fault(_)) => None,
         }
     }
+}
+
+/// Whether something is kept of an `if`: a variable that is set in it, or the groups of its pattern.
+fn keeps(test: &IfTest, body: &[Statement]) -> bool {
+    let has_groups = matches!(test, IfTest::Found { regex, .. } if !regex.groups.is_empty());
+    has_groups || body.iter().any(|inner| matches!(inner, Statement::Set { .. }))
 }

@@ -155,7 +155,7 @@ pub(super) fn path_text(path: &PathPattern<'_>, case: LetterCase, strip: &str, c
         PathPattern::BytePrefix { prefix, .. } => format!("{tilde}{}{rest}", escaped(&whole_path(prefix), true)),
         PathPattern::Regex(pattern) => {
             let tilde = if pattern.case == LetterCase::Ignored { "~*" } else { tilde };
-            format!("{tilde}{}{}", escaped(strip.as_bytes(), true), whole(pattern)?)
+            format!("{tilde}{}{}", escaped(strip.as_bytes(), true), whole(pattern, captures)?)
         }
         _ => return Err("its pattern for the path is of a kind that byway.toml does not have".into()),
     })
@@ -172,7 +172,7 @@ fn is_literal(pattern: &Pattern<'_>) -> bool {
 }
 
 /// A pattern that is found anywhere, as one over the whole path.
-fn whole(pattern: &Pattern<'_>) -> Result<String, Why> {
+fn whole(pattern: &Pattern<'_>, captures: bool) -> Result<String, Why> {
     // nginx's end may have a line feed behind it, which no path of ours holds.
     let text = match pattern.text.strip_suffix("(?:\\n?$)") {
         Some(rest) => Cow::Owned(format!("{rest}$")),
@@ -184,6 +184,12 @@ fn whole(pattern: &Pattern<'_>) -> Result<String, Why> {
     }
     // What begins a name stands at the beginning of the path or behind a slash, wherever.
     if let Some(text) = at_a_name(text) {
+        // Its group would hold all that stands before the name.
+        if captures && text.starts_with("(|") {
+            return Err(
+                "its target takes a group of a pattern that begins with `(^|/)`: write `(?:^|/)`, and count on".into(),
+            );
+        }
         return Ok(match text.strip_suffix('$').filter(|rest| !rest.ends_with('\\')) {
             Some(text) => text.to_owned(),
             None => format!("{text}.*"),
@@ -216,7 +222,8 @@ fn below(prefix: &[u8], pattern: &Pattern<'_>) -> Option<Pattern<'static>> {
         [sign, ..] if sign.is_ascii_alphanumeric() || b"-_/".contains(sign) => *sign,
         _ => return None,
     };
-    let is_optional = text.as_bytes().get(1).is_some_and(|sign| b"?*{".contains(sign));
+    let behind = if text.starts_with('\\') { 2 } else { 1 };
+    let is_optional = text.as_bytes().get(behind).is_some_and(|sign| b"?*{".contains(sign));
     let is_apart = !prefix.iter().any(|byte| byte.eq_ignore_ascii_case(&first));
     let (open, close) = if pattern.case == LetterCase::Ignored { ("(?i:", ")") } else { ("", "") };
     let text = format!("^{}.*{open}{text}{close}", escaped(prefix, true));

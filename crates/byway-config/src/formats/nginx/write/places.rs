@@ -6,10 +6,12 @@
 
 // Long because which rules stand at a place, and what each of them needs asked there, hang on one order.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt::Write;
 
 use byway_core::host::HostPattern;
+use byway_core::regex::{Finder, Pattern};
 use byway_core::request::Scheme;
 
 use super::Output;
@@ -43,6 +45,8 @@ pub(super) struct Chains<'a, 'r> {
     patterns: Vec<usize>,
     /// What all begins that a pattern fits, by the place of its rule, in small letters.
     beginnings: Vec<Vec<u8>>,
+    /// The engines of patterns, by the place of their rule, built when one is first asked.
+    finders: Vec<OnceCell<Option<Finder>>>,
     /// Paths that are found in letters of either case, in small ones.
     folded: BTreeMap<Vec<u8>, Vec<usize>>,
 }
@@ -51,8 +55,9 @@ impl<'a, 'r> Chains<'a, 'r> {
     pub(super) fn of(rules: &'a [&'a Said<'r>], without: &BTreeSet<usize>) -> Chains<'a, 'r> {
         let (exacts, prefixes, begins) = (HashMap::new(), HashMap::new(), HashMap::new());
         let beginnings = rules.iter().map(|rule| beginning(rule)).collect();
+        let finders = rules.iter().map(|_| OnceCell::new()).collect();
         let (patterns, folded) = (Vec::new(), BTreeMap::new());
-        let mut chains = Chains { rules, exacts, prefixes, begins, patterns, beginnings, folded };
+        let mut chains = Chains { rules, exacts, prefixes, begins, patterns, beginnings, finders, folded };
         let mut taken: HashSet<(On, &str, bool)> = HashSet::new();
         for (at, rule) in rules.iter().enumerate() {
             // What a pattern took no later rule with it gets.
@@ -214,7 +219,12 @@ impl<'a, 'r> Chains<'a, 'r> {
 
     /// Whether a rule fits every path of a place.
     fn fits_all(&self, at: usize, place: &Place) -> bool {
-        fits_all(self.rules[at], at, place)
+        match (&self.rules[at].path, place) {
+            (Path::Pattern(Fitting { on: On::Decoded, own: Some(own), .. }), Place::Exact(path)) => {
+                self.finds(at, own, path).unwrap_or(false)
+            }
+            _ => fits_all(self.rules[at], at, place),
+        }
     }
 
     fn takes_all(&self, at: usize, place: &Place) -> bool {
@@ -235,7 +245,13 @@ impl<'a, 'r> Chains<'a, 'r> {
         // The engine of a pattern is built for paths that begin as it does alone.
         begin[..len].eq_ignore_ascii_case(&path[..len])
             && (!is_exact || begin.len() <= path.len())
-            && own.as_ref().filter(|_| is_exact).is_none_or(|own| own.finds(path).unwrap_or(true))
+            && own.as_ref().filter(|_| is_exact).is_none_or(|own| self.finds(at, own, path).unwrap_or(true))
+    }
+
+    /// Whether the pattern of a rule fits a path; nothing where that cannot be said.
+    fn finds(&self, at: usize, own: &Pattern<'_>, path: &[u8]) -> Option<bool> {
+        let finder = self.finders[at].get_or_init(|| own.finder().ok());
+        finder.as_ref().map(|finder| finder.finds(path))
     }
 
     /// The rules of a prefix where nginx asks the patterns that go before them anyway, unless `^~` keeps them out: without those.
@@ -251,7 +267,12 @@ impl<'a, 'r> Chains<'a, 'r> {
     }
 
     /// Rules that go before all places and would stand in several: they are asked before any.
+    ///
+    /// There are none where a path is written anew inside: nginx asks its server no more behind `last`.
     fn early(&self, listed: &BTreeSet<usize>) -> BTreeSet<usize> {
+        if self.rules.iter().any(|rule| matches!(rule.answer, Answer::Rewrite(..))) {
+            return BTreeSet::new();
+        }
         let run: Vec<usize> = (0..self.rules.len())
             .filter(|at| !listed.contains(at))
             .take_while(|at| is_early(self.rules[*at]))
