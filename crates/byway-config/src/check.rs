@@ -107,13 +107,28 @@ pub fn check(loaded: &Loaded, files: &dyn Files, options: &CheckOptions) -> Repo
         // Of a folder without a file it was said already.
         if rules.is_empty() && !loaded.diagnostics.iter().any(|said| said.code == "no-htaccess") {
             let help = no_rules_help(loaded);
-            findings.push(Diagnostic::warning("no-rules", "there is no rule: every request passes").help(help));
+            let what = match empty(loaded, files) {
+                Some(path) => format!("{} is empty: there is no rule, and every request passes", path.display()),
+                None => "there is no rule: every request passes".to_owned(),
+            };
+            findings.push(Diagnostic::warning("no-rules", what).help(help));
         }
         let mut locator = Locator::new(files, &loaded.files);
         lints::run(loaded, rules, options.now, &mut locator, &mut findings);
         run_examples(loaded, &mut locator, options.now, &mut findings);
     }
     Report { examples: loaded.examples.len(), ..findings.into_report() }
+}
+
+/// The first file, where nothing stands in any.
+fn empty<'l>(loaded: &'l Loaded, files: &dyn Files) -> Option<&'l Path> {
+    let holds_nothing = |path: &Path| {
+        let read = files.open(path).and_then(|mut file| std::io::Read::read(&mut file, &mut [0]));
+        matches!(read, Ok(0))
+    };
+    let mut all = loaded.files.iter().map(|(_, file)| file.path.as_path());
+    let first = all.next()?;
+    std::iter::once(first).chain(all).all(holds_nothing).then_some(first)
 }
 
 /// What to write into files without a rule, in the words of the last one.

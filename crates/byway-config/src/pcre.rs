@@ -418,6 +418,12 @@ fn digits(text: &[u8], most: usize, is_digit: fn(&u8) -> bool) -> usize {
     text.iter().take(most).take_while(|byte| is_digit(byte)).count()
 }
 
+/// How many groups a pattern numbers, where it can be known.
+pub(crate) fn groups(pattern: &str) -> Option<usize> {
+    let parser = regex_syntax::ParserBuilder::new().unicode(false).utf8(false).nest_limit(50).build();
+    { parser }.parse(pattern).ok().map(|hir| hir.properties().explicit_captures_len())
+}
+
 #[cfg(test)]
 mod tests {
     use super::refused;

@@ -36,7 +36,7 @@ pub(crate) struct Reading {
     #[arg(long, value_name = "DIR")]
     allow_include: Vec<PathBuf>,
     /// The document root that another server's rules ask for files
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = parse_root)]
     root: Option<PathBuf>,
     /// A name that is defined for another server's configuration, as Apache's -D, repeatable
     #[arg(long, value_name = "NAME[=VALUE]", value_parser = parse_define)]
@@ -168,6 +168,19 @@ fn seed() -> u64 {
 
 fn parse_format(text: &str) -> Result<&'static Format, String> {
     Format::named(text).ok_or_else(|| meant(text, &NAMES))
+}
+
+/// A document root is there, or every file of it would be taken to be missing.
+fn parse_root(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    match fs::metadata(&path) {
+        Ok(found) if found.is_dir() => Ok(path),
+        Ok(_) => Err("it is no folder: name the document root, as `--root public`".to_owned()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Err("no such folder is there: name the document root, as `--root public`".to_owned())
+        }
+        Err(error) => Err(format!("it cannot be looked at: {error}")),
+    }
 }
 
 /// The name that was perhaps meant, and all that there are.

@@ -159,6 +159,8 @@ impl fmt::Debug for Format {
 pub enum Doubt {
     /// Neither name nor content says it.
     Unknown,
+    /// There is no content, and the name does not say it.
+    Empty,
     /// Several could be meant.
     Several(Vec<&'static Format>),
     /// The name says one thing and the content another.
@@ -182,6 +184,10 @@ impl Doubt {
                     key("csv"),
                     list(FORMATS.iter().copied().filter(|row| row.name != "csv"))
                 ),
+            ),
+            Doubt::Empty => (
+                format!("{path} is empty, and its name does not say what it is to hold"),
+                format!("write rules into it, or say what it is, as {}", key("nginx")),
             ),
             Doubt::Several(formats) => (
                 format!("{path} could be {}", list(formats.iter().copied())),
@@ -208,6 +214,7 @@ pub fn recognise(path: &Path, head: &[u8]) -> Result<&'static Format, Doubt> {
         ([one], ..) | ([], [one], []) | ([], [], [one]) => Ok(one),
         // What was compiled is known by its first bytes, whatever its name.
         ([], _, [one]) if matches!(one.reader, Reader::Compiled) => Ok(one),
+        ([], [], []) if head.is_empty() => Err(Doubt::Empty),
         ([], [], []) => Err(Doubt::Unknown),
         ([], [name, ..], [content, ..]) => Err(Doubt::Mismatch { name, content }),
         ([], [], several) | ([], several, []) | (several, ..) => Err(Doubt::Several(several.to_vec())),
@@ -258,5 +265,24 @@ mod tests {
         let head = [byway_core::ruleset::MAGIC, b"...".as_slice()].concat();
         assert_eq!(recognise(Path::new("rules.csv"), &head).map(|format| format.name), Ok("compiled"));
         assert_eq!(recognise(Path::new("rules"), b"from,to"), Err(Doubt::Unknown));
+        assert_eq!(recognise(Path::new("rules"), b""), Err(Doubt::Empty));
+    }
+
+    #[test]
+    fn a_map_alone_is_nginx() {
+        for text in [
+            "map $uri $n { /a /b; }\n",
+            "map $uri $n # moves\n{\n  /a /b;\n}\n",
+            "map $uri $n { # moves\n",
+            "map \"$host$uri\" $n\n{\n",
+            "upstream app { server 127.0.0.1:1; }",
+            "server\n{\n  root /srv;\n}\n",
+        ] {
+            let found = recognise(Path::new("moves.conf"), text.as_bytes());
+            assert_eq!(found.map(|format| format.name), Ok("nginx"), "{text}");
+        }
+        for text in ["map of the site, $5 { }", "server", "upstream"] {
+            assert_eq!(recognise(Path::new("moves.conf"), text.as_bytes()), Err(Doubt::Unknown), "{text}");
+        }
     }
 }

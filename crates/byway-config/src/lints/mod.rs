@@ -8,6 +8,7 @@ mod chains;
 mod dead_pattern;
 mod decoded_capture;
 mod default_status;
+mod double_slash;
 mod duplicate_id;
 mod duplicate_source;
 mod header_split;
@@ -15,6 +16,7 @@ mod host_echo;
 mod long_chain;
 mod loops;
 mod method_lost;
+mod missing_scheme;
 mod missing_twin;
 pub(crate) mod open_redirect;
 mod over;
@@ -75,6 +77,8 @@ pub static LINTS: &[&Lint] = &[
     &slash_mismatch::LINT,
     &dead_pattern::LINT,
     &query_in_path::LINT,
+    &missing_scheme::LINT,
+    &double_slash::LINT,
     &redirect_without_last::LINT,
     &method_lost::LINT,
     &rewrite_status::LINT,
@@ -107,6 +111,8 @@ fn watchers() -> Vec<Box<dyn Watcher>> {
         Box::new(slash_mismatch::SlashMismatch),
         Box::new(dead_pattern::DeadPattern),
         Box::new(query_in_path::QueryInPath),
+        Box::new(missing_scheme::MissingScheme),
+        Box::new(double_slash::DoubleSlash),
         Box::new(redirect_without_last::RedirectWithoutLast),
         Box::new(method_lost::MethodLost),
         Box::new(rewrite_status::RewriteStatus),

@@ -35,7 +35,8 @@ impl Watcher for PrefixForOne {
         let (path, target) = (&*written.source.text, &*written.target.text);
         let is_prefix = written.statement == Statement::Redirect && written.compares == Compares::Prefix;
         // What ends with a slash on either side speaks of a folder.
-        if !is_prefix || path.ends_with('/') || target.ends_with('/') {
+        // One with a query fits nothing, and that is said.
+        if !is_prefix || path.ends_with('/') || target.ends_with('/') || path.contains('?') {
             return;
         }
         let Some(status) = written.answers else { return };

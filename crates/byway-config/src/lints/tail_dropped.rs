@@ -3,8 +3,10 @@
 use byway_core::rule::Action;
 use byway_core::source::{PathPattern, Source};
 
+use super::missing_scheme::begins_with_host;
 use super::{Lint, Scene, Seen, Watcher};
 use crate::diagnostic::{Diagnostic, Severity};
+use crate::pcre;
 use crate::span::Span;
 use crate::written::{Compares, Statement, Written};
 
@@ -95,7 +97,9 @@ impl Watcher for TailDropped {
 
     fn see_written(&mut self, written: &Written, scene: &mut Scene<'_, '_>) {
         let (source, target) = (&*written.source.text, &*written.target.text);
-        if written.answers.is_none() || target.contains(['$', '%']) {
+        // What has no scheme leads nowhere, and that is said.
+        let leads = written.answers.is_some() && !begins_with_host(target);
+        if !leads || target.contains(['$', '%']) {
             return;
         }
         match (written.statement, written.compares) {
@@ -161,7 +165,7 @@ fn of_pattern(written: &Written) -> Diagnostic {
         "`{pattern}` takes what follows in a group, and the target does not use it: all of it ends on one page"
     );
     let diagnostic = Diagnostic::warning(LINT.name, what).at(written.place(&written.target));
-    let Some(last) = groups(pattern).filter(|last| *last < 10 && is_plain_word(target)) else {
+    let Some(last) = pcre::groups(pattern).filter(|last| *last < 10 && is_plain_word(target)) else {
         return diagnostic.help("name the group in the target, or leave it out if all are meant to end there");
     };
     let kept = format!("{target}${last}");
@@ -171,12 +175,6 @@ fn of_pattern(written: &Written) -> Diagnostic {
         Some(at) => diagnostic.fix(at.clone(), kept),
         None => diagnostic,
     }
-}
-
-/// How many groups a pattern numbers, where it can be known.
-fn groups(pattern: &str) -> Option<usize> {
-    let parser = regex_syntax::ParserBuilder::new().unicode(false).utf8(false).nest_limit(50).build();
-    { parser }.parse(pattern).ok().map(|hir| hir.properties().explicit_captures_len())
 }
 
 /// Whether a text is one word of its server's language without quotes or backslashes.
@@ -201,7 +199,8 @@ fn may_take_the_rest(target: &str, source: &Source<'_>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{groups, is_plain_word};
+    use super::is_plain_word;
+    use crate::pcre::groups;
 
     #[test]
     fn groups_are_those_that_are_numbered() {

@@ -28,6 +28,8 @@ use super::sampler::Sampler;
 const EACH: usize = 30;
 const LEAST: usize = 300;
 const MOST: usize = 3_000;
+/// How many hosts that the rules name are tried in the place of one that is made up.
+const HOSTS: usize = 8;
 
 /// Says in the rows which rules' requests are answered otherwise by what was written; whether there are any. What cannot be read
 /// again (it names files of this machine) is not asked.
@@ -88,22 +90,36 @@ fn changes(loaded: &Loaded, before: &RuleSet, after: &RuleSet, now: i64) -> BTre
             continue;
         }
         for &(scheme, port) in &ports {
-            let ask = at_port(&ask, port);
-            let old = ask.over(scheme, before, (port, now), &mut one, &mut ());
-            let new = ask.over(scheme, after, (port, now), &mut other, &mut ());
-            // A path that its rules change again and again, as where files are taken not to be there, is no answer.
-            if old.edge
-                || old.answer == Answer::Status(500)
-                || is_itself(&ask, scheme, &old)
-                || is_alike(&ask, scheme, &old, &new)
-            {
-                continue;
-            }
-            let place = old.rule.filter(|place| place.line > 0).map(Key::of);
-            // The plainest request is the best example.
-            let strangeness = 100 * usize::from(ask.method != "GET") + ask.words().len();
-            let is_plainer = found.get(&place).is_none_or(|(held, _): &(usize, String)| strangeness < *held);
-            if is_plainer {
+            let mut difference = |ask: &Ask| {
+                let old = ask.over(scheme, before, (port, now), &mut one, &mut ());
+                let new = ask.over(scheme, after, (port, now), &mut other, &mut ());
+                // A path that its rules change again and again, as where files are taken not to be there, is no answer.
+                let is_none = old.edge
+                    || old.answer == Answer::Status(500)
+                    || is_itself(ask, scheme, &old)
+                    || is_alike(ask, scheme, &old, &new);
+                let place = old.rule.filter(|place| place.line > 0).map(Key::of);
+                (!is_none).then_some((place, old, new))
+            };
+            let asked = at_port(&ask, port);
+            let Some((place, old, new)) = difference(&asked) else { continue };
+            // The plainest request is the best example, and one for a host that somebody has.
+            let is_made_up = !sampler.names(&ask.host);
+            let strangeness = |ask: &Ask, is_made_up: bool| {
+                1_000 * usize::from(is_made_up) + 100 * usize::from(ask.method != "GET") + ask.words().len()
+            };
+            let is_plainer = |ask: &Ask, is_made_up: bool| {
+                found.get(&place).is_none_or(|(held, _): &(usize, String)| strangeness(ask, is_made_up) < *held)
+            };
+            // Where the host does not matter, the same is asked of one that the rules name.
+            let hosts = sampler.named().iter().filter(|_| is_made_up && is_plainer(&asked, false)).take(HOSTS);
+            let named = hosts.map(|host| at_port(&Ask { host: host.clone(), ..ask.clone() }, port)).find_map(|ask| {
+                let (of, old, new) = difference(&ask)?;
+                (of == place).then_some((ask, old, new, false))
+            });
+            let (ask, old, new, is_made_up) = named.unwrap_or((asked, old, new, is_made_up));
+            let strangeness = strangeness(&ask, is_made_up);
+            if found.get(&place).is_none_or(|(held, _): &(usize, String)| strangeness < *held) {
                 let url = ask.words().replacen("http:", &format!("{}:", scheme.as_str()), 1);
                 found.insert(place, (strangeness, format!("`{url}` got {} and now gets {}", words(&old), words(&new))));
             }

@@ -81,6 +81,17 @@ impl<'r> Sampler<'r> {
         }
     }
 
+    /// The hosts that rules and texts name.
+    pub(crate) fn named(&self) -> &[String] {
+        // The last is the one that is made up.
+        self.hosts.split_last().map_or(&[], |(_, named)| named)
+    }
+
+    /// Whether a host, in whatever letters, is one of them.
+    pub(crate) fn names(&self, host: &str) -> bool {
+        self.named().iter().any(|named| named.eq_ignore_ascii_case(host))
+    }
+
     /// A host that the rules speak of, or the server's own.
     pub(crate) fn host(&self) -> String {
         self.hosts.last().cloned().unwrap_or_default()

@@ -39,6 +39,7 @@ mod rule;
 mod sections;
 mod server;
 mod site;
+mod slips;
 mod steps;
 mod trees;
 mod turns;

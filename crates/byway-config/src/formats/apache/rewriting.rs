@@ -5,7 +5,7 @@ use super::directives::on_off;
 use super::lines::{Word, words};
 use super::maps::{self, Internal, Map};
 use super::read::Reader;
-use super::rule::{self, Wrong, wrong};
+use super::rule::{self, Cond, Wrong, wrong};
 use super::site::{Inherits, Scope, Section};
 use crate::span::Span;
 
@@ -132,7 +132,7 @@ impl<'a, 'r> Reader<'a, 'r> {
                 }
             }
             "rewritecond" => {
-                let cond = rule::read_cond(line, end)?;
+                let cond = Cond { span: Some(span.clone()), ..rule::read_cond(line, end)? };
                 if refused.is_none() {
                     let rewriting = &mut self.scope().rewriting;
                     rewriting.waiting.push(cond);

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use byway_core::dialect::LetterCase;
 
 use super::lines::{Word, raw_words};
+use crate::own::suggest::misspelt;
 use crate::pcre;
 use crate::span::Span;
 
@@ -32,6 +33,8 @@ pub(super) struct Cond {
     pub(super) is_negated: bool,
     pub(super) case: LetterCase,
     pub(super) or_next: bool,
+    /// Its line, where it has one.
+    pub(super) span: Option<Span>,
 }
 
 /// A rule with its conditions.
@@ -119,7 +122,7 @@ pub(super) fn read_cond(line: &str, from: usize) -> Result<Cond, Wrong> {
     if !pattern.starts_with(['=', '<', '>', '-']) && !test.text.eq_ignore_ascii_case("expr") {
         compiles(&pattern, &words[1], "RewriteCond")?;
     }
-    Ok(Cond { test: test.text.clone(), pattern, is_negated, case, or_next })
+    Ok(Cond { test: test.text.clone(), pattern, is_negated, case, or_next, span: None })
 }
 
 /// Reads the words behind `RewriteRule`; the conditions before it are handed in.
@@ -249,10 +252,78 @@ fn flag(name: &str, value: Option<&str>, at: Range<usize>, flags: &mut Flags) ->
         }
         _ => {
             let what = format!("RewriteRule: unknown flag '{name}'");
-            return wrong(at, what, Some("those that redirect are R=307 or R=308, with L to stop there"));
+            return wrong(at, what, Some(&flag_instead(name)));
         }
     }
     Ok(())
+}
+
+/// The flags, as people write them.
+const FLAGS: &[&str] = &[
+    "B",
+    "BCTLS",
+    "BNE",
+    "BNP",
+    "C",
+    "CO",
+    "DPI",
+    "E",
+    "END",
+    "F",
+    "G",
+    "H",
+    "L",
+    "N",
+    "NC",
+    "NE",
+    "NS",
+    "P",
+    "PT",
+    "QSA",
+    "QSD",
+    "QSL",
+    "R",
+    "S",
+    "T",
+    "backrefnoplus",
+    "chain",
+    "cookie",
+    "discardpath",
+    "env",
+    "escapebackreferences",
+    "forbidden",
+    "gone",
+    "handler",
+    "last",
+    "next",
+    "nocase",
+    "noescape",
+    "nosubreq",
+    "passthrough",
+    "proxy",
+    "qsappend",
+    "qsdiscard",
+    "qslast",
+    "redirect",
+    "skip",
+    "type",
+    "UnsafeAllow3F",
+    "UnsafePrefixStat",
+];
+
+/// What to write for a flag that httpd does not know.
+fn flag_instead(name: &str) -> String {
+    let bare = name.trim_end_matches(']');
+    if bare.len() < name.len() {
+        return "there is one `]` too many".to_owned();
+    }
+    // Of one or two letters nearly every flag is an edit away.
+    let meant = misspelt(name, FLAGS.iter().copied().filter(|flag| flag.len() > 2)).filter(|_| name.len() > 2);
+    match (meant, name.parse::<u16>()) {
+        (Some(meant), _) => format!("did you mean `{meant}`?"),
+        (None, Ok(status @ 300..=399)) => format!("a status stands behind `R`: `R={status}`"),
+        (None, _) => "those that redirect are R=307 or R=308, with L to stop there".to_owned(),
+    }
 }
 
 /// The number at the beginning of a text, as C's `atoi` takes it.

@@ -7,6 +7,7 @@ use super::lines::{raw_words, words};
 use super::pattern::{Shape, pattern, shape};
 use super::rule::{Cond, RewriteRule, Rules};
 use super::site::{Scope, Server, Site};
+use super::slips;
 use crate::diagnostic::Severity;
 use crate::foreign::Reading;
 use crate::span::Span;
@@ -61,6 +62,7 @@ fn hosts(site: &Site, at: usize) -> Hosts {
 
 fn of_scope(scope: &Scope, list: u32, stands: &Stands, hosts: &Hosts, reading: &mut Reading<'_>) {
     for alias in &scope.aliases {
+        slips::of_alias(alias, reading);
         reading.written(Written { list, ..of_alias(alias, stands, hosts) });
     }
     if let (false, Some(span)) = (scope.rewriting.waiting.is_empty(), &scope.rewriting.waiting_at) {
@@ -75,6 +77,7 @@ fn of_scope(scope: &Scope, list: u32, stands: &Stands, hosts: &Hosts, reading: &
         let takers = takers(rules);
         let mut is_behind = false;
         for (at, rule) in rules.iter().enumerate() {
+            slips::of_rule(rule, reading);
             let goes_on = goes_on(rules, at, &takers);
             reading.written(Written { list, is_behind, goes_on, ..of_rule(rule, stands, hosts) });
             is_behind |= leaves_another(rule, stands);

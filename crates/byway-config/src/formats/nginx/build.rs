@@ -240,10 +240,27 @@ impl Build<'_, '_, '_> {
         });
     }
 
+    /// A URL, or a host with a port or a path: nginx compares the host alone.
+    fn more_than_a_host(&mut self, text: &str, word: Word) {
+        let bare = text.split_once("://").map_or(text, |(_, rest)| rest);
+        let end = bare.find(if bare.starts_with('[') { ['/', '/'] } else { ['/', ':'] }).unwrap_or(bare.len());
+        let host = &bare[..end];
+        if host.is_empty() || host.len() == text.len() || text.starts_with('~') || text.contains('$') {
+            return;
+        }
+        let span = self.tree.span(word);
+        self.reading.say_often(&span, Severity::Warning, "no-host", || {
+            let help = format!("write `server_name {host};`");
+            let what = "nginx compares the host alone, without scheme, port and path";
+            (format!("no request names the host `{text}`: {what}"), Some(help))
+        });
+    }
+
     /// Names that something was to fill in before nginx reads them: it takes them as they are.
     fn unfilled(&mut self, names: &[Word]) {
         for &word in names {
             let text = self.tree.str(word).into_owned();
+            self.more_than_a_host(&text, word);
             if text.contains('$') && !text.starts_with('~') && text != "$hostname" {
                 let span = self.tree.span(word);
                 self.reading.say_often(&span, Severity::Warning, "no-host", || {

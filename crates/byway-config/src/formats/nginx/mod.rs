@@ -73,17 +73,40 @@ fn is_named(path: &Path) -> bool {
 /// Whether a text begins as only nginx does: a block or a line of it, ended as nginx ends it.
 fn is_like(head: &[u8]) -> bool {
     let text = String::from_utf8_lossy(head.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(head));
-    text.lines().map(str::trim).filter(|line| !line.starts_with('#')).take(2_000).any(|line| {
+    let mut lines =
+        text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')).take(2_000).peekable();
+    while let Some(line) = lines.next() {
         let name = line.split([' ', '\t', '{', ';']).next().unwrap_or_default();
-        let ends = line.ends_with([';', '{', '}']) || line.contains("; #") || line.contains("{ #");
-        match name {
-            "server" | "http" | "events" => line[name.len()..].trim_start().starts_with('{'),
+        let words = line.split(" #").next().unwrap_or_default().trim_end();
+        let ends = words.ends_with([';', '{', '}']);
+        // The brace may stand on a line of its own.
+        let mut opens = |behind: &str| match behind.find('{') {
+            Some(_) => true,
+            None => lines.peek().is_some_and(|next| next.starts_with('{')),
+        };
+        let is_like = match name {
+            "server" | "http" | "events" => {
+                let behind = words[name.len()..].trim_start();
+                behind.starts_with('{') || behind.is_empty() && opens(behind)
+            }
             "location" | "if" => line.contains('{'),
-            "map" | "geo" => line.ends_with('{') && line.contains('$'),
+            "map" | "geo" | "split_clients" => is_list(&words[name.len()..]) && opens(words),
+            "upstream" => words[name.len()..].contains('{'),
             "listen" | "server_name" | "return" | "rewrite" | "try_files" | "error_page" | "worker_processes" => ends,
             _ => false,
+        };
+        if is_like {
+            return true;
         }
-    })
+    }
+    false
+}
+
+/// Whether the words before the brace of a list end with the variable that it makes.
+fn is_list(behind: &str) -> bool {
+    let words = behind.split('{').next().unwrap_or_default();
+    let last = words.split_whitespace().next_back().and_then(|last| last.strip_prefix('$'));
+    last.is_some_and(|name| name.starts_with(|sign: char| sign.is_ascii_alphabetic() || "_{".contains(sign)))
 }
 
 fn read(reading: &mut Reading<'_>) {
