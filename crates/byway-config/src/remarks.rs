@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use crate::span::Span;
 
 /// How well a rule was carried over.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Verdict {
     /// It decides the same.
     Exact,

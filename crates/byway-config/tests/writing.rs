@@ -713,6 +713,44 @@ fn a_long_list_lies_beside_its_text() {
 }
 
 #[test]
+fn a_map_in_letters_of_either_case_stays_a_list() {
+    let entries: String = (0..150).map(|number| format!("/Old/{number} /new/{number};\n")).collect();
+    for (on, target, in_map, in_rule) in [
+        ("$uri", "$to", "/old/7   /new/7;", "RewriteRule ^ %1 ["),
+        (
+            "$request_uri",
+            "$scheme://$host$to",
+            "/old/7   $scheme://$host/new/7;",
+            "RewriteRule ^ %{REQUEST_SCHEME}://%{SERVER_NAME}%1 [",
+        ),
+    ] {
+        let text =
+            format!("map {on} $to {{\n{entries}}}\nserver {{ listen 80; if ($to) {{ return 301 {target}; }} }}\n");
+        let files = MemoryFiles::new([("nginx.conf", text)]);
+        let loaded = load(&files, &["nginx.conf".as_ref()], &LoadOptions::default());
+        let nginx = write(&loaded, Format::named("nginx").expect("a format")).expect("rules");
+        assert!(nginx.text.contains(in_map) && !nginx.text.contains("location"), "{}", nginx.text);
+        let apache = Format::named("apache").expect("a format");
+        let written = writing::write_for(&loaded, apache, Some("/etc/apache2/moves.conf".as_ref())).expect("rules");
+        assert!(written.text.contains(in_rule) && written.text.lines().count() < 20, "{}", written.text);
+        assert!(written.lists[0].1.contains("/old/7 /new/7\n"), "{}", written.lists[0].1);
+        let mut again = MemoryFiles::new([("/etc/apache2/moves.conf", written.text.clone())]);
+        for (name, text) in &written.lists {
+            again.insert(Path::new("/etc/apache2").join(name), text);
+        }
+        let options = LoadOptions { format: Some(apache), ..LoadOptions::default() };
+        let read = load(&again, &["/etc/apache2/moves.conf".as_ref()], &options);
+        let (before, after) = (loaded.rules.as_ref().expect("rules"), read.rules.as_ref().expect("rules"));
+        let mut scratch = Scratch::new();
+        for path in ["/Old/0", "/oLD/149", "/old/150"] {
+            let case = Case::parse(&format!("GET {path} -> pass")).expect("a case");
+            let (before, after) = (case.decide(before, NOW, &mut scratch).0, case.decide(after, NOW, &mut scratch).0);
+            assert!(is_same(&case, &before, &after, apache), "{path}: {after}, not {before}\n{}", written.text);
+        }
+    }
+}
+
+#[test]
 fn what_was_written_for_apache_is_what_apache_answers() {
     let Some(program) = testbed::find("apache2") else { return };
     let (mut sites, mut asked) = (Vec::new(), Vec::new());

@@ -17,8 +17,9 @@ pub(super) static LINT: Lint = Lint {
     page: r#"# decoded-capture
 
 nginx compares a path that it has decoded, and `return` writes what a group took from there as it is: `/x/a%20b` leaves a blank in the
-Location, and `/x/50%25` a lone `%`. byway escapes those bytes; nginx does not. Where line breaks can get in as well, that is
-`header-split`.
+Location, and `/x/50%25` a lone `%`. `.` leaves out the line feed alone: `/x/a%0db` leaves a bare carriage return, which some programs
+that read the answer take for the end of the field. byway escapes those bytes; nginx does not. Where line feeds can get in as well, that
+is `header-split`.
 
 ## Example
 
@@ -46,12 +47,16 @@ pub(super) struct DecodedCapture;
 
 impl Watcher for DecodedCapture {
     fn see(&mut self, seen: &Seen<'_>, scene: &mut Scene<'_, '_>) {
-        if !matches!(written(seen), Some(Written::Blanks)) {
-            return;
-        }
+        let Some(Written::Blanks { returns }) = written(seen) else { return };
         scene.report(&LINT, &seen.rule, |locator| {
             let parts = locator.parts(&seen.rule);
-            let mut diagnostic = Diagnostic::note(LINT.name, "nginx writes what it decoded into the Location as it is").help(
+            let what = match returns {
+                true => {
+                    "nginx writes what it decoded into the Location as it is: a bare carriage return (`%0d`) as well"
+                }
+                false => "nginx writes what it decoded into the Location as it is",
+            };
+            let mut diagnostic = Diagnostic::note(LINT.name, what).help(
                 "take it from `$request_uri`, which is not decoded: `if ($request_uri ~ \"^/x/(.*)$\") { return … }`",
             );
             diagnostic.primary = parts.target.or(parts.source);
@@ -64,8 +69,8 @@ impl Watcher for DecodedCapture {
 pub(super) enum Written {
     /// Line breaks, by this variable.
     Breaks(&'static str),
-    /// Blanks and the like.
-    Blanks,
+    /// Blanks and the like, and carriage returns where this is so: `.` leaves out the line feed alone.
+    Blanks { returns: bool },
 }
 
 /// What a rule of nginx writes decoded into its Location, where that is certain.
@@ -82,13 +87,24 @@ pub(super) fn written(seen: &Seen<'_>) -> Option<Written> {
             What::Part(Part::WorkingPath) if seen.may_be_anything() => return Some(Written::Breaks("`$uri`")),
             What::Capture(group) => match group_holds(seen, group) {
                 Some(holds) if holds(b'\n') => return Some(Written::Breaks("a group of the pattern")),
-                Some(holds) if holds(b' ') => found = Some(Written::Blanks),
+                Some(holds) if holds(b' ') || holds(b'\r') => {
+                    let known = matches!(found, Some(Written::Blanks { returns: true }));
+                    found = Some(Written::Blanks { returns: known || holds(b'\r') });
+                }
                 _ => {}
             },
             _ => {}
         }
     }
     found
+}
+
+/// Whether a group of a pattern may take a control character, or its syntax is not understood; groups are counted from 1.
+pub(crate) fn may_hold_control(pattern: &str, group: u8) -> bool {
+    let parser = regex_syntax::ParserBuilder::new().unicode(false).utf8(false).nest_limit(50).build();
+    let found = { parser }.parse(pattern).ok();
+    let found = found.as_ref().and_then(|found| capture(found, u32::from(group)));
+    found.is_none_or(|found| (0..0x20).chain([0x7F]).any(|byte| may_hold(found, byte)))
 }
 
 type Holds = Box<dyn Fn(u8) -> bool>;

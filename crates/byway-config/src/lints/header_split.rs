@@ -45,7 +45,7 @@ impl Watcher for HeaderSplit {
         scene.report(&LINT, &seen.rule, |locator| {
             let what = format!("a line break in the path (`%0d%0a`) goes into the Location by {name}, and ends it");
             let mut diagnostic = Diagnostic::warning(LINT.name, what)
-                .help("write `$request_uri` where path and query are meant; a pattern that takes a part leaves line breaks out with `[^/\\r\\n]*` or `.*`");
+                .help("write `$request_uri` where path and query are meant; a pattern that takes a part leaves line breaks out with `[^/\\r\\n]*` (`.` leaves out the line feed alone, and a bare carriage return goes through)");
             diagnostic.primary = locator.source(&seen.rule);
             if let Some(span) = locator.find(&seen.rule, "$uri$is_args$args") {
                 diagnostic = diagnostic.fix(span, "$request_uri");

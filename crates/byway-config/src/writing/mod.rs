@@ -5,6 +5,7 @@
 
 pub(crate) mod aside;
 pub(crate) mod csv;
+mod fallen;
 mod flatten;
 pub(crate) mod named;
 mod nearer;
@@ -14,14 +15,14 @@ pub(crate) mod rank;
 pub(crate) mod report;
 pub(crate) mod toml;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use byway_core::RuleSet;
 use byway_core::dialect::BYWAY;
 use byway_core::rule::{Action, FileId, Place};
-use byway_core::ruleset::RuleView;
+use byway_core::ruleset::{RuleView, TableId};
 
 use crate::formats::Format;
 use crate::load::Loaded;
@@ -30,7 +31,7 @@ use crate::span::FileTable;
 use flatten::NOT_FOLLOWED;
 pub use named::KeySource;
 use own::instant;
-pub use report::{Named, Row, html, json, rows, text};
+pub use report::{Named, Row, html, json, rows, rows_beside, text};
 
 /// A text being written.
 #[derive(Debug)]
@@ -58,6 +59,9 @@ pub struct Writing<'w> {
     said: Vec<(u32, Verdict)>,
     /// Rules that decide something and were written, by place and words: a copy that no request comes to takes nothing from them.
     carried: HashSet<(FileId, u32, String)>,
+    /// Rules of another server that decide something, in the order of their numbers: where they stand, their words, and what is
+    /// said of them.
+    decided: Vec<(Place, String, Verdict)>,
 }
 
 impl<'w> Writing<'w> {
@@ -75,6 +79,7 @@ impl<'w> Writing<'w> {
             loaded: None,
             said: Vec::new(),
             carried: HashSet::new(),
+            decided: Vec::new(),
         }
     }
 
@@ -92,10 +97,6 @@ impl<'w> Writing<'w> {
         if decides && *rule.dialect() != BYWAY && !matches!(verdict, Verdict::Refused(_)) {
             self.carried.insert(carried_as(rule));
         }
-        // What another server does between rules is said by the rules that it leads to.
-        if *rule.dialect() != BYWAY && verdict == Verdict::Exact {
-            return;
-        }
         self.said.push((rule.number(), verdict));
     }
 
@@ -104,6 +105,13 @@ impl<'w> Writing<'w> {
         let mut said = std::mem::take(&mut self.said);
         said.sort_by_key(|(number, _)| *number);
         let nearer = nearer::Nearer::of(self.rules, &said);
+        // What is said of an entry of a list is said of the rule that looks it up, and once.
+        let called = self.rules.rules().filter_map(|rule| match rule.action() {
+            Action::Call { table, text: Some(_) } => Some((table, rule.place())),
+            _ => None,
+        });
+        let called: HashMap<TableId, Place> = called.collect();
+        let mut listed: HashSet<(FileId, u32, Verdict)> = HashSet::new();
         let mut said = said.into_iter().peekable();
         for rule in self.rules.rules() {
             while let Some((_, mut verdict)) = said.next_if(|(number, _)| *number == rule.number()) {
@@ -119,10 +127,24 @@ impl<'w> Writing<'w> {
                     let why = format!("it now takes requests that `{words}` ({place}) goes before, which is refused");
                     verdict = Verdict::Approximated(why.into());
                 }
+                if *rule.dialect() != BYWAY {
+                    if matches!(rule.action(), Action::Redirect { .. } | Action::Reply { .. }) {
+                        self.decided.push((rule.place(), words(&rule), verdict.clone()));
+                    }
+                    // What another server does between rules is said by the rules that it leads to.
+                    if verdict == Verdict::Exact {
+                        continue;
+                    }
+                }
+                let list = called.get(&rule.table()).copied().filter(|_| *rule.dialect() != BYWAY);
+                let place = list.unwrap_or(rule.place());
+                if list.is_some() && !listed.insert((place.file, place.line, verdict.clone())) {
+                    continue;
+                }
                 let before = self.remarks.kept.len();
                 self.remarks.push(None, &words(&rule), verdict);
                 if self.remarks.kept.len() > before {
-                    self.places.push(rule.place());
+                    self.places.push(place);
                 }
             }
         }

@@ -20,7 +20,7 @@ use byway_core::status::{ReplyStatus, StatusByMethod};
 use byway_core::target::{Landing, Piece, Target, What};
 
 use super::flatten::Flat;
-pub(crate) use super::flatten::SEEN;
+pub(crate) use super::flatten::{AS_SENT, SEEN};
 use super::rank::{Region, region};
 use crate::lints::open_redirect::is_of_host;
 use crate::remarks::Verdict;
@@ -35,6 +35,8 @@ pub(crate) struct OwnRule<'s> {
     pub(crate) conditions: Vec<Condition>,
     /// Where conditions are of another server: what our own files say in its place, and why that is not quite the same.
     pub(crate) ours: Option<Box<Instead<'s>>>,
+    /// The same with path and query asked as one text as they were sent, where its server asks so.
+    pub(crate) as_sent: Option<Box<OwnRule<'s>>>,
     pub(crate) priority: i32,
 }
 
@@ -65,6 +67,7 @@ impl<'s> OwnRule<'s> {
             does: Does::Pass,
             conditions: Vec::new(),
             ours: None,
+            as_sent: None,
             priority: self.priority,
         }
     }
@@ -357,8 +360,8 @@ fn native<'s>(rule: RuleView<'s>, plan: &Plan) -> Result<OwnRule<'s>, Cow<'stati
                 .into(),
         );
     }
-    let ours = None;
-    Ok(OwnRule { view: rule, from, slash: source.slash, case: source.case, does, conditions, ours, priority })
+    let (ours, as_sent) = (None, None);
+    Ok(OwnRule { view: rule, from, slash: source.slash, case: source.case, does, conditions, ours, as_sent, priority })
 }
 
 /// What of a rule no other format has.

@@ -46,7 +46,9 @@ fn in_pair(pattern: &str) -> Result<String, Why> {
     if pattern == "." {
         return Ok("[^&]+".to_owned());
     }
-    let inner = pattern.strip_prefix('^').and_then(|rest| rest.strip_suffix('$')).ok_or(WHOLE)?;
+    // nginx's end may have a line feed behind it, which no query holds as it is sent.
+    let begun = pattern.strip_prefix('^').ok_or(WHOLE)?;
+    let inner = begun.strip_suffix("(?:\\n?$)").or_else(|| begun.strip_suffix('$')).ok_or(WHOLE)?;
     // What any sign fits would go on in the next pair.
     let is_bounded = !inner.replace("\\.", "").contains('.') && !inner.contains("[^") && !has_alternatives(inner);
     if is_bounded && !inner.ends_with('\\') { Ok(inner.to_owned()) } else { Err(WHOLE) }
@@ -230,6 +232,14 @@ mod tests {
         assert_eq!(fitting(b"/\xff"), "/\\xff");
         assert_eq!(sent("a b/é"), "a(?:\\+|%20)b(?:/|%2[Ff])%[Cc]3%[Aa]9");
         assert_eq!(globbed("a*.?", "."), "a.*\\..");
+    }
+
+    #[test]
+    fn values_end_where_nginx_says() {
+        for text in ["^[0-9]+$", "^[0-9]+(?:\\n?$)"] {
+            assert_eq!(in_pair(text).as_deref(), Ok("[0-9]+"));
+        }
+        assert!(in_pair("[0-9]+$").is_err());
     }
 
     #[test]

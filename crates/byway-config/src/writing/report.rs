@@ -48,6 +48,11 @@ fn both(one: &Verdict, other: &Verdict) -> Verdict {
 
 /// The rows: one for each rule of the source text, in its order.
 pub fn rows(loaded: &Loaded, writing: &Writing<'_>) -> Vec<Row> {
+    rows_beside(loaded, writing, &|_| None)
+}
+
+/// The same where the texts are at hand: rules of another server that take what a refused one took before then name it.
+pub fn rows_beside(loaded: &Loaded, writing: &Writing<'_>, text_of: &dyn Fn(FileId) -> Option<Vec<u8>>) -> Vec<Row> {
     let written = || writing.remarks.kept.iter().zip(&writing.places);
     if loaded.remarks.kept.is_empty() {
         let row = |(remark, place): (&Remark, &Place)| Row {
@@ -57,25 +62,28 @@ pub fn rows(loaded: &Loaded, writing: &Writing<'_>) -> Vec<Row> {
         };
         return written().map(row).collect();
     }
+    let alone = alone(loaded, writing);
     let mut together: HashMap<(FileId, u32), Verdict> = HashMap::new();
     for (remark, place) in written() {
         let known = together.entry((place.file, place.line)).or_insert_with(|| remark.verdict.clone());
         *known = both(known, &remark.verdict);
     }
     let mut seen = std::collections::HashSet::new();
-    let of_text = loaded.remarks.kept.iter().map(|remark| {
+    let of_text = loaded.remarks.kept.iter().enumerate().map(|(at, remark)| {
         let place = remark.span.as_ref().map(|span| Place { file: span.file, line: span.line });
         let written = place.and_then(|place| {
             seen.insert((place.file, place.line));
             together.get(&(place.file, place.line))
         });
-        let verdict = match written {
+        let verdict = match alone.get(&at).or(written) {
             Some(other) if gravity(other) > gravity(&remark.verdict) => other,
             _ => &remark.verdict,
         };
         Row { place, rule: remark.rule.clone(), verdict: verdict.clone() }
     });
     let mut rows: Vec<Row> = of_text.collect();
+    let spans: Vec<_> = loaded.remarks.kept.iter().map(|remark| remark.span.clone()).collect();
+    super::fallen::note(&mut rows, &spans, writing.files, text_of);
     // Rules that came of no remark are not left unsaid, but for those that nobody wrote and that are carried over.
     let is_unsaid = |remark: &Remark, place: &Place| {
         !seen.contains(&(place.file, place.line)) && (place.line > 0 || remark.verdict != Verdict::Exact)
@@ -94,6 +102,36 @@ pub fn rows(loaded: &Loaded, writing: &Writing<'_>) -> Vec<Row> {
     }
     rows.sort_by_key(|row| row.place.map(|place| (place.file, place.line)));
     rows
+}
+
+/// What was said in writing of rules of which several stand on one line, by the place of their remarks: each has its own where
+/// they are as many as the rules that came of the line.
+fn alone(loaded: &Loaded, writing: &Writing<'_>) -> HashMap<usize, Verdict> {
+    let mut of_line: HashMap<(FileId, u32), Vec<usize>> = HashMap::new();
+    for (at, remark) in loaded.remarks.kept.iter().enumerate() {
+        if let Some(span) = remark.span.as_ref().filter(|_| !matches!(remark.verdict, Verdict::Refused(_))) {
+            of_line.entry((span.file, span.line)).or_default().push(at);
+        }
+    }
+    of_line.retain(|_, remarks| remarks.len() > 1);
+    let mut rules: HashMap<(FileId, u32), Vec<(&str, Verdict)>> = HashMap::new();
+    for (place, words, verdict) in &writing.decided {
+        let key = (place.file, place.line);
+        if !of_line.contains_key(&key) {
+            continue;
+        }
+        let known = rules.entry(key).or_default();
+        match known.iter_mut().find(|(own, _)| own == words) {
+            Some((_, said)) => *said = both(said, verdict),
+            None => known.push((words, verdict.clone())),
+        }
+    }
+    let mut out = HashMap::new();
+    for (line, remarks) in of_line {
+        let Some(said) = rules.remove(&line).filter(|said| said.len() == remarks.len()) else { continue };
+        out.extend(remarks.into_iter().zip(said).map(|(at, (_, verdict))| (at, verdict)));
+    }
+    out
 }
 
 /// What a server does with files beside what is written.

@@ -68,7 +68,8 @@ impl Run for Convert {
         let Some(written) = writing::write_moved(&loaded, self.to, out.as_deref(), home) else {
             return Err(rules::refusal(&loaded));
         };
-        let mut rows = writing::rows(&loaded, &written);
+        let text_of = |file| loaded.files.get(file).and_then(|file| std::fs::read(&file.path).ok());
+        let mut rows = writing::rows_beside(&loaded, &written, &text_of);
         let is_changed = note_changes(&loaded, &written, self.to, rules::now(), &mut rows);
         if let Some(out) = &out {
             // A text that names a list is there only once the list is.

@@ -42,10 +42,13 @@ pub(crate) fn note_changes(loaded: &Loaded, writing: &Writing<'_>, to: &Format, 
     let options = LoadOptions { format: Format::named(to.name), ..LoadOptions::default() };
     let Some(after) = load(&files, &[name.as_ref()], &options).rules else { return false };
     let changes = changes(loaded, before, &after, now);
+    let mut others = BTreeSet::new();
     for (place, change) in &changes {
         let is_of = |row: &&mut Row| row.place.is_some() && row.place.map(Key::of) == *place;
         match rows.iter_mut().find(is_of) {
             Some(row) => row.verdict = changed(&row.verdict, change),
+            // Of a list whose entries are no rows, one is enough.
+            None if !others.insert(place.map(|place| place.file)) => {}
             None => rows.push(Row {
                 place: None,
                 rule: "requests that no rule of the file decides".to_owned(),

@@ -522,11 +522,22 @@ fn resolve(ours: &mut Ours, theirs: &Answer, ask: &Ask, port: u16) {
         let host = ask.host.to_ascii_lowercase();
         // The port of the listener is that of this replay.
         let listener = format!("{}:{port}", host.split(':').next().unwrap_or_default());
-        for origin in [host, listener].map(|host| format!("http://{host}").into_bytes()) {
+        let bare = host.strip_suffix(":80").unwrap_or(&host).to_owned();
+        for origin in [host, listener, bare].map(|host| format!("http://{host}").into_bytes()) {
             if location.strip_prefix(&origin[..]).is_some_and(|path| path.starts_with(b"/")) {
                 location.drain(..origin.len());
                 break;
             }
+        }
+    } else if let (Answer::Redirect(_, location), Answer::Redirect(_, theirs)) = (&mut ours.answer, theirs) {
+        let host = ask.host.to_ascii_lowercase();
+        let bare = host.strip_suffix(":80").unwrap_or(&host);
+        let listener = format!("http://{}:{port}", bare.split(':').next().unwrap_or_default()).into_bytes();
+        // A client that names no port finds the server at the one that its rules listen on.
+        let is_of_listener =
+            |location: &[u8]| location.strip_prefix(&listener[..]).is_some_and(|path| path.starts_with(b"/"));
+        if is_of_listener(location) && !is_of_listener(theirs) {
+            location.splice(..listener.len(), format!("http://{bare}").into_bytes());
         }
     }
 }

@@ -39,6 +39,8 @@ pub(super) struct Alternative {
     pub(super) groups: Groups,
     /// Whether somebody reads them already, so that they may not become those of another pattern.
     is_read: bool,
+    /// The condition on path and query that its path was made of, and the path that was there before.
+    pub(super) made_of: Option<Box<(Condition, Option<PathOf>)>>,
     /// Why it is not quite what it stands for.
     pub(super) why: Option<&'static str>,
 }
@@ -427,7 +429,8 @@ const BEHIND: &str = "the `default` of its list comes behind all entries";
 /// Why a path that was compared together with its query is not quite that.
 const NO_QUERY: &str = "its server takes this path without a query alone, and here it is taken with any";
 /// Why what was compared with path and query as one text is not quite that.
-const AS_SENT: &str = "its server compares path and query as one text, as it was sent; here the path is compared alone";
+pub(crate) const AS_SENT: &str =
+    "its server compares path and query as one text, as it was sent; here the path is compared alone";
 /// Why a condition on the Host field is not quite that.
 const HOST_ALONE: &str = "the host is compared without the port behind it";
 
@@ -506,6 +509,22 @@ impl Alternative {
         };
         let text = pattern.text.strip_prefix('^').unwrap_or(&pattern.text);
         ["(.*", "(.+", "(/"].iter().any(|begin| text.starts_with(begin)) && !text.contains('|')
+    }
+
+    /// The same with path and query asked as one text, as its server does; `None` where its path has become another since.
+    pub(super) fn as_sent(&self) -> Option<Alternative> {
+        let (asked, before) = self.made_of.as_deref()?;
+        let Test::Regex(pattern) = &asked.test else { return None };
+        if self.path.as_ref()?.path != PathPattern::Regex(pattern.clone()) {
+            return None;
+        }
+        let mut out = Alternative { path: before.clone(), made_of: None, ..self.clone() };
+        out.why = out.why.filter(|why| *why != AS_SENT);
+        out.conditions.push(asked.clone());
+        if out.groups == Groups::Path {
+            out.groups = Groups::Of(asked.clone());
+        }
+        Some(out)
     }
 
     /// With a key of a list.
@@ -589,8 +608,14 @@ impl Alternative {
                     self.why = Some(AS_SENT);
                 }
                 let own = PathOf { path, case, is_whole: true };
-                return Ok(match both(self.path.take(), own.clone())? {
+                let before = self.path.take();
+                return Ok(match both(before.clone(), own.clone())? {
                     Some(path) => {
+                        if is_pattern && part == Some(Part::PathAndQuery) && path.path == own.path {
+                            let subject = Subject::Text(pieces.to_vec());
+                            let asked = Condition { subject, or_next: false, ..condition.clone() };
+                            self.made_of = Some(Box::new((asked, before)));
+                        }
                         if is_pattern && !self.is_read {
                             self.groups = if path.path == own.path { Groups::Path } else { Groups::Nobodys };
                         }

@@ -30,6 +30,7 @@ use byway_core::status::StatusByMethod;
 use byway_core::target::{Part, Piece, Target, What};
 
 use self::doors::{Door, door, is_choice_by_path, is_choice_by_scheme, leads_by_host};
+pub(crate) use self::held::AS_SENT;
 use self::held::{Entry, Held, Key, Within, owned_piece};
 use self::paths::{is_any_path, owned_path};
 use self::said::End;
@@ -79,6 +80,10 @@ pub(super) struct Flat {
     unfinished: HashMap<u32, u32>,
     /// Prefixes that stand before the regexes that their server asks first.
     early: HashSet<u32>,
+    /// Rules that look something up which no rule here says.
+    unsaid: HashSet<u32>,
+    /// Whether the rules of a list are gone through.
+    is_in_list: bool,
     /// For the rule that leads to a host: what no rule under that host took is left alone.
     ends: HashMap<u32, Vec<Spot>>,
     steps: usize,
@@ -398,6 +403,11 @@ impl Flat {
                     hold_all(Rc::make_mut(within), rule, called, tables);
                     continue;
                 }
+                Action::Call { table: list, text: Some(text) } if decides(list, tables) => {
+                    self.leads.insert(rule.number());
+                    self.answered(rule, list, &text, ways, within, tables, depth);
+                    continue;
+                }
                 Action::Call { table: list, text: Some(text) } => {
                     self.leads.insert(rule.number());
                     let pieces: Result<Vec<_>, Why> = match text.constant() {
@@ -467,6 +477,9 @@ impl Flat {
             let region = paths::region_of(&source.path, strip, within);
             let number = rule.number();
             self.regions.extend(open.iter().map(|way| (self.steps, (*way).clone(), region.clone(), number)));
+        }
+        if self.is_in_list {
+            return;
         }
         let is_plain = source.host == HostPattern::Any && source.scheme.is_none() && source.port.is_none();
         let takes_all = decides
@@ -568,6 +581,39 @@ impl Flat {
         true
     }
 
+    /// Goes through a list of paths that says itself what is answered, where what is looked up is the path; else it is refused.
+    #[allow(clippy::too_many_arguments, reason = "the place of the rule that looks up")]
+    fn answered(
+        &mut self,
+        rule: &RuleView<'_>,
+        list: TableId,
+        text: &Target<'_>,
+        ways: &[Way],
+        within: &Rc<Within>,
+        tables: &Tables<'_>,
+        depth: usize,
+    ) {
+        let is_path = match text.pieces() {
+            [Piece { what: What::Part(Part::Path | Part::WorkingPath), .. }] => true,
+            [Piece { what: What::Capture(0), .. }] => match &rule.source().path {
+                PathPattern::Regex(pattern) => is_one_group(&pattern.text),
+                _ => false,
+            },
+            _ => false,
+        };
+        let is_whole = is_whole(tables, rule);
+        // The paths of a list exclude one another, and are one step.
+        let outer = std::mem::replace(&mut self.is_in_list, true);
+        let is_said = is_path && is_whole && self.inside(rule, list, ways, None, within, tables, depth);
+        self.is_in_list = outer;
+        self.steps += 1;
+        if !is_said {
+            self.unsaid.insert(rule.number());
+            let entries = tables.chain(list).into_iter().flat_map(|table| tables.members(table));
+            self.leads.extend(entries.map(RuleView::number));
+        }
+    }
+
     /// Notes what a list says, under the slot that it keeps its answer in.
     fn look_up(&mut self, within: &mut Within, list: TableId, on: Option<held::Pieces>, tables: &Tables<'_>) {
         let mut entries = Some(Vec::new());
@@ -612,6 +658,9 @@ impl Flat {
 
     /// The rule in our own words, once for each host, or why it has none; and why that is not quite the rule.
     pub(super) fn own<'s>(&self, rule: RuleView<'s>) -> Result<said::Translated<'s>, Why> {
+        if self.unsaid.contains(&rule.number()) {
+            return Err(LOOKED_UP.into());
+        }
         // What nobody wrote is a step of the server's own, as between two rounds.
         if self.leads.contains(&rule.number()) || rule.place().line == 0 {
             return Ok((self.left_to_nobody(rule), None));
@@ -679,6 +728,22 @@ impl Seen {
         let without = without.map(|from| from.strip_prefix("//*").unwrap_or(from).to_owned());
         is_there(&rule.from) || without.is_some_and(|from| is_there(&from)) || !self.0.insert((rule.from.clone(), how))
     }
+}
+
+/// Why a rule is left out that looks up a text that is no whole path.
+const LOOKED_UP: &str = "it looks up a part of the request in a list and sends what it finds there: look up the whole path, as with `^(/.*)$` and `$1`";
+
+/// Whether entries of a list say themselves what is answered.
+fn decides(list: TableId, tables: &Tables<'_>) -> bool {
+    let all = tables.chain(list).into_iter().flat_map(|table| tables.members(table));
+    all.into_iter().any(|rule| matches!(rule.action(), Action::Redirect { .. } | Action::Reply { .. }))
+}
+
+/// Whether a pattern is one group over the whole path.
+fn is_one_group(text: &str) -> bool {
+    let text = text.strip_suffix("(?:\\n?$)").or_else(|| text.strip_suffix('$')).unwrap_or_default();
+    let inner = text.strip_prefix("^(").and_then(|rest| rest.strip_suffix(')'));
+    inner.is_some_and(|inner| inner.starts_with('/') && !inner.contains(['(', ')', '|', '\\']))
 }
 
 /// Whether a path is written that is what it was, as where nginx goes on in a named location.
@@ -874,6 +939,7 @@ fn made_at<'s>(view: RuleView<'s>, spot: &Spot, steps: usize) -> OwnRule<'s> {
         does: Does::Pass,
         conditions: Vec::new(),
         ours: None,
+        as_sent: None,
         priority: i32::try_from(steps - 1 - spot.step.min(steps - 1)).unwrap_or(i32::MAX),
     }
 }

@@ -31,22 +31,31 @@ pub(super) fn translated<'s>(rule: RuleView<'s>, spot: &Spot, steps: usize, end:
     let mut made = Vec::new();
     let mut why = None;
     for alternative in within.alternatives.iter().cloned() {
-        for (alternative, does) in does(&rule, &within, alternative, end)? {
+        // The same as its server asks it, for servers that ask so as well.
+        let as_sent = alternative.as_sent().and_then(|one| does(&rule, &within, one, end).ok()).unwrap_or_default();
+        let all = does(&rule, &within, alternative, end)?;
+        let mut as_sent = if as_sent.len() == all.len() { as_sent } else { Vec::new() }.into_iter();
+        for (alternative, does) in all {
+            let as_sent = as_sent.next();
             why = why.or(alternative.why);
             let host = Way { host: alternative.host.clone().unwrap_or_default(), scheme: None, port: alternative.port };
             // A host that is asked beside another one is never both.
             let Some(way) = way.and(&host) else { continue };
-            let asked = in_turn(&alternative);
-            let conditions: Result<Vec<Condition>, Why> = asked.into_iter().map(conditions::kept).collect();
-            let (path, case) = match alternative.path.clone() {
-                // A path has its letter case beside it.
-                Some(PathOf { path: path @ PathPattern::Exact(_), case, is_whole }) => {
-                    (Some(PathOf { path, case: LetterCase::Significant, is_whole }), case)
-                }
-                path => (path, LetterCase::Significant),
+            let own = |alternative: &Alternative, does| -> Result<OwnRule<'s>, Why> {
+                let asked = in_turn(alternative);
+                let conditions: Result<Vec<Condition>, Why> = asked.into_iter().map(conditions::kept).collect();
+                let (path, case) = match alternative.path.clone() {
+                    // A path has its letter case beside it.
+                    Some(PathOf { path: path @ PathPattern::Exact(_), case, is_whole }) => {
+                        (Some(PathOf { path, case: LetterCase::Significant, is_whole }), case)
+                    }
+                    path => (path, LetterCase::Significant),
+                };
+                let (from, does) = with_path(&way, path.as_ref(), &spot.strip, does)?;
+                Ok(OwnRule { from, case, does, conditions: conditions?, ..made_at(rule, spot, steps) })
             };
-            let (from, does) = with_path(&way, path.as_ref(), &spot.strip, does)?;
-            made.push(OwnRule { from, case, does, conditions: conditions?, ..made_at(rule, spot, steps) });
+            let as_sent = as_sent.and_then(|(alternative, does)| own(&alternative, does.without_path()).ok());
+            made.push(OwnRule { as_sent: as_sent.map(Box::new), ..own(&alternative, does)? });
         }
     }
     Ok((made, why.map(Why::from)))
@@ -79,6 +88,17 @@ enum Doing {
     Redirect { status: StatusByMethod, to: String, query: QueryPolicy, captures: bool },
     Rewrite { to: String, query: QueryPolicy, captures: bool },
     Other(Does),
+}
+
+impl Doing {
+    /// The same, taking nothing out of the path.
+    fn without_path(self) -> Doing {
+        match self {
+            Doing::Redirect { status, to, query, .. } => Doing::Redirect { status, to, query, captures: false },
+            Doing::Rewrite { to, query, .. } => Doing::Rewrite { to, query, captures: false },
+            other => other,
+        }
+    }
 }
 
 fn does(

@@ -4,12 +4,12 @@
 
 use std::borrow::Cow;
 
-use byway_core::dialect::{BYWAY, LetterCase, QueryPolicy, QuestionMark, TrailingSlash};
+use byway_core::dialect::{BYWAY, LetterCase, QueryPolicy, QuestionMark, TrailingSlash, View};
 use byway_core::host::HostPattern;
 use byway_core::request::Scheme;
 use byway_core::source::{PathPattern, Segment, Source};
 use byway_core::status::StatusByMethod;
-use byway_core::target::{Landing, Part, Target, What};
+use byway_core::target::{Landing, Part, Piece, Target, What};
 
 use super::Context;
 use super::conditions;
@@ -44,9 +44,16 @@ pub(super) struct Entry {
     pub(super) status: u16,
     /// Whether the request's query is dropped.
     pub(super) drops_query: bool,
+    /// Whether its path is found in letters of either case: its key has small ones then.
+    pub(super) ignores_case: bool,
+    /// What stands before its value, which a list cannot hold.
+    pub(super) origin: &'static str,
     pub(super) key: String,
     pub(super) value: String,
 }
+
+/// The scheme and the host of the request.
+const ORIGIN: &str = "%{REQUEST_SCHEME}://%{SERVER_NAME}";
 
 /// The most bytes of a line: httpd reads no more than 1,023 in one go.
 const LINE: usize = 1_000;
@@ -70,7 +77,9 @@ pub(super) fn lines(rule: &OwnRule<'_>, context: Context) -> Result<Lines, Why> 
     let case = case_of(rule, &source);
     crate::own::rule::set_case(&mut source, case);
     let is_apache = rule.view.dialect().name == "apache";
-    let is_alias = is_apache && rule.view.dialect().question != QuestionMark::Forbidden;
+    // What a rule of mod_rewrite looked up was none of mod_alias.
+    let is_looked_up = rule.view.dialect().view == View::Given;
+    let is_alias = is_apache && !is_looked_up && rule.view.dialect().question != QuestionMark::Forbidden;
     let mut saying = Saying { conditions: Vec::new(), last: None, is_apache, is_alias, why: None };
     saying.asked(rule, &source)?;
     match &rule.does {
@@ -551,17 +560,39 @@ fn alias(source: &Source<'_>, path: &Path, status: u16, target: &Target<'_>, que
 /// The line of a list, where it says the same: no blank parts it otherwise, and a `?` in a value would be answered with 403.
 fn entry(source: &Source<'_>, status: u16, target: &Target<'_>, query: &QueryPolicy) -> Option<Entry> {
     let PathPattern::Exact(path) = &source.path else { return None };
-    let value = target.constant().filter(|to| !to.contains(['?', '#']))?;
+    let (origin, value) = match (target.constant(), target.pieces()) {
+        (Some(to), _) => ("", to),
+        (None, [head @ .., Piece { place: Landing::Path, what: What::Literal(path) }]) if is_origin(head) => {
+            (ORIGIN, path.as_ref())
+        }
+        _ => return None,
+    };
+    if value.contains(['?', '#']) {
+        return None;
+    }
     let key = String::from_utf8(seen(path).ok()?).ok()?;
     let drops_query = match query {
         QueryPolicy::Keep | QueryPolicy::Replace => false,
         QueryPolicy::Drop => true,
         QueryPolicy::Merge(_) | QueryPolicy::Only(_) => return None,
     };
-    let is_plain = source.case == LetterCase::Significant && source.slash == TrailingSlash::Significant;
+    let ignores_case = source.case == LetterCase::Ignored;
+    // `int:tolower` knows the letters of ASCII.
+    let is_plain = source.slash == TrailingSlash::Significant && (!ignores_case || key.is_ascii());
+    let key = if ignores_case { key.to_ascii_lowercase() } else { key };
     let fits =
         is_plain && !key.contains(|c: char| c.is_whitespace() || c.is_control()) && key.len() + value.len() < LINE;
-    fits.then(|| Entry { status, drops_query, key, value: value.to_owned() })
+    fits.then(|| Entry { status, drops_query, ignores_case, origin, key, value: value.to_owned() })
+}
+
+/// Whether pieces are the scheme and the host of the request.
+fn is_origin(pieces: &[Piece<'_>]) -> bool {
+    let parts: Vec<&What<'_>> = pieces
+        .iter()
+        .map(|piece| &piece.what)
+        .filter(|what| !matches!(what, What::Literal(text) if text == "://"))
+        .collect();
+    matches!(parts.as_slice(), [What::Part(Part::Scheme), What::Part(Part::Host)])
 }
 
 impl Substitution {

@@ -47,7 +47,7 @@ pub(super) fn taken(
         let (Some(first), Ok(key)) = (chains.at(&place).first().copied(), decoded(path)) else { continue };
         if first == at {
             listed.insert(at);
-            lists.entry((status, query)).or_default().push((key, word(to), rules[at].comment.clone()));
+            lists.entry((status, query)).or_default().push((key, word(&to), rules[at].comment.clone()));
             if matches!(rules[at].path, Path::Exact(_)) {
                 output.left_out.entry(rules[at].number).or_insert(CASE);
             }
@@ -100,7 +100,7 @@ fn map(name: &str, entries: &[Listed], folded: &HashMap<Vec<u8>, usize>, output:
 }
 
 /// Status, path, target and query of a rule that is one path and one target.
-fn entry<'s>(rule: &'s Said<'_>) -> Option<(u16, &'s [u8], &'s str, &'static str)> {
+fn entry<'s>(rule: &'s Said<'_>) -> Option<(u16, &'s [u8], String, &'static str)> {
     let Answer::Redirect { get, other, to, .. } = &rule.answer else { return None };
     let path = match &rule.path {
         Path::Exact(paths) => <&[Vec<u8>; 1]>::try_from(paths.as_slice()).ok().map(|[path]| path)?,

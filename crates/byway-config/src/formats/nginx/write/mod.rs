@@ -27,7 +27,7 @@ use self::rule::Said;
 use self::servers::{Servers, listens};
 pub(crate) use self::words::word;
 use crate::remarks::Verdict;
-use crate::writing::own::{OwnRule, Plan, own};
+use crate::writing::own::{AS_SENT, OwnRule, Plan, own};
 use crate::writing::{Writing, foreign, is_as_seen};
 
 /// How many rules for all hosts, or for all below one, are written again in the servers of single hosts.
@@ -82,7 +82,10 @@ pub(super) fn write(writing: &mut Writing<'_>) {
             let own = said.iter().find_map(|rule| rule.why.clone());
             let left_out = output.left_out.get(&view.number()).map(|why| Why::from(*why));
             let verdict = made.as_ref().map_or(&Verdict::Exact, |(_, verdict)| verdict);
-            let is_same = said.iter().all(|rule| rule.is_same) && is_as_seen(verdict);
+            // Path and query are asked here as its server asks them.
+            let is_asked_so = made.as_ref().is_ok_and(|(rules, _)| rules.iter().all(|rule| rule.as_sent.is_some()));
+            let is_as_sent = is_asked_so && matches!(verdict, Verdict::Approximated(why) if why == AS_SENT);
+            let is_same = said.iter().all(|rule| rule.is_same) && (is_as_seen(verdict) || is_as_sent);
             let foreign = (*view.dialect() != BYWAY && !said.is_empty() && !is_same).then(|| foreign(verdict));
             let hosts = said.iter().find_map(|rule| hosts.why(rule)).map(Why::from);
             own.or(hosts).or(left_out).or(foreign)

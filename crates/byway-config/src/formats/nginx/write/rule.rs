@@ -1,7 +1,7 @@
 //! One rule as nginx says it: where it stands, what is asked beside the path, and what is sent.
 
 use byway_core::condition::Condition;
-use byway_core::dialect::{BYWAY, CaptureForm, LetterCase, QueryPolicy, TrailingSlash};
+use byway_core::dialect::{BYWAY, CaptureForm, LetterCase, QueryPolicy, RelativeForm, TrailingSlash};
 use byway_core::host::HostPattern;
 use byway_core::regex::Pattern;
 use byway_core::request::Scheme;
@@ -47,7 +47,11 @@ pub(super) struct Said<'r> {
     pub(super) is_seen: bool,
     /// Whether it is nginx's own, and is written as nginx means it.
     pub(super) is_same: bool,
-    /// Whether a line break of the request may come into its target.
+    /// Whether nginx puts scheme, host and port before its target where it was read, and is to do so again.
+    pub(super) is_made_whole: bool,
+    /// Whether it does so without the port.
+    pub(super) is_portless: bool,
+    /// Whether a control character of the request may come into its target.
     pub(super) is_open: bool,
     pub(super) why: Option<Why>,
 }
@@ -161,8 +165,17 @@ impl Said<'_> {
         }
     }
 
-    /// Whether its target has no host.
+    /// Whether its target has no host, and nginx is not to put one before it.
     pub(super) fn is_relative(&self) -> bool {
+        !self.is_made_whole && self.has_no_host()
+    }
+
+    /// Whether its target has no host, and nginx puts its own before it without the port.
+    pub(super) fn is_without_port(&self) -> bool {
+        self.is_portless && self.has_no_host()
+    }
+
+    fn has_no_host(&self) -> bool {
         match &self.answer {
             Answer::Redirect { to, .. } => to.is_relative(),
             _ => false,
@@ -172,6 +185,7 @@ impl Said<'_> {
 
 /// The rule in nginx's words, or why it has none.
 pub(super) fn said<'r>(rule: &'r OwnRule<'r>, at: usize, now: Option<i64>) -> Result<Said<'r>, Why> {
+    let rule = rule.as_sent.as_deref().unwrap_or(rule);
     let mut source =
         Source::parse(&rule.from).map_err(|_| "its host and path make no `from` that byway.toml can hold")?;
     source.slash = rule.slash;
@@ -269,6 +283,8 @@ pub(super) fn said<'r>(rule: &'r OwnRule<'r>, at: usize, now: Option<i64>) -> Re
         fields,
         id: view.id().map(str::to_owned),
         comment: crate::writing::comment(view).filter(|_| at == 0),
+        is_made_whole: is_made_whole(view),
+        is_portless: is_made_whole(view) && view.dialect().relative == RelativeForm::Host,
         is_open,
         is_seen: sees != Sees::Sent,
         is_same: view.dialect().name == "nginx" && on == On::Decoded,
@@ -323,6 +339,11 @@ fn asked(
         note(why);
     }
     Ok((scheme, asked))
+}
+
+/// Whether nginx makes the whole URL of a rule's target, as without `absolute_redirect off`.
+fn is_made_whole(view: &RuleView<'_>) -> bool {
+    view.dialect().name == "nginx" && view.dialect().relative != RelativeForm::AsWritten
 }
 
 /// Whether a rule of nginx sends `$uri`, which is the path decoded.

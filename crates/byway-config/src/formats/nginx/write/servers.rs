@@ -104,6 +104,9 @@ impl Servers {
         if rules.iter().any(|rule| rule.is_relative()) {
             text.push_str("    absolute_redirect off;\n");
         }
+        if rules.iter().any(|rule| rule.is_without_port()) {
+            text.push_str("    port_in_redirect off;\n");
+        }
         if rules.iter().any(|rule| rule.is_open) {
             text.push_str(CONTROLS);
         }
@@ -158,7 +161,7 @@ fn names_of(ports: &[u16], doors: &[Door]) -> Vec<String> {
 
 /// What is sent on decoded must not end the field that it stands in.
 const CONTROLS: &str = r#"
-    # A line break in the path would end the field that it is sent in.
+    # A line feed or a carriage return in the path would end the field that it is sent in.
     if ($uri ~ "[[:cntrl:]]") {
         return 400;
     }

@@ -7,6 +7,7 @@ use byway_core::target::{Landing, Part, Target, What};
 
 use super::rule::On;
 use super::words::{REST, Sent, decoded_pattern, pattern};
+use crate::lints::may_hold_control;
 
 type Why = std::borrow::Cow<'static, str>;
 
@@ -378,15 +379,16 @@ impl To {
         has_word && self.fragment.is_empty() && self.query != "$args" && self.bits.iter().all(is_plain)
     }
 
-    /// Whether a line break of the request may come into it, decoded: `.` fits none.
+    /// Whether a control character of the request may come into it, decoded: `.` leaves out the line feed alone.
     pub(super) fn may_break(&self, source: &Source<'_>) -> bool {
-        let fits_any = |pattern: &str| ["[^", "\\s", "\\D", "\\W", "(?s"].iter().any(|sign| pattern.contains(sign));
-        let of_path = match &source.path {
-            PathPattern::Regex(pattern) => fits_any(&pattern.text),
-            _ => false,
-        };
-        self.takes_groups() && of_path
-            || self.bits.iter().any(|bit| matches!(bit, Bit::Variable(name) if name == "uri"))
+        let is_root = self.prefix.as_deref().is_some_and(<[u8]>::is_empty);
+        self.bits.iter().any(|bit| match (bit, &source.path) {
+            (Bit::Variable(name), _) => name == "uri",
+            (Bit::Group(number), PathPattern::Regex(pattern)) => may_hold_control(&pattern.text, *number),
+            (Bit::Group(_), _) => true,
+            (Bit::Rest | Bit::BareRest | Bit::NakedRest, _) => !is_root,
+            (Bit::Text(_) | Bit::Kept(_), _) => false,
+        })
     }
 
     /// The groups that it takes out of the pattern of a condition.
@@ -401,12 +403,26 @@ impl To {
         all
     }
 
-    /// The same for every request, but for the request's query: its path and what stands behind its query.
-    pub(super) fn constant(&self) -> Option<(&str, &'static str)> {
-        match self.bits.as_slice() {
-            [Bit::Text(text)] if self.fragment.is_empty() && !text.contains('$') => Some((text, self.query)),
-            _ => None,
+    /// What takes nothing of the request's path, and nothing but scheme and host beside it: its path and what stands behind it.
+    pub(super) fn constant(&self) -> Option<(String, &'static str)> {
+        let is_plain = |bit: &Bit| match bit {
+            Bit::Text(text) => !text.contains('$'),
+            Bit::Variable(name) => name == "scheme" || name == "host",
+            _ => false,
+        };
+        if !self.fragment.is_empty() || !self.bits.iter().all(is_plain) {
+            return None;
         }
+        let parts: Vec<(bool, String)> = self
+            .bits
+            .iter()
+            .filter_map(|bit| match bit {
+                Bit::Text(text) => Some((false, text.clone())),
+                Bit::Variable(name) => Some((true, name.clone())),
+                _ => None,
+            })
+            .collect();
+        Some((joined(&parts), self.query))
     }
 }
 
