@@ -42,7 +42,7 @@ use said::Said;
 use sampler::Sampler;
 use served::Served;
 use servers::{Folder, Server, Source};
-use spelling::{as_seen, is_odd_path, plain};
+use spelling::{as_seen, has_control, is_odd_path, plain};
 use wire::Wire;
 
 /// How to replay.
@@ -469,6 +469,10 @@ impl Asking<'_> {
             }
             if verdict == Verdict::Differ {
                 verdict = the_other_way(&theirs.answer, &ours);
+            }
+            // What is written for nginx guards captures that may hold a control character.
+            if verdict == Verdict::Differ && theirs.answer == Answer::Status(400) && has_control(&ask.target) {
+                verdict = Verdict::Named(answer::CONTROL);
             }
         }
         tally.requests += 1;

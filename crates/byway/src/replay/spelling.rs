@@ -63,6 +63,15 @@ pub(super) fn plain(answer: &Answer) -> Answer {
     Answer::Redirect(*status, out)
 }
 
+/// Whether a control character is sent escaped in a path.
+pub(super) fn has_control(target: &[u8]) -> bool {
+    let path = target.split(|byte| *byte == b'?').next().unwrap_or_default();
+    path.windows(3).any(|three| {
+        let hex = three.strip_prefix(b"%").and_then(|hex| std::str::from_utf8(hex).ok());
+        hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()).is_some_and(|byte| byte.is_ascii_control())
+    })
+}
+
 /// Whether a path could have been sent more plainly: escapes of what needs none, `%2F`, doubled slashes, dot segments.
 pub(super) fn is_odd_path(target: &[u8]) -> bool {
     let (path, _) = parts(target);
