@@ -6,6 +6,7 @@
 
 mod answer;
 mod ask;
+mod asked;
 mod automata;
 pub(crate) mod converted;
 mod draw;
@@ -36,6 +37,7 @@ use byway_core::ruleset::Scratch;
 use crate::disk::Disk;
 use answer::{Answer, Ours, Verdict, compare};
 use ask::Ask;
+pub(crate) use asked::{Asked, Why};
 use draw::Draw;
 use reach::{Reach, Reacher, Trail};
 use said::Said;
@@ -101,48 +103,6 @@ pub(crate) struct Tally {
     /// What came of each source rule.
     pub(crate) asked: Vec<Asked>,
     pub(crate) took: Duration,
-}
-
-/// A source rule, and how often both agreed where it decided.
-#[derive(Clone, Debug)]
-pub(crate) struct Asked {
-    /// File and line.
-    pub(crate) place: String,
-    pub(crate) rule: String,
-    pub(crate) verdict: SaidVerdict,
-    /// Requests that it decided or had a part in, and how many of them differed without a name.
-    pub(crate) requests: u64,
-    pub(crate) differed: u64,
-    /// Why there were none.
-    pub(crate) why: Option<Why>,
-}
-
-/// Why a rule had a part in no request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Why {
-    /// What its pattern and its conditions ask cannot be.
-    Never,
-    /// A rule at this place takes all that it would take.
-    Hidden(String),
-    /// It does nothing: its engine is off, or nobody looks at what it sets.
-    Idle,
-    /// Only over https, and what is asked here is not.
-    Https,
-    /// No request was found that comes to it.
-    NotFound,
-}
-
-impl Why {
-    /// As a person reads it.
-    pub(crate) fn words(&self) -> String {
-        match self {
-            Why::Never => "never fits".to_owned(),
-            Why::Hidden(place) => format!("hidden by {place}"),
-            Why::Idle => "does nothing".to_owned(),
-            Why::Https => "over https alone".to_owned(),
-            Why::NotFound => "not reached".to_owned(),
-        }
-    }
 }
 
 impl Tally {
