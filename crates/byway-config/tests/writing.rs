@@ -425,6 +425,21 @@ fn alternatives_keep_their_places() {
 }
 
 #[test]
+fn what_a_path_that_is_written_anew_leads_to_is_asked_where_it_leads() {
+    let text = "server { listen 80;\n location ~ \\.php$ { return 403; }\n\
+        location /old/ { rewrite ^/old/(.*)$ /new/$1.php last; }\n location /z/ { return 302 /zz; } }\n";
+    // nginx asks its server no more behind `last`.
+    carried(
+        &[
+            ("nginx.conf", text, "GET /old/a -> 403"),
+            ("nginx.conf", text, "GET /z/a.php -> 403"),
+            ("nginx.conf", text, "GET /z/a -> 302 /zz"),
+        ],
+        &["nginx"],
+    );
+}
+
+#[test]
 fn a_listed_order_becomes_priorities_only_where_it_must() {
     let lines = "/a /1 301\n/b/* /2 301\n/b/c /3 301\n/d /4 301\n";
     let (text, _) = as_format(lines, "_redirects", "toml");

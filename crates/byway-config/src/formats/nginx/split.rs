@@ -104,5 +104,6 @@ mod tests {
             assert_eq!(share(text.as_bytes()), expected, "{text}");
         }
         assert_eq!(numbers_of(ALL), i64::from(u32::MAX));
+        assert_eq!(numbers_of(1), 429_496);
     }
 }
