@@ -440,6 +440,20 @@ fn what_a_path_that_is_written_anew_leads_to_is_asked_where_it_leads() {
 }
 
 #[test]
+fn slashes_that_stand_together_stay_apart_where_they_were() {
+    let text = "server { listen 80; merge_slashes off; location /admin { return 403; }\n\
+        location / { return 301 https://h.test$uri; } }\n";
+    carried(
+        &[
+            ("nginx.conf", text, "GET //admin -> 301 https://h.test//admin"),
+            ("nginx.conf", text, "GET /admin -> 403"),
+            ("nginx.conf", text, "GET /x//y -> 301 https://h.test/x//y"),
+        ],
+        &["nginx"],
+    );
+}
+
+#[test]
 fn a_listed_order_becomes_priorities_only_where_it_must() {
     let lines = "/a /1 301\n/b/* /2 301\n/b/c /3 301\n/d /4 301\n";
     let (text, _) = as_format(lines, "_redirects", "toml");

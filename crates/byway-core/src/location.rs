@@ -157,7 +157,8 @@ pub(crate) fn write(
     out: &mut Vec<u8>,
 ) -> Result<(), Refusal> {
     write_parts(target, with, policy, out)?;
-    if with.relative != RelativeForm::AsWritten && out.first() == Some(&b'/') {
+    // Where the request names no host (HTTP/1.0), a path is all that can be said: `http:///a` would make a host of it.
+    if with.relative != RelativeForm::AsWritten && !with.host.is_empty() && out.first() == Some(&b'/') {
         make_absolute(with, out);
     } else if out.len() > 1 && out[0] == b'/' && out[1] == b'/' {
         let slashes = out.iter().take_while(|&&b| b == b'/').count();

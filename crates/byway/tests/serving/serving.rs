@@ -58,6 +58,18 @@ fn every_listener_is_said_and_answers() {
 }
 
 #[test]
+fn a_request_without_a_host_gets_no_url_without_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    put(folder.path(), "nginx.conf", "server { listen 80; location = /old { return 307 /new; } }");
+    let server = Running::start(folder.path(), &["nginx.conf"]);
+    let mut stream = TcpStream::connect(server.base.trim_start_matches("http://")).expect("a connection");
+    stream.write_all(b"GET /old HTTP/1.0\r\n\r\n").expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    assert!(answer.contains("\r\nLocation: /new\r\n"), "{answer}");
+}
+
+#[test]
 fn sigterm_finishes_and_exits_with_0_although_a_connection_is_open() {
     for signal in ["TERM", "INT"] {
         let folder = tempfile::tempdir().expect("a folder");

@@ -1,7 +1,7 @@
 //! One rule as nginx says it: where it stands, what is asked beside the path, and what is sent.
 
 use byway_core::condition::Condition;
-use byway_core::dialect::{BYWAY, CaptureForm, LetterCase, QueryPolicy, RelativeForm, TrailingSlash};
+use byway_core::dialect::{BYWAY, CaptureForm, LetterCase, QueryPolicy, RelativeForm, TrailingSlash, View};
 use byway_core::host::HostPattern;
 use byway_core::regex::Pattern;
 use byway_core::request::Scheme;
@@ -47,6 +47,8 @@ pub(super) struct Said<'r> {
     pub(super) is_seen: bool,
     /// Whether it is nginx's own, and is written as nginx means it.
     pub(super) is_same: bool,
+    /// Whether slashes that stand together are told apart, as with `merge_slashes off`.
+    pub(super) is_apart: bool,
     /// Whether nginx puts scheme, host and port before its target where it was read, and is to do so again.
     pub(super) is_made_whole: bool,
     /// Whether it does so without the port.
@@ -288,6 +290,7 @@ pub(super) fn said<'r>(rule: &'r OwnRule<'r>, at: usize, now: Option<i64>) -> Re
         is_open,
         is_seen: sees != Sees::Sent,
         is_same: view.dialect().name == "nginx" && on == On::Decoded,
+        is_apart: view.dialect().view == View::Apart,
         why,
     })
 }

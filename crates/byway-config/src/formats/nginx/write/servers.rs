@@ -107,6 +107,9 @@ impl Servers {
         if rules.iter().any(|rule| rule.is_without_port()) {
             text.push_str("    port_in_redirect off;\n");
         }
+        if rules.iter().any(|rule| rule.is_apart) {
+            text.push_str("    merge_slashes off;\n");
+        }
         if rules.iter().any(|rule| rule.is_open) {
             text.push_str(CONTROLS);
         }
