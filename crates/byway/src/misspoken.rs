@@ -47,6 +47,11 @@ pub(crate) fn meant(arguments: &[OsString], error: &clap::Error) -> Option<Failu
                 _ => of_file_option(&unknown, &words),
             }
         }
+        ErrorKind::InvalidValue
+            if command == "convert" && text(error, ContextKind::InvalidArg)?.starts_with("--report") =>
+        {
+            of_report(&text(error, ContextKind::InvalidValue)?, &words)
+        }
         ErrorKind::MissingRequiredArgument if command == "explain" => {
             Some(Failure::usage("`byway explain` is told a URL").help("byway explain https://example.com/path -c FILE"))
         }
@@ -58,6 +63,15 @@ pub(crate) fn meant(arguments: &[OsString], error: &clap::Error) -> Option<Failu
         }
         _ => None,
     }
+}
+
+/// A file behind `--report`, which takes the word behind it for the form of the report.
+fn of_report(word: &str, words: &[String]) -> Option<Failure> {
+    let before = words.iter().position(|own| own == "--report")?;
+    let mut told = words.to_vec();
+    told.insert(before + 1, "text".to_owned());
+    let failure = Failure::usage(format!("`--report` is told `text`, `json` or `html`, and `{word}` is a file"));
+    Path::new(word).exists().then(|| failure.help(line(&told)))
 }
 
 /// Whether a word is a URL and no file.

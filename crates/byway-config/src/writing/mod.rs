@@ -176,11 +176,15 @@ pub fn words(rule: &RuleView<'_>) -> String {
     }
 }
 
-/// Why a rule of another server is not exact, where it is written for a server: both see paths decoded.
-pub(crate) fn foreign(verdict: &Verdict) -> std::borrow::Cow<'static, str> {
+/// Why a rule of another server is not exact, where it is written for the server with the format `to`: both see paths decoded.
+pub(crate) fn foreign(verdict: &Verdict, view: &RuleView<'_>, to: &str) -> std::borrow::Cow<'static, str> {
     match verdict {
         Verdict::Approximated(why) if why != own::SEEN => why.clone(),
-        _ => FOREIGN.into(),
+        _ => match (view.dialect().name, to) {
+            ("apache", "nginx") => FROM_APACHE.into(),
+            ("nginx", "apache") => FROM_NGINX.into(),
+            _ => FOREIGN.into(),
+        },
     }
 }
 
@@ -194,6 +198,8 @@ pub(crate) fn is_as_seen(verdict: &Verdict) -> bool {
 }
 
 const FOREIGN: &str = "read from another server's file: host, path and order are said anew";
+const FROM_APACHE: &str = "Apache answers `%2F` in a path with 404 and escapes anew what it captures; nginx takes it for a slash, and escapes stay as they were sent";
+const FROM_NGINX: &str = "nginx takes `%2F` in a path for a slash, and Apache answers it with 404";
 
 /// Whether a reason holds for every rule of another server, and says nothing of the one.
 ///
@@ -201,7 +207,7 @@ const FOREIGN: &str = "read from another server's file: host, path and order are
 /// assert!(!byway_config::writing::is_of_all("keys of a `map` ignore case, and this path does not"));
 /// ```
 pub fn is_of_all(why: &str) -> bool {
-    why == FOREIGN || why == own::SEEN
+    [FOREIGN, FROM_APACHE, FROM_NGINX, own::SEEN].contains(&why)
 }
 
 /// What stands over a rule: its name, its note, its time.

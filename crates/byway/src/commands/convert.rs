@@ -28,8 +28,8 @@ pub(crate) struct Convert {
     /// The format to write; `byway formats` says which are
     #[arg(long, value_name = "FORMAT", value_parser = parse_to)]
     to: &'static Format,
-    /// Print what became of each rule instead of the text
-    #[arg(long, value_name = "AS", value_enum)]
+    /// Print what became of each rule instead of the text; as text where no other is named
+    #[arg(long, value_name = "AS", value_enum, num_args = 0..=1, default_missing_value = "text")]
     report: Option<As>,
     /// Write the text to this file; what is there is replaced once the new one is whole
     #[arg(short, long, value_name = "FILE")]

@@ -106,7 +106,7 @@ type Said = Result<(Vec<Placed>, Verdict), std::borrow::Cow<'static, str>>;
 
 fn of_rule(view: RuleView<'_>, plan: &Plan, context: Context) -> Said {
     let (rules, verdict) = own(view, plan)?;
-    let foreign = (*view.dialect() != BYWAY && !rules.is_empty()).then(|| foreign(&verdict));
+    let foreign = (*view.dialect() != BYWAY && !rules.is_empty()).then(|| foreign(&verdict, &view, "apache"));
     let mut why = None;
     let mut placed = Vec::new();
     for (at, rule) in rules.iter().enumerate() {

@@ -86,7 +86,8 @@ pub(super) fn write(writing: &mut Writing<'_>) {
             let is_asked_so = made.as_ref().is_ok_and(|(rules, _)| rules.iter().all(|rule| rule.as_sent.is_some()));
             let is_as_sent = is_asked_so && matches!(verdict, Verdict::Approximated(why) if why == AS_SENT);
             let is_same = said.iter().all(|rule| rule.is_same) && (is_as_seen(verdict) || is_as_sent);
-            let foreign = (*view.dialect() != BYWAY && !said.is_empty() && !is_same).then(|| foreign(verdict));
+            let foreign =
+                (*view.dialect() != BYWAY && !said.is_empty() && !is_same).then(|| foreign(verdict, &view, "nginx"));
             let hosts = said.iter().find_map(|rule| hosts.why(rule)).map(Why::from);
             own.or(hosts).or(left_out).or(foreign)
         };
