@@ -70,6 +70,7 @@ pub(crate) const MENDED: &[Difference] = &[
     Difference { name: "bare-question-mark", mend: without_bare_mark },
     Difference { name: "query-behind-fragment", mend: before_fragment },
     Difference { name: "host-spelling", mend: host_in_small_letters },
+    Difference { name: "host-spelling", mend: without_own_port },
     Difference { name: NO_PATH, mend: with_slash },
     Difference { name: "two-slashes", mend: one_slash },
 ];
@@ -87,6 +88,7 @@ pub(crate) const AS_SEEN: &str = "path-as-seen";
 pub(crate) const NO_ANSWER: &str = "no-answer";
 pub(crate) const LAST_AMPERSAND: &str = "last-ampersand";
 pub(crate) const MACHINE: &str = "machine-path";
+pub(crate) const NO_HOST: &str = "no-host";
 
 /// The most bytes of a Location that byway sends.
 const LOCATION_LIMIT: usize = 8_000;
@@ -288,21 +290,24 @@ fn host_in_small_letters(location: &[u8]) -> Vec<u8> {
     let mut out = location.to_vec();
     let Some(authority) = authority(location).filter(|_| !location.starts_with(b"/")) else { return out };
     out[..authority.end].make_ascii_lowercase();
-    let mut end = authority.end;
-    for port in [&b":80"[..], b":443"] {
-        let is_default = out.starts_with(if port == b":80" { b"http://" } else { b"https://" });
-        if is_default && out[..end].ends_with(port) {
-            out.drain(end - port.len()..end);
-            end -= port.len();
-            break;
-        }
-    }
+    let end = authority.end;
     // A host that is a number is the address that it stands for.
     let named = String::from_utf8_lossy(&out[authority.start..end]).into_owned();
     if let Ok((host, _)) = byway_core::host::split_authority(&named)
         && let Ok(normal) = byway_core::host::normalise(host)
     {
         out.splice(authority.start..authority.start + host.len(), normal.bytes());
+    }
+    out
+}
+
+/// Without a port that goes without saying.
+fn without_own_port(location: &[u8]) -> Vec<u8> {
+    let mut out = location.to_vec();
+    let Some(authority) = authority(location).filter(|_| !location.starts_with(b"/")) else { return out };
+    let port = if out.starts_with(b"http://") { &b":80"[..] } else { b":443" };
+    if out[..authority.end].ends_with(port) {
+        out.drain(authority.end - port.len()..authority.end);
     }
     out
 }
@@ -371,9 +376,10 @@ mod tests {
     #[test]
     fn every_difference_is_documented() {
         let page = include_str!("../../../../docs/differences.md");
-        let names = [EDGE, NO_LOCATION, TOO_LONG, OPENS_QUERY, HOST_GROWS, CONTROL, AS_SEEN, LAST_AMPERSAND, MACHINE]
-            .into_iter()
-            .chain(MENDED.iter().map(|difference| difference.name));
+        let names =
+            [EDGE, NO_LOCATION, TOO_LONG, OPENS_QUERY, HOST_GROWS, CONTROL, AS_SEEN, LAST_AMPERSAND, MACHINE, NO_HOST]
+                .into_iter()
+                .chain(MENDED.iter().map(|difference| difference.name));
         for name in names {
             assert!(page.contains(&format!("## `{name}`")), "docs/differences.md has no heading for {name}");
         }

@@ -10,6 +10,8 @@ mod asked;
 mod automata;
 pub(crate) mod converted;
 mod draw;
+mod lists;
+mod matching;
 mod mutations;
 mod reach;
 mod said;
@@ -44,7 +46,7 @@ use said::Said;
 use sampler::Sampler;
 use served::Served;
 use servers::{Folder, Server, Source};
-use spelling::{as_seen, has_control, is_odd_path, plain};
+use spelling::{as_seen, has_control, is_half_a_number, is_odd_path, plain};
 use wire::Wire;
 
 /// How to replay.
@@ -421,6 +423,9 @@ impl Asking<'_> {
         if verdict == Verdict::Differ && self.looks_at_machine && ask.names_machine() {
             verdict = Verdict::Named(answer::MACHINE);
         }
+        if verdict == Verdict::Differ && theirs.answer == Answer::Status(400) && is_half_a_number(&ask.host) {
+            verdict = Verdict::Named(answer::NO_HOST);
+        }
         if plan.written_as.is_some() {
             resolve(&mut ours, &theirs.answer, ask, port);
             verdict = compare(&theirs.answer, &ours);
@@ -455,7 +460,7 @@ impl Asking<'_> {
         };
         if differs {
             taking.iter().for_each(|place| parts.entry(*place).or_default()[1] += 1);
-            if self.said.excuses(place, ask, plan) {
+            if self.said.excuses(place, ask, plan) || self.is_of_missing_file(ask, &theirs.answer, &ours, port) {
                 tally.announced += 1;
             } else if self.said.is_behind(&taking) {
                 tally.behind += 1;
@@ -467,6 +472,24 @@ impl Asking<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Whether a server sent somebody to its page for files that are not there, where byway knows no files and lets pass.
+    fn is_of_missing_file(&mut self, ask: &Ask, theirs: &Answer, ours: &Ours, port: u16) -> bool {
+        let (Answer::Redirect(_, location), Answer::Passes, None) = (theirs, &ours.answer, ours.rule) else {
+            return false;
+        };
+        self.said.pages_of_files().any(|page| {
+            let url = page.split('$').next().unwrap_or_default();
+            if url.contains("://") {
+                return location.starts_with(url.as_bytes());
+            }
+            // What the rules say of the page, as of any path.
+            let inside = Ask { method: "GET", target: page.as_bytes().to_vec(), ..ask.clone() };
+            let at = (port, self.plan.now);
+            page.starts_with('/')
+                && inside.watched(self.rules, at, &mut self.scratch, &mut Trail::default()).answer == *theirs
+        })
     }
 }
 

@@ -4,19 +4,22 @@
 //! path that it does not fit, or by a condition that does not hold. Where no way is left, and every step was one that the rules
 //! themselves force, the rule is out of reach, and the rule that was in the way last hides it.
 
+// Long because what is wished for, and what proves that nothing can be, hang on each kind of condition alike.
+
 use std::collections::{BTreeMap, HashMap};
 
 use byway_core::RuleSet;
 use byway_core::condition::{Condition, SUBJECTS, Subject, Test};
-use byway_core::dialect::LetterCase;
+use byway_core::dialect::{LetterCase, View};
 use byway_core::regex::{Anchoring, Flavour, Pattern};
 use byway_core::rule::{Action, Place, Then};
 use byway_core::ruleset::{After, RuleRef, RuleView, Scratch, TableId, Watch};
 use byway_core::source::PathPattern;
-use byway_core::target::{Part, Piece, What};
+use byway_core::target::{Part, Piece, Target, What};
 
 use super::ask::Ask;
 use super::automata::{Automata, Unknown, Wanted};
+use super::lists::{Lists, asked};
 
 /// How many requests are tried for one rule.
 const TRIES: usize = 200;
@@ -103,6 +106,7 @@ pub(crate) struct Reacher<'r> {
     at: HashMap<(u16, u32), Vec<usize>>,
     /// The rules that keep a text, by its slot.
     keepers: HashMap<u16, Vec<usize>>,
+    lists: Lists<'r>,
     strips: Vec<&'r [u8]>,
     /// Where each table leads, those before it left out.
     ways: Vec<Vec<usize>>,
@@ -113,11 +117,15 @@ pub(crate) struct Reacher<'r> {
     now: i64,
     /// Whether a condition was met that only https fulfils.
     is_https: bool,
+    /// Whether some patterns see two slashes that stand together.
+    sees_two_slashes: bool,
 }
 
 /// One search for one rule.
 struct Goal {
     place: Place,
+    /// Where its first rule stands.
+    first: (TableId, u32),
     strip: Vec<u8>,
     /// Whether the table can be reached from each table.
     leads: Vec<bool>,
@@ -155,10 +163,12 @@ impl<'r> Reacher<'r> {
             ways[usize::from(rule.table().0)].push(usize::from(to.0));
         }
         Reacher {
+            sees_two_slashes: views.iter().any(|rule| rule.dialect().view == View::Apart),
             rules,
             views,
             at,
             keepers,
+            lists: Lists::of(rules),
             strips: rules.tables().map(|table| table.strip).collect(),
             ways,
             automata: Automata::default(),
@@ -176,8 +186,10 @@ impl<'r> Reacher<'r> {
             self.at.get(&(place.file.0, place.line)).into_iter().flatten().map(|at| self.views[*at]).collect();
         // The first of its tables is the one that sees the path as it came.
         let Some(table) = own.iter().map(RuleView::table).min() else { return Reach::Nothing };
+        let first = own.iter().map(|rule| (rule.table(), rule.number())).min().unwrap_or((table, 0));
         let mut goal = Goal {
             place,
+            first,
             strip: self.strips[usize::from(table.0)].to_vec(),
             leads: self.leading_to(table),
             tries: TRIES,
@@ -217,7 +229,10 @@ impl<'r> Reacher<'r> {
     fn wishes(&mut self, rule: &RuleView<'r>, strip: &[u8], wish: Wish, depth: usize) -> Vec<Wish> {
         let mut start = wish;
         let sees_before = self.strips[usize::from(rule.table().0)] != strip;
-        self.wish_path(&rule.source().path, true, sees_before, &mut start);
+        match self.lists.asking(rule).first().copied() {
+            Some(asking) => self.wish_text(&asking, rule, &mut start),
+            None => self.wish_path(&rule.source().path, true, sees_before, &mut start),
+        }
         let mut out = vec![start];
         for clause in clauses(&rule.conditions()) {
             let mut next = Vec::new();
@@ -233,6 +248,24 @@ impl<'r> Reacher<'r> {
             out = next;
         }
         out
+    }
+
+    /// What is wished for of the text that a list is asked for; where that is put together, nothing that proves anything.
+    fn wish_text(&mut self, asking: &RuleView<'r>, entry: &RuleView<'r>, wish: &mut Wish) {
+        let text = asked(asking);
+        let subject = match text.as_ref().map(|text| text.pieces()) {
+            Some([Piece { what, .. }]) => key(what),
+            _ => None,
+        };
+        let mut of_text = Wish::default();
+        self.wish_path(&entry.source().path, true, true, &mut of_text);
+        match subject {
+            Some("path") => wish.path.extend(of_text.path),
+            Some(subject) => wish.texts.entry(subject.to_ascii_lowercase()).or_default().extend(of_text.path),
+            None => wish.is_vague = true,
+        }
+        wish.is_vague |= of_text.is_vague;
+        wish.is_partial |= of_text.is_partial || subject.is_none() || self.lists.asking(entry).len() > 1;
     }
 
     fn wish_path(&mut self, path: &PathPattern<'_>, is_found: bool, sees_before: bool, wish: &mut Wish) {
@@ -327,16 +360,12 @@ impl<'r> Reacher<'r> {
         let is_partial = keepers.len() > 24 || depth >= 3;
         for rule in keepers.into_iter().take(24).filter(|_| depth < 3) {
             let Action::Set { text, .. } = rule.action() else { continue };
-            let constant = text.constant().map(str::to_owned).or_else(|| {
-                let literal = |piece: &Piece<'_>| match &piece.what {
-                    What::Literal(text) => Some(text.to_string()),
-                    _ => None,
-                };
-                text.pieces().iter().map(literal).collect()
-            });
-            if constant.is_none_or(|text| pattern.finds(text.as_bytes()).unwrap_or(true) == is_found) {
+            if constant_of(&text).is_none_or(|text| pattern.finds(text.as_bytes()).unwrap_or(true) == is_found) {
                 let wishes = self.wishes(rule, strip, wish.clone(), depth + 1);
-                out.extend(wishes.into_iter().map(|wish| Wish { is_vague: true, ..wish }));
+                // What is put together may be the text that is asked for, or not.
+                let is_open = constant_of(&text).is_none();
+                let vague = |wish: Wish| Wish { is_vague: true, is_partial: wish.is_partial || is_open, ..wish };
+                out.extend(wishes.into_iter().map(vague));
             }
         }
         let is_partial = is_partial || out.len() > 24;
@@ -397,6 +426,8 @@ impl<'r> Reacher<'r> {
             return None;
         };
         let rule = self.rules.rule(blocker);
+        // What is not wished for may be what the rule itself asks: it was passed by, and nobody stood before it.
+        goal.is_proof &= !wish.is_vague || (rule.table(), rule.number()) < goal.first;
         goal.blocker = Some(rule.place()).filter(|place| place.line > 0).or(goal.blocker);
         let mut aside = wish.clone();
         let sees_before = self.strips[usize::from(rule.table().0)] != goal.strip;
@@ -452,7 +483,8 @@ impl<'r> Reacher<'r> {
     fn made(&mut self, wish: &Wish, strip: &[u8]) -> Result<Option<Ask>, Unknown> {
         let mut path = wish.path.clone();
         let begins = if strip.is_empty() { "^/" } else { "^(?:[^/]|$)" };
-        for (text, is_found) in NOWHERE.iter().map(|text| (*text, false)).chain([(begins, true)]) {
+        let nowhere = NOWHERE.iter().filter(|text| !self.sees_two_slashes || **text != "//");
+        for (text, is_found) in nowhere.map(|text| (*text, false)).chain([(begins, true)]) {
             let automaton = self.automata.plain(text).ok_or(Unknown)?;
             path.push(Wanted { automaton, is_found, sees_before: false });
         }
@@ -495,6 +527,15 @@ impl<'r> Reacher<'r> {
         }
         Ok(Some(ask))
     }
+}
+
+/// A text that takes nothing of the request.
+fn constant_of(text: &Target<'_>) -> Option<String> {
+    let literal = |piece: &Piece<'_>| match &piece.what {
+        What::Literal(text) => Some(text.to_string()),
+        _ => None,
+    };
+    text.constant().map(str::to_owned).or_else(|| text.pieces().iter().map(literal).collect())
 }
 
 /// The conditions of a rule, those together of which one is enough.
@@ -540,7 +581,7 @@ fn weakest<'r>(own: impl Iterator<Item = RuleView<'r>>) -> Vec<RuleView<'r>> {
 /// A pattern that an automaton can know in place of one that it cannot: without look-around, and with what is referred back to
 /// written out.
 fn nearly(pattern: &Pattern<'_>) -> Pattern<'static> {
-    let mut text = super::sampler::plainer(&pattern.text);
+    let mut text = super::matching::plainer(&pattern.text);
     if let Some(start) = text.find('(').filter(|_| text.contains("\\1")) {
         let end = text[start..].find(')').map_or(text.len(), |end| start + end + 1);
         let group = if text[start..end].contains("[0-9]") { "1" } else { "a" };

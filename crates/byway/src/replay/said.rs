@@ -59,6 +59,15 @@ impl Said {
         }
     }
 
+    /// The pages of files that are not there, of which it was said that they wait for those.
+    pub(super) fn pages_of_files(&self) -> impl Iterator<Item = &str> {
+        self.0.values().filter(|(_, verdict)| *verdict != SaidVerdict::Exact).filter_map(|(rule, _)| {
+            let mut words = rule.split_whitespace();
+            let is_page = matches!(words.next(), Some("error_page" | "ErrorDocument"));
+            words.next_back().filter(|_| is_page)
+        })
+    }
+
     /// Where the source rules stand.
     pub(super) fn places(&self) -> impl Iterator<Item = (u16, u32)> {
         self.0.keys().copied()

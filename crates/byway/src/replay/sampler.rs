@@ -1,17 +1,19 @@
 //! Requests made from the rules themselves: a text that satisfies each pattern, and the fields that each condition asks for.
 
+use std::collections::HashMap;
+
 use byway_core::RuleSet;
 use byway_core::condition::{Condition, SUBJECTS, Subject, Test};
 use byway_core::host::HostPattern;
-use byway_core::regex::Pattern;
 use byway_core::rule::{Action, Then};
 use byway_core::ruleset::{After, RuleView};
 use byway_core::source::{PathPattern, Segment};
 use byway_core::target::{Part, Piece, What};
-use regex_syntax::hir::{Class, Hir, HirKind};
 
 use super::ask::Ask;
 use super::draw::Draw;
+use super::lists::{Lists, asked, passes};
+use super::matching::{text_of, with_group};
 
 /// What requests of a rule set are made of.
 pub(crate) struct Sampler<'r> {
@@ -26,6 +28,9 @@ pub(crate) struct Sampler<'r> {
     leads: Vec<Vec<usize>>,
     /// Paths that stand in the text.
     paths: Vec<String>,
+    lists: Lists<'r>,
+    /// The rules that keep a text, by its slot and by their place in `rules`.
+    keepers: HashMap<u16, Vec<usize>>,
 }
 
 /// A request before it has a form: the decoded path, and what more it says.
@@ -71,11 +76,20 @@ impl<'r> Sampler<'r> {
         hosts.push("frame.test".to_owned());
         paths.sort();
         paths.dedup();
+        let views: Vec<RuleView<'r>> = rules.rules().collect();
+        let mut keepers: HashMap<u16, Vec<usize>> = HashMap::new();
+        for (at, rule) in views.iter().enumerate() {
+            if let Action::Set { slot, .. } = rule.action() {
+                keepers.entry(slot).or_default().push(at);
+            }
+        }
         Sampler {
+            lists: Lists::of(rules),
+            keepers,
             strips: rules.tables().map(|table| table.strip).collect(),
             hosts_of: hosts_of(rules),
             leads: leads(rules),
-            rules: rules.rules().collect(),
+            rules: views,
             hosts,
             paths,
         }
@@ -119,6 +133,17 @@ impl<'r> Sampler<'r> {
     }
 
     fn of_rule(&self, rule: &RuleView<'r>, draw: &mut Draw) -> Draft {
+        if let Some(asking) = draw.of(self.lists.asking(rule)).copied() {
+            let mut draft = self.of_path(&asking, draw);
+            let value = path_of(&rule.source().path, draw);
+            put(&asking, value, &mut draft, draw);
+            return draft;
+        }
+        self.of_path(rule, draw)
+    }
+
+    /// The same for a rule that looks at the path.
+    fn of_path(&self, rule: &RuleView<'r>, draw: &mut Draw) -> Draft {
         let source = rule.source();
         let strip = self.strips.get(usize::from(rule.table().0)).copied().unwrap_or_default();
         let mut path = strip.to_vec();
@@ -140,7 +165,7 @@ impl<'r> Sampler<'r> {
         let mut draft = Draft { path, query, host, method: draw.word(METHODS), fields: Vec::new() };
         for condition in leading.iter().rev().flat_map(|rule| rule.conditions()).chain(rule.conditions()) {
             if !draw.one_in(6) {
-                satisfy(&condition, &mut draft, draw);
+                self.satisfy(&condition, &mut draft, draw, 0);
             }
         }
         if draft.host.is_none() && !draw.one_in(8) {
@@ -151,6 +176,43 @@ impl<'r> Sampler<'r> {
 }
 
 impl<'r> Sampler<'r> {
+    /// Makes a request that a condition is likely to hold for, also one on a text that other rules keep.
+    fn satisfy(&self, condition: &Condition, draft: &mut Draft, draw: &mut Draw, depth: usize) {
+        let slot = match &condition.subject {
+            Subject::Text(pieces) => match pieces.as_slice() {
+                [Piece { what: What::Slot(slot), .. }] => *slot,
+                _ => return satisfy(condition, draft, draw),
+            },
+            Subject::Of { .. } => return satisfy(condition, draft, draw),
+        };
+        let holds = |at: &&usize| {
+            let Some(Action::Set { text, .. }) = self.rules.get(**at).map(RuleView::action) else { return false };
+            let kept = text.constant().and_then(|text| passes(&condition.test, text));
+            kept.is_none_or(|passes| passes != condition.negate)
+        };
+        let keepers = self.keepers.get(&slot).map(Vec::as_slice).unwrap_or_default();
+        // Of a list that is long, as many as are looked at in no time.
+        let start = draw.below(keepers.len());
+        let near = keepers[start..].iter().chain(&keepers[..start]).take(KEEPERS);
+        let Some(keeper) = near.filter(holds).next().and_then(|at| self.rules.get(*at)).filter(|_| depth < DEPTH)
+        else {
+            return;
+        };
+        let path = keeper.source().path;
+        match draw.of(self.lists.asking(keeper)).copied() {
+            Some(_) if takes_all(&path) => {}
+            Some(asking) => {
+                let value = path_of(&path, draw);
+                put(&asking, value, draft, draw);
+            }
+            None if takes_all(&path) => {}
+            None => draft.path = path_of(&path, draw),
+        }
+        for condition in keeper.conditions() {
+            self.satisfy(&condition, draft, draw, depth + 1);
+        }
+    }
+
     /// Rules that lead to a rule's table, one behind the other: a rule that takes every path sees only what they let through.
     fn leading(&self, rule: &RuleView<'r>, draw: &mut Draw) -> Vec<&RuleView<'r>> {
         let mut found: Vec<&RuleView<'r>> = Vec::new();
@@ -167,6 +229,53 @@ impl<'r> Sampler<'r> {
 
 /// How many rules are followed back.
 const LEADING: usize = 6;
+/// How many rules that keep a text are looked at.
+const KEEPERS: usize = 64;
+/// How many texts are kept for the sake of one another.
+const DEPTH: usize = 3;
+
+/// Makes a request in which what a rule asks a list for is this text: what stands between two texts of the request parts it.
+fn put(asking: &RuleView<'_>, value: Vec<u8>, draft: &mut Draft, draw: &mut Draw) {
+    let Some(text) = asked(asking) else { return };
+    let mut rest = &value[..];
+    let mut pieces = text.pieces().iter().peekable();
+    while let Some(piece) = pieces.next() {
+        if let What::Literal(literal) = &piece.what {
+            rest = rest.strip_prefix(literal.as_bytes()).unwrap_or(rest);
+            continue;
+        }
+        let end = match pieces.peek().map(|next| &next.what) {
+            Some(What::Literal(literal)) => memchr::memmem::find(rest, literal.as_bytes()).unwrap_or(rest.len()),
+            _ => rest.len(),
+        };
+        let value = &rest[..end];
+        match piece.what {
+            What::Capture(index) => put_group(&asking.source().path, usize::from(index), value, draft, draw),
+            What::ConditionCapture(number @ 1..) => {
+                let conditions = asking.conditions();
+                let last = conditions.iter().rev().find(|one| !one.negate && matches!(one.test, Test::Regex(_)));
+                if let Some(Condition { subject: Subject::Text(pieces), test: Test::Regex(pattern), .. }) = last
+                    && let [Piece { what, .. }] = pieces.as_slice()
+                {
+                    say(what, text_of(&with_group(pattern, usize::from(number) - 1, value), draw), draft);
+                }
+            }
+            ref what => say(what, value.to_vec(), draft),
+        }
+        rest = &rest[end..];
+    }
+}
+
+/// Makes a request of whose path a pattern takes this text.
+fn put_group(path: &PathPattern<'_>, index: usize, value: &[u8], draft: &mut Draft, draw: &mut Draw) {
+    let text = match path {
+        PathPattern::Regex(pattern) => text_of(&with_group(pattern, index, value), draw),
+        // Its only group is the rest.
+        PathPattern::BytePrefix { prefix, .. } => [&prefix[..], value].concat(),
+        _ => return,
+    };
+    draft.path = if text.starts_with(b"/") { text } else { [b"/", &text[..]].concat() };
+}
 
 fn takes_all(path: &PathPattern<'_>) -> bool {
     matches!(path, PathPattern::BytePrefix { prefix, .. } if prefix.is_empty())
@@ -279,17 +388,28 @@ fn satisfy(condition: &Condition, draft: &mut Draft, draw: &mut Draw) {
         }
         Subject::Text(pieces) => {
             if let [Piece { what, .. }] = pieces.as_slice() {
-                match what {
-                    What::Field(name) => set("header", name, value, draft),
-                    What::QueryValue(name) => set("query", name, value, draft),
-                    What::Part(Part::Query | Part::WorkingQuery) => draft.query = Some(value),
-                    What::Part(Part::Host | Part::HostField) => set("host", "", value, draft),
-                    What::Part(Part::Method) => set("method", "", value, draft),
-                    What::Part(Part::Path | Part::WorkingPath) if value.starts_with(b"/") => draft.path = value,
-                    _ => {}
-                }
+                say(what, value, draft);
             }
         }
+    }
+}
+
+/// Makes a request of which a text is this.
+fn say(what: &What<'_>, value: Vec<u8>, draft: &mut Draft) {
+    match what {
+        What::Field(name) => set("header", name, value, draft),
+        What::Cookie(name) => set("cookie", name, value, draft),
+        What::QueryValue(name) | What::Argument(name) => set("query", name, value, draft),
+        What::Part(Part::Query | Part::WorkingQuery) => draft.query = Some(value),
+        What::Part(Part::Host | Part::HostField) => set("host", "", value, draft),
+        What::Part(Part::Method) => set("method", "", value, draft),
+        What::Part(Part::PathAndQuery) if value.starts_with(b"/") => {
+            let mark = memchr::memchr(b'?', &value);
+            draft.query = mark.map(|mark| value[mark + 1..].to_vec()).or(draft.query.take());
+            draft.path = value[..mark.unwrap_or(value.len())].to_vec();
+        }
+        What::Part(Part::Path | Part::WorkingPath) if value.starts_with(b"/") => draft.path = value,
+        _ => {}
     }
 }
 
@@ -353,80 +473,6 @@ fn path_of(pattern: &PathPattern<'_>, draw: &mut Draw) -> Vec<u8> {
     }
 }
 
-/// A text that a pattern matches, as far as its syntax is understood.
-fn text_of(pattern: &Pattern<'_>, draw: &mut Draw) -> Vec<u8> {
-    let mut text = pattern.text.to_string();
-    for _ in 0..2 {
-        let parsed = regex_syntax::ParserBuilder::new().unicode(false).utf8(false).build().parse(&text);
-        if let Ok(hir) = parsed {
-            let mut out = Vec::new();
-            write(&hir, &mut out, draw);
-            out.truncate(2_000);
-            return out;
-        }
-        text = plainer(&text);
-    }
-    // Its letters, at least.
-    text.bytes().filter(|byte| byte.is_ascii_alphanumeric() || b"/-_.".contains(byte)).collect()
-}
-
-/// A pattern without what only backtracking engines know: look-around, possessive and atomic groups.
-pub(super) fn plainer(text: &str) -> String {
-    let mut out = String::new();
-    let mut rest = text;
-    while let Some(at) = ["(?!", "(?=", "(?<!", "(?<="].iter().filter_map(|open| rest.find(open)).min() {
-        out.push_str(&rest[..at]);
-        let mut depth = 0_i32;
-        let end = rest[at..].char_indices().find(|(_, sign)| {
-            depth += i32::from(*sign == '(') - i32::from(*sign == ')');
-            depth == 0
-        });
-        rest = end.map_or("", |(end, _)| &rest[at + end + 1..]);
-    }
-    out.push_str(rest);
-    out.replace("(?>", "(?:").replace("++", "+").replace("*+", "*").replace("?+", "?")
-}
-
-fn write(hir: &Hir, out: &mut Vec<u8>, draw: &mut Draw) {
-    if out.len() > 2_000 {
-        return;
-    }
-    match hir.kind() {
-        HirKind::Empty | HirKind::Look(_) => {}
-        HirKind::Literal(literal) => out.extend_from_slice(&literal.0),
-        HirKind::Class(class) => out.push(byte_of(class, draw)),
-        HirKind::Repetition(repetition) => {
-            let most = repetition.max.unwrap_or(u32::MAX).min(repetition.min.saturating_add(6));
-            let spare = (most - repetition.min.min(most)) as usize;
-            let count = repetition.min.min(64) as usize + if draw.one_in(4) { 0 } else { draw.below(spare + 1) };
-            (0..count).for_each(|_| write(&repetition.sub, out, draw));
-        }
-        HirKind::Capture(capture) => write(&capture.sub, out, draw),
-        HirKind::Concat(parts) => parts.iter().for_each(|part| write(part, out, draw)),
-        HirKind::Alternation(parts) => {
-            if let Some(part) = draw.of(parts) {
-                write(part, out, draw);
-            }
-        }
-    }
-}
-
-/// A byte of a class: mostly a letter or a digit, where the class has one.
-fn byte_of(class: &Class, draw: &mut Draw) -> u8 {
-    const LIKELY: &[u8] = b"abcxyzABZ0123456789-_./ +&=%?#\"'<>[]{}|\\^`~\x01\x7f\xc3\xa9";
-    let holds = |byte: u8| match class {
-        Class::Bytes(class) => class.ranges().iter().any(|range| (range.start()..=range.end()).contains(&byte)),
-        Class::Unicode(class) => {
-            let sign = char::from(byte);
-            byte.is_ascii() && class.ranges().iter().any(|range| (range.start()..=range.end()).contains(&sign))
-        }
-    };
-    let reach = if draw.one_in(6) { LIKELY.len() } else { 19 };
-    let start = draw.below(reach);
-    let likely = (0..LIKELY.len()).map(|step| LIKELY[(start + step) % LIKELY.len()]).find(|byte| holds(*byte));
-    likely.or_else(|| (0..=255).find(|byte| holds(*byte))).unwrap_or(b'a')
-}
-
 /// Hosts and paths that a text speaks of: words with a dot and no slash, and words that begin with a slash.
 fn words_of(text: &[u8], hosts: &mut Vec<String>, paths: &mut Vec<String>) {
     let text = String::from_utf8_lossy(text);
@@ -454,34 +500,5 @@ fn words_of(text: &[u8], hosts: &mut Vec<String>, paths: &mut Vec<String>) {
                 paths.push(plain);
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_sample_satisfies_its_pattern() {
-        for text in [r"^/a/(\d+)/(.*)$", "^/[a-z]{2,4}(/x|/y)?$", r"\.(html|php)$", "^/(?!admin)b/(.+)$"] {
-            let pattern = Pattern { text: text.into(), ..Pattern::own("") };
-            let plain = plainer(text);
-            let hir = regex_automata_free(&plain);
-            for seed in 0..50 {
-                let sample = text_of(&pattern, &mut Draw::new(seed));
-                assert!(hir.as_ref().is_some_and(|hir| fits(hir, &sample)), "{text} {}", sample.escape_ascii());
-            }
-        }
-    }
-
-    fn regex_automata_free(text: &str) -> Option<Hir> {
-        regex_syntax::ParserBuilder::new().unicode(false).utf8(false).build().parse(text).ok()
-    }
-
-    /// Whether a text has at least the length and the letters that a pattern asks for.
-    fn fits(hir: &Hir, text: &[u8]) -> bool {
-        let properties = hir.properties();
-        properties.minimum_len().is_none_or(|least| text.len() >= least)
-            && properties.maximum_len().is_none_or(|most| text.len() <= most)
     }
 }

@@ -72,6 +72,14 @@ pub(super) fn has_control(target: &[u8]) -> bool {
     })
 }
 
+/// Whether Apache takes a Host field for a number that is no address: its last name begins with a digit.
+pub(super) fn is_half_a_number(host: &str) -> bool {
+    let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
+    let host = host.strip_suffix('.').unwrap_or(host);
+    let last = host.rsplit('.').next().unwrap_or_default();
+    last.starts_with(|sign: char| sign.is_ascii_digit()) && host.parse::<std::net::Ipv4Addr>().is_err()
+}
+
 /// Whether a path could have been sent more plainly: escapes of what needs none, `%2F`, doubled slashes, dot segments.
 pub(super) fn is_odd_path(target: &[u8]) -> bool {
     let (path, _) = parts(target);

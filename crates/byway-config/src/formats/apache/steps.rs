@@ -661,11 +661,20 @@ fn one(
             placed.pieces.retain(|piece| piece.place != Landing::Query);
         }
     }
-    let is_text = |part: &Known| {
-        matches!(part, Known::Insert(What::Capture(_) | What::ConditionCapture(_) | What::Slot(_) | What::Changed(..)))
+    let is_text = |part: &Known| match part {
+        Known::Text(_) | Known::Insert(What::PortElse(_)) => false,
+        Known::Insert(What::Part(part)) => !matches!(part, Part::Scheme | Part::Host | Part::Port | Part::LocalPort),
+        Known::Insert(_) => true,
     };
+    // With QSA too a `?` at the end is the one that counts.
+    let is_at_end = flags.qsa && matches!(parts.last(), Some(Known::Text(text)) if text.ends_with('?'));
+    let is_last = flags.qsl && parts.iter().any(|part| matches!(part, Known::Text(text) if text.contains('?')));
     if flags.unsafe_question && parts.iter().any(is_text) {
         approximates = Some("a `?` that a text of the request brings is answered with 403, as without UnsafeAllow3F");
+    }
+    if (is_last || is_at_end) && parts.iter().any(is_text) {
+        approximates =
+            Some("a `?` that a text of the request brings is answered with 403 wherever it stands before the query");
     }
     if flags.escapes_some || flags.blank_as_escape {
         approximates = Some("some characters are escaped in another way than B alone does");

@@ -141,7 +141,7 @@ fn write(statements: &[Statement], ports: &mut Ports, out: &mut String) -> Resul
             Statement::Simple(text) | Statement::Block(text, _) => text,
         };
         let is_out = LEFT_OUT.contains(&head)
-            || is_page_of_missing(text)
+            || is_page_of_missing(text) && !answers_with(statements, text)
             || head != "proxy_pass" && FAMILIES.iter().any(|family| text.starts_with(family))
             || head.contains("_by_lua");
         if is_out {
@@ -167,11 +167,27 @@ fn write(statements: &[Statement], ports: &mut Ports, out: &mut String) -> Resul
     Ok(())
 }
 
-/// Whether a statement names the page for files that are not there: here none is, and every request would get it.
+/// Whether a statement names a page of the site for files that are not there: here none is, and every request would get it.
 fn is_page_of_missing(text: &str) -> bool {
     let words: Vec<&str> = text.split_whitespace().collect();
     let is_local = words.last().is_some_and(|page| page.starts_with(['/', '@']));
     matches!(words.as_slice(), ["error_page", codes @ .., _] if is_local && codes.iter().all(|code| ["403", "404"].contains(code) || code.starts_with('=')))
+}
+
+/// Whether statements beside a page, or inside of those, answer with one of its codes themselves.
+fn answers_with(statements: &[Statement], page: &str) -> bool {
+    statements.iter().any(|one| match one {
+        Statement::Simple(text) => {
+            let mut words = text.split_whitespace();
+            let code = match words.next() {
+                Some("return") => words.next(),
+                Some("deny") => Some("403"),
+                _ => None,
+            };
+            code.is_some_and(|code| page.split_whitespace().skip(1).any(|own| own == code))
+        }
+        Statement::Block(_, inner) => answers_with(inner, page),
+    })
 }
 
 /// `listen` on loopback, with the port that stands for the one that is written; a second address of the same port is left out.
