@@ -5,7 +5,7 @@ use super::directives::on_off;
 use super::lines::{Word, words};
 use super::maps::{self, Internal, Map};
 use super::read::Reader;
-use super::rule::{self, Cond, Wrong, wrong};
+use super::rule::{self, Cond, CondWords, Wrong, wrong};
 use super::site::{Inherits, Scope, Section};
 use crate::span::Span;
 
@@ -132,7 +132,8 @@ impl<'a, 'r> Reader<'a, 'r> {
                 }
             }
             "rewritecond" => {
-                let cond = Cond { span: Some(span.clone()), ..rule::read_cond(line, end)? };
+                let words = if self.is_plain { CondWords::of(line, end, span) } else { None };
+                let cond = Cond { span: Some(span.clone()), words, ..rule::read_cond(line, end)? };
                 if refused.is_none() {
                     let rewriting = &mut self.scope().rewriting;
                     rewriting.waiting.push(cond);

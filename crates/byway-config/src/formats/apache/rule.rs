@@ -35,6 +35,33 @@ pub(super) struct Cond {
     pub(super) or_next: bool,
     /// Its line, where it has one.
     pub(super) span: Option<Span>,
+    /// Its words in that line, where it stands in its file just so.
+    pub(super) words: Option<CondWords>,
+}
+
+/// Where the words of a condition stand in its file.
+#[derive(Clone, Debug)]
+pub(super) struct CondWords {
+    pub(super) test: Span,
+    /// With its `!`.
+    pub(super) pattern: Span,
+    pub(super) flags: Option<Span>,
+}
+
+impl CondWords {
+    /// Finds them in a line that stands in its file as it is read.
+    pub(super) fn of(line: &str, from: usize, span: &Span) -> Option<CondWords> {
+        let words = raw_words(line, from);
+        let mut places = words.iter().map(|word| within(span, line, word.at.clone()));
+        Some(CondWords { test: places.next()?, pattern: places.next()?, flags: places.next() })
+    }
+}
+
+/// The place of some bytes of a line that stands in its file as it is read.
+pub(super) fn within(span: &Span, line: &str, at: Range<usize>) -> Span {
+    let ahead = line[..at.start].chars().count();
+    let column = span.column.saturating_add(u32::try_from(ahead).unwrap_or(u32::MAX));
+    Span { column, start: span.start + at.start, end: span.start + at.end, ..span.clone() }
 }
 
 /// A rule with its conditions.
@@ -122,7 +149,7 @@ pub(super) fn read_cond(line: &str, from: usize) -> Result<Cond, Wrong> {
     if !pattern.starts_with(['=', '<', '>', '-']) && !test.text.eq_ignore_ascii_case("expr") {
         compiles(&pattern, &words[1], "RewriteCond")?;
     }
-    Ok(Cond { test: test.text.clone(), pattern, is_negated, case, or_next, span: None })
+    Ok(Cond { test: test.text.clone(), pattern, is_negated, case, or_next, span: None, words: None })
 }
 
 /// Reads the words behind `RewriteRule`; the conditions before it are handed in.
