@@ -623,6 +623,9 @@ fn instead(why: &str) -> Option<&'static str> {
         _ if why.starts_with("a Location relative to the page") => {
             Some("write a path with a slash in front, as `/foo`, or a whole URL, as `https://example.com/foo`")
         }
+        _ if why.starts_with("bytes that are not UTF-8 stand") => {
+            Some("save the file as UTF-8, or write `%E9` for such a byte in the target of a `Redirect`")
+        }
         _ if why.starts_with("an empty Location") => Some("write where to behind the status, as `return 302 /new;`"),
         _ if why.starts_with("its pattern cannot be read here") => {
             Some("write it without recursion and with fewer repetitions, or leave it to the server itself")

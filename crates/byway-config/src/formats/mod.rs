@@ -126,6 +126,17 @@ impl Format {
         FORMATS.iter().copied().find(|format| format.name == name)
     }
 
+    /// The format whose files are called like this one, where that says it.
+    ///
+    /// ```
+    /// use byway_config::formats::Format;
+    /// assert_eq!(Format::called(".htaccess".as_ref()).map(|format| format.name), Some("htaccess"));
+    /// assert_eq!(Format::called("redirects.conf".as_ref()), None);
+    /// ```
+    pub fn called(path: &Path) -> Option<&'static Format> {
+        FORMATS.iter().copied().find(|format| (format.is_named)(path))
+    }
+
     /// Whether it can be written.
     pub fn is_written(&self) -> bool {
         self.write.is_some()

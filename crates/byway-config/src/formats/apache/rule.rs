@@ -35,6 +35,8 @@ pub(super) struct Cond {
     pub(super) or_next: bool,
     /// Its line, where it has one.
     pub(super) span: Option<Span>,
+    /// Whether bytes that are no UTF-8 stand where no text of ours holds them.
+    pub(super) is_odd: bool,
     /// Its words in that line, where it stands in its file just so.
     pub(super) words: Option<CondWords>,
 }
@@ -112,6 +114,8 @@ pub(super) struct Flags {
     pub(super) unsafe_question: bool,
     /// `R` with whatever status, or `NS`: not for what httpd asks of itself.
     pub(super) outside_alone: bool,
+    /// No flag: whether bytes that are no UTF-8 stand where no text of ours holds them.
+    pub(super) is_odd: bool,
     /// `E=name:value`, or `E=!name` without a value.
     pub(super) env: Vec<(String, Option<String>)>,
 }
@@ -149,7 +153,7 @@ pub(super) fn read_cond(line: &str, from: usize) -> Result<Cond, Wrong> {
     if !pattern.starts_with(['=', '<', '>', '-']) && !test.text.eq_ignore_ascii_case("expr") {
         compiles(&pattern, &words[1], "RewriteCond")?;
     }
-    Ok(Cond { test: test.text.clone(), pattern, is_negated, case, or_next, span: None, words: None })
+    Ok(Cond { test: test.text.clone(), pattern, is_negated, case, or_next, span: None, is_odd: false, words: None })
 }
 
 /// Reads the words behind `RewriteRule`; the conditions before it are handed in.
