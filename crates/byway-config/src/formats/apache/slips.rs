@@ -8,6 +8,7 @@ use super::alias::{Alias, AliasSource};
 use super::expand::{Token, alias_tokens, closings, tokens};
 use super::pattern::translated;
 use super::rule::{Cond, RewriteRule};
+use crate::diagnostic::{Diagnostic, grouped};
 use crate::own::suggest::misspelt;
 use crate::pcre;
 use crate::span::Span;
@@ -78,6 +79,13 @@ impl Default for Slips {
 }
 
 impl Slips {
+    /// What is said where there were more than are noted.
+    pub(super) fn more(&self) -> Option<Diagnostic> {
+        let what =
+            format!("of words that httpd takes for something else, the first {} are noted", grouped(KEPT as u64));
+        (self.left == 0).then(|| Diagnostic::note("not-all-looked-at", what).help("check the files one by one"))
+    }
+
     /// Looks at a rule and its conditions.
     pub(super) fn of_rule(&mut self, rule: &RewriteRule, written: &Written) -> Vec<Slip> {
         let mut look = Look::new(rule.is_negated);

@@ -31,6 +31,9 @@ pub(super) fn note(site: &Site, in_folder: bool, reading: &mut Reading<'_>) {
             of_scope(scope, list, &stands, &hosts, (reading, &mut slips));
         }
     }
+    if let Some(more) = slips.more() {
+        reading.say(more);
+    }
 }
 
 /// Where a server is found.
