@@ -30,6 +30,16 @@ impl CheckOptions {
     pub fn at(now: i64) -> CheckOptions {
         CheckOptions { now, kept_per_cause: KEPT_PER_CAUSE as usize * 4 }
     }
+
+    /// At this moment, keeping what a program will read, up to ten thousand findings of one cause.
+    ///
+    /// ```
+    /// use byway_config::check::CheckOptions;
+    /// assert!(CheckOptions::all(0).kept_per_cause > CheckOptions::at(0).kept_per_cause);
+    /// ```
+    pub fn all(now: i64) -> CheckOptions {
+        CheckOptions { now, kept_per_cause: 10_000 }
+    }
 }
 
 /// What a check found.

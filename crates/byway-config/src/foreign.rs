@@ -614,6 +614,19 @@ fn instead(why: &str) -> Option<&'static str> {
         _ if why.contains("a host that is none") => {
             Some("write the host as browsers send it: no `user@`, and letters beyond ASCII as `xn--…`")
         }
+        _ if why.starts_with("a connection that is closed") => Some(
+            "such requests get 404 from byway: leave them to nginx, or write `return 403;` where they are to be refused",
+        ),
+        _ if why.starts_with("an answer that is no redirect") => {
+            Some("such requests get 404 from byway: leave this answer to the server that gives it")
+        }
+        _ if why.starts_with("a Location relative to the page") => {
+            Some("write a path with a slash in front, as `/foo`, or a whole URL, as `https://example.com/foo`")
+        }
+        _ if why.starts_with("bytes that are not UTF-8 stand") => {
+            Some("save the file as UTF-8, or write `%E9` for such a byte in the target of a `Redirect`")
+        }
+        _ if why.starts_with("an empty Location") => Some("write where to behind the status, as `return 302 /new;`"),
         _ if why.starts_with("its pattern cannot be read here") => {
             Some("write it without recursion and with fewer repetitions, or leave it to the server itself")
         }

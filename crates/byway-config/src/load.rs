@@ -202,6 +202,41 @@ impl Read for Content<'_> {
     }
 }
 
+/// How many files of a folder are looked into, and how many are named, where it is no document root.
+const LOOKED_INTO: usize = 50;
+const NAMED: usize = 3;
+
+/// How a format is named where a file was named.
+fn said_so(name: &str, from: Option<&Span>) -> String {
+    match from {
+        Some(_) => format!("`format = \"{name}\"`"),
+        None => format!("`--from {name}`"),
+    }
+}
+
+/// Why a file is not read.
+fn unopened(path: &Path, error: &io::Error, from: Option<&Span>) -> Diagnostic {
+    let path = path.display();
+    match error.kind() {
+        io::ErrorKind::NotFound => {
+            let diagnostic = Diagnostic::error("no-file", format!("{path} is not there"));
+            match from {
+                Some(_) => diagnostic.help("paths begin at the folder of the file that includes"),
+                None => diagnostic.help("paths begin at the folder that the command is started in: look at the name"),
+            }
+        }
+        io::ErrorKind::InvalidData => Diagnostic::error("not-text", format!("{path} is {error}"))
+            .help("name a file of rules: text in UTF-8, or what `byway compile` wrote"),
+        kind => {
+            let help = match kind {
+                io::ErrorKind::PermissionDenied => "let the user who starts byway read it",
+                _ => "see that it is a file and can be read, as with `cat`",
+            };
+            Diagnostic::error("unreadable", format!("{path} cannot be read: {error}")).help(help)
+        }
+    }
+}
+
 impl<'l> Loader<'l> {
     fn new(files: &'l dyn Files, options: &'l LoadOptions) -> Loader<'l> {
         Loader {
@@ -293,7 +328,9 @@ impl<'l> Loader<'l> {
                         "there is no `.htaccess` in {} or in a folder of it: no rules are there",
                         path.display()
                     );
-                    let help = "name the document root of a site that has one, or the rule files themselves";
+                    let help = self.instead_of_folder(path).unwrap_or_else(|| {
+                        "name the document root of a site that has one, or the rule files themselves".to_owned()
+                    });
                     self.diagnostics.push(Diagnostic::warning("no-htaccess", message).help(help));
                 }
             }
@@ -302,6 +339,29 @@ impl<'l> Loader<'l> {
                 self.diagnostics.push(Diagnostic::error("unreadable", message).help("name the files in it"));
             }
         }
+    }
+
+    /// What to name instead of a folder that is no document root: the files of rules in it.
+    fn instead_of_folder(&self, folder: &Path) -> Option<String> {
+        let mut entries = self.files.list(folder).ok()?;
+        entries.sort();
+        let files = entries.iter().filter(|entry| entry.kind == EntryKind::File).map(|entry| folder.join(&entry.name));
+        let files: Vec<PathBuf> = files.filter(|path| formats::may_hold_rules(path)).take(LOOKED_INTO).collect();
+        let found = |path: &PathBuf| {
+            let (format, _, head) = self.open_with_head(path, None).ok()?;
+            let format = format.ok().filter(|format| formats::holds_rules(format, path, &head))?;
+            Some((path.display().to_string(), format))
+        };
+        let found: Vec<(String, &Format)> = files.iter().filter_map(found).take(NAMED).collect();
+        if let Some((first, _)) = found.first() {
+            let all = found.iter().map(|(name, format)| format!("`{name}` ({})", format.name)).collect::<Vec<_>>();
+            let all = all.join(" and ");
+            return Some(format!(
+                "{all} is there: name the file and not its folder, as `byway serve {first}` or `byway check {first}`"
+            ));
+        }
+        let (path, program) = files.iter().find_map(|path| Some((path, formats::elsewhere::program(path)?)))?;
+        Some(format!("{} is a file of {program}, whose redirects are not read here", path.display()))
     }
 
     /// Reads another server's configuration; `folder` is that of the root file, where it was included.
@@ -335,6 +395,17 @@ impl<'l> Loader<'l> {
         path: &Path,
         format: Option<&'static Format>,
     ) -> io::Result<(Result<&'static Format, Doubt>, Content<'l>)> {
+        let (format, content, _) = self.open_with_head(path, format)?;
+        Ok((format, content))
+    }
+
+    /// The same, with the first bytes, by which it was recognised.
+    #[allow(clippy::type_complexity, reason = "what came of looking, and what was looked at")]
+    fn open_with_head(
+        &self,
+        path: &Path,
+        format: Option<&'static Format>,
+    ) -> io::Result<(Result<&'static Format, Doubt>, Content<'l>, Vec<u8>)> {
         let mut reader = self.files.open(path)?;
         // A pipe has no length; it is read all the same.
         let len = reader.seek(SeekFrom::End(0)).and_then(|len| reader.rewind().map(|()| len)).unwrap_or(0);
@@ -345,14 +416,19 @@ impl<'l> Loader<'l> {
             return Err(io::Error::new(io::ErrorKind::InvalidData, what));
         }
         let format = format.map_or_else(|| formats::recognise(path, &head), Ok);
-        Ok((format, Content { reader: Box::new(io::Cursor::new(head).chain(reader)), len }))
+        let content = Content { reader: Box::new(io::Cursor::new(head.clone()).chain(reader)), len };
+        Ok((format, content, head))
     }
 
     fn open_or_say(&mut self, path: &Path, format: Option<&'static Format>, from: Option<&Span>) -> Option<Opened<'l>> {
-        let diagnostic = match self.open(path, format) {
-            Ok((Ok(format), reader)) => return Some((format, reader)),
+        let diagnostic = match self.open_with_head(path, format) {
+            Ok((Ok(found), reader, head)) => {
+                let other = format.and_then(|said| formats::reads_like(said, &head));
+                other.into_iter().for_each(|other| self.reads_like_another(path, [found, other], &head, from));
+                return Some((found, reader));
+            }
             // A part of a server's configuration is what such a name is for.
-            Ok((Err(Doubt::Several(formats)), reader)) if let Some(format) = formats::apache_of(&formats) => {
+            Ok((Err(Doubt::Several(formats)), reader, _)) if let Some(format) = formats::apache_of(&formats) => {
                 let message = format!(
                     "{} could be a part of Apache's configuration or a `.htaccess`: it is read as the first",
                     path.display()
@@ -370,39 +446,55 @@ impl<'l> Loader<'l> {
                 });
                 return Some((format, reader));
             }
-            Ok((Err(doubt), _)) => {
-                let key = |name: &str| match from {
-                    Some(_) => format!("`format = \"{name}\"`"),
-                    None => format!("`--from {name}`"),
-                };
-                let (message, help) = doubt.message(path, key);
-                Diagnostic::error("unknown-format", message).help(help)
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let diagnostic = Diagnostic::error("no-file", format!("{} is not there", path.display()));
-                if from.is_some() {
-                    diagnostic.help("paths begin at the folder of the file that includes")
-                } else {
-                    diagnostic.help("paths begin at the folder that the command is started in: look at the name")
+            Ok((Err(doubt), _, head)) => {
+                let (message, help) = doubt.message(path, |name| said_so(name, from));
+                let diagnostic = Diagnostic::error("unknown-format", message).help(help);
+                match doubt {
+                    Doubt::Mismatch { content, .. } => self.with_line(diagnostic, path, content, &head, from),
+                    _ => diagnostic,
                 }
             }
-            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-                Diagnostic::error("not-text", format!("{} is {error}", path.display()))
-                    .help("name a file of rules: text in UTF-8, or what `byway compile` wrote")
-            }
-            Err(error) => {
-                let help = match error.kind() {
-                    io::ErrorKind::PermissionDenied => "let the user who starts byway read it",
-                    _ => "see that it is a file and can be read, as with `cat`",
-                };
-                Diagnostic::error("unreadable", format!("{} cannot be read: {error}", path.display())).help(help)
-            }
+            Err(error) => unopened(path, &error, from),
         };
         self.diagnostics.push(match from {
             Some(span) => diagnostic.at(span.clone()),
             None => diagnostic,
         });
         None
+    }
+
+    /// Says of a file that it was said to be what it does not read like.
+    fn reads_like_another(
+        &mut self,
+        path: &Path,
+        [said, other]: [&'static Format; 2],
+        head: &[u8],
+        from: Option<&Span>,
+    ) {
+        let (key, better) = (said_so(said.name, from), said_so(other.name, from));
+        let message = format!("{} is read as {key} says, and reads like a file of `{}`", path.display(), other.name);
+        let diagnostic = Diagnostic::warning("reads-like-another", message).help(format!("say {better}"));
+        let diagnostic = self.with_line(diagnostic, path, other, head, from);
+        self.diagnostics.push(diagnostic);
+    }
+
+    /// Shows the line by which a file is told to be of a format.
+    fn with_line(
+        &mut self,
+        diagnostic: Diagnostic,
+        path: &Path,
+        content: &'static Format,
+        head: &[u8],
+        from: Option<&Span>,
+    ) -> Diagnostic {
+        let Some(line) = formats::telling_line(content, head) else { return diagnostic };
+        let file = self.add_file(path, content);
+        let span = LineIndex::of_bytes(head).span_of_bytes(file, head, line);
+        let text = format!("this is a line of `{}`", content.name);
+        match from {
+            Some(from) => diagnostic.at(from.clone()).also(span, text),
+            None => diagnostic.at(span).label(text),
+        }
     }
 
     fn add_file(&mut self, path: &Path, format: &'static Format) -> FileId {

@@ -59,6 +59,49 @@ pub(crate) struct Written {
     pub(crate) is_behind: bool,
     /// A rule behind it that takes the URL which it made, since nothing ends its list (mod_rewrite).
     pub(crate) goes_on: Option<Words>,
+    /// What its server takes in it without a word, and nobody means.
+    pub(crate) slips: Vec<Slip>,
+}
+
+/// A word that a server takes for something else than whoever wrote it.
+#[derive(Clone, Debug)]
+pub(crate) struct Slip {
+    /// The word; the line that it stands on where its place is not known.
+    pub(crate) at: Span,
+    /// What it is.
+    pub(crate) mistaken: Mistaken,
+}
+
+/// What httpd takes without a word.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Mistaken {
+    /// `%{HTPS}`: a variable that it does not know, and one that it does.
+    Variable { name: Box<str>, meant: Option<&'static str> },
+    /// `{HTTP_HOST}`: a variable without its sign.
+    Signless(Box<str>),
+    /// `%{HTTP_HOST`: a variable that nothing closes.
+    OpenBrace(Box<str>),
+    /// `$2` where the pattern has one group.
+    Group(MissingGroup),
+    /// An `[OR]` that no condition follows.
+    LastOr,
+    /// A quote of a word processor, and the word that it stands around.
+    Quote { quote: char, word: Box<str> },
+}
+
+/// A group that no pattern has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct MissingGroup {
+    /// `$` for the pattern of the rule, `%` for those of its conditions.
+    pub(crate) sign: char,
+    /// Which.
+    pub(crate) number: u8,
+    /// How many there are.
+    pub(crate) most: usize,
+    /// Whether the rule runs where its pattern does not fit.
+    pub(crate) is_negated: bool,
+    /// The second digit, where it may have been meant as an escape of a URL.
+    pub(crate) digit: Option<char>,
 }
 
 /// The words of a statement that sends people on.
@@ -203,6 +246,7 @@ mod tests {
                 methods,
                 is_behind: false,
                 goes_on: None,
+                slips: Vec::new(),
             };
             written.method_matters().is_some()
         };

@@ -9,7 +9,7 @@ use byway_config::files::MemoryFiles;
 use byway_config::load::{LoadOptions, Loaded, load};
 use byway_config::own::server::ServerSettings;
 use byway_config::places::Databases;
-use byway_config::render::Colour;
+use byway_config::render::{Colour, render};
 use byway_core::RuleSet;
 
 use crate::demo;
@@ -90,7 +90,7 @@ impl Served {
 fn read_files(roots: &[PathBuf], reading: &Reading, scope: Scope, colour: Colour) -> Read {
     let mut loaded = reading.load(roots);
     let mut said = rules::drawn(&loaded, Severity::Warning, colour);
-    said.push_str(&findings(&loaded));
+    said.push_str(&findings(&loaded, colour));
     said.push_str(&unbound(&loaded.ports()));
     if loaded.beyond.count > 0 && loaded.rules.is_some() {
         said.push_str(&undone(&loaded));
@@ -120,15 +120,17 @@ fn read_files(roots: &[PathBuf], reading: &Reading, scope: Scope, colour: Colour
 /// Up to how many rules the lints are asked at the start: beyond it they would be waited for.
 const CHECKED: usize = 20_000;
 
-/// One line on rules that load and do not do what they should; serving them is still what the person asked for.
-fn findings(loaded: &Loaded) -> String {
-    let is_small = loaded.rules.as_ref().is_some_and(|rules| rules.len() <= CHECKED);
-    let errors = match is_small {
-        true => check(loaded, &Disk, &CheckOptions::at(rules::now())).count(Severity::Error),
-        false => 0,
-    };
-    match errors {
-        0 => String::new(),
+/// Rules that are not there, and one line on those that load and do not do what they should; serving them is still what the
+/// person asked for.
+fn findings(loaded: &Loaded, colour: Colour) -> String {
+    if loaded.rules.as_ref().is_none_or(|rules| rules.len() > CHECKED) {
+        return String::new();
+    }
+    let report = check(loaded, &Disk, &CheckOptions::at(rules::now()));
+    let missing = report.findings.iter().filter(|finding| finding.code == "no-rules");
+    let missing: String = missing.map(|finding| render(finding, &loaded.files, &Disk, colour)).collect();
+    match report.count(Severity::Error) {
+        0 => missing,
         errors => {
             format!("`byway check` finds {} in these rules; they are served as they stand\n", count(errors, "error"))
         }

@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::io::{self, Read};
+use std::ops::Range;
 use std::path::Path;
 
 use byway_core::ruleset::Order;
@@ -18,6 +19,7 @@ pub(crate) mod apache;
 mod cloudflare;
 mod compiled;
 pub(crate) mod csv;
+pub(crate) mod elsewhere;
 pub(crate) mod nginx;
 mod redirects;
 mod toml;
@@ -124,6 +126,17 @@ impl Format {
         FORMATS.iter().copied().find(|format| format.name == name)
     }
 
+    /// The format whose files are called like this one, where that says it.
+    ///
+    /// ```
+    /// use byway_config::formats::Format;
+    /// assert_eq!(Format::called(".htaccess".as_ref()).map(|format| format.name), Some("htaccess"));
+    /// assert_eq!(Format::called("redirects.conf".as_ref()), None);
+    /// ```
+    pub fn called(path: &Path) -> Option<&'static Format> {
+        FORMATS.iter().copied().find(|format| (format.is_named)(path))
+    }
+
     /// Whether it can be written.
     pub fn is_written(&self) -> bool {
         self.write.is_some()
@@ -159,6 +172,8 @@ impl fmt::Debug for Format {
 pub enum Doubt {
     /// Neither name nor content says it.
     Unknown,
+    /// It is a file of this program, which is not read here.
+    OfAnother(&'static str),
     /// There is no content, and the name does not say it.
     Empty,
     /// Several could be meant.
@@ -185,6 +200,11 @@ impl Doubt {
                     list(FORMATS.iter().copied().filter(|row| row.name != "csv"))
                 ),
             ),
+            Doubt::OfAnother(program) => (
+                format!("{path} is a file of {program}, whose redirects are not read here"),
+                "write them into a `byway.toml`, or a line for each into a CSV: `byway formats` names all that is read"
+                    .to_owned(),
+            ),
             Doubt::Empty => (
                 format!("{path} is empty, and its name does not say what it is to hold"),
                 format!("write rules into it, or say what it is, as {}", key("nginx")),
@@ -194,8 +214,8 @@ impl Doubt {
                 format!("say {}", formats.iter().map(|format| key(format.name)).collect::<Vec<_>>().join(" or ")),
             ),
             Doubt::Mismatch { name, content } => (
-                format!("{path} is called like {} and reads like {}", name.quoted(), content.quoted()),
-                format!("say {} or {}", key(content.name), key(name.name)),
+                format!("{path} is called like a file of {} and reads like one of {}", name.quoted(), content.quoted()),
+                format!("say {} if it is what it reads like, and {} if not", key(content.name), key(name.name)),
             ),
         }
     }
@@ -210,6 +230,10 @@ pub fn recognise(path: &Path, head: &[u8]) -> Result<&'static Format, Doubt> {
     let like: Vec<&'static Format> = FORMATS.into_iter().filter(|format| (format.is_like)(head)).collect();
     let named: Vec<&'static Format> = FORMATS.into_iter().filter(|format| (format.is_named)(path)).collect();
     let both: Vec<&'static Format> = named.iter().copied().filter(|format| like.contains(format)).collect();
+    let is_foreign = like.iter().any(|format| format.is_foreign());
+    if let Some(program) = elsewhere::program(path).filter(|_| !is_foreign) {
+        return Err(Doubt::OfAnother(program));
+    }
     match (both.as_slice(), named.as_slice(), like.as_slice()) {
         ([one], ..) | ([], [one], []) | ([], [], [one]) => Ok(one),
         // What was compiled is known by its first bytes, whatever its name.
@@ -219,6 +243,51 @@ pub fn recognise(path: &Path, head: &[u8]) -> Result<&'static Format, Doubt> {
         ([], [name, ..], [content, ..]) => Err(Doubt::Mismatch { name, content }),
         ([], [], several) | ([], several, []) | (several, ..) => Err(Doubt::Several(several.to_vec())),
     }
+}
+
+/// The first line by which a text is told to be of a format, if it is one.
+pub(crate) fn telling_line(format: &Format, head: &[u8]) -> Option<Range<usize>> {
+    (format.is_like)(head).then_some(())?;
+    let ends: Vec<usize> = memchr::memchr_iter(b'\n', head).chain([head.len()]).collect();
+    // What is told by some lines is told by more of them.
+    let at = ends.partition_point(|end| !(format.is_like)(&head[..*end]));
+    let line = |at: usize| {
+        let end = ends[at];
+        let start = at.checked_sub(1).map_or(0, |before| ends[before] + 1).min(end);
+        (start, &head[start..end])
+    };
+    // The brace of a block may have a line of its own.
+    let is_brace = |at: &usize| matches!(line(*at).1.trim_ascii(), b"{" | b"");
+    let (start, line) = line((0..=at.min(ends.len() - 1)).rev().find(|at| !is_brace(at))?);
+    let blanks = line.len() - line.trim_ascii_start().len();
+    Some(start + blanks..start + blanks + line.trim_ascii().len())
+}
+
+/// Whether a file's name is one of a file of rules, or may be.
+pub(crate) fn may_hold_rules(path: &Path) -> bool {
+    FORMATS.iter().any(|format| (format.is_named)(path))
+        || has_extension(path, &["conf"])
+        || elsewhere::program(path).is_some()
+}
+
+/// Whether a file that was come across surely holds rules: TOML and CSV are many things.
+pub(crate) fn holds_rules(format: &Format, path: &Path, head: &[u8]) -> bool {
+    let has = |words: &[u8]| memchr::memmem::find(head, words).is_some();
+    let header = head.split(|byte| *byte == b'\n').next().unwrap_or_default().to_ascii_lowercase();
+    match format.name {
+        "toml" => file_name(path) == "byway.toml" || has(b"[[redirect]]"),
+        "csv" => header.starts_with(b"from,") || memchr::memmem::find(&header, b",to").is_some(),
+        _ => true,
+    }
+}
+
+/// The format that a text reads like where it was said to be another, and surely is not that one.
+pub(crate) fn reads_like(said: &Format, head: &[u8]) -> Option<&'static Format> {
+    let is_apaches = |format: &Format| matches!(format.name, "apache" | "htaccess");
+    let is_other = |format: &&'static Format| !(is_apaches(format) && is_apaches(said));
+    let is_like = |format: &&'static Format| format.is_foreign() && (format.is_like)(head);
+    let other = FORMATS.into_iter().filter(is_other).find(is_like);
+    other.filter(|_| said.is_foreign() && !(said.is_like)(head))
 }
 
 /// Apache's, where a file could be nothing but a part of a server's configuration or a `.htaccess`.

@@ -279,6 +279,9 @@ fn case_of(url: &str) -> Option<Case> {
     })
 }
 
+/// How many letters of a step are shown.
+const STEP: usize = 80;
+
 /// The requests of a chain as a line: `/a → /b → /a`, with hosts only where one was named.
 pub(super) fn line(chain: &Chain) -> String {
     let any = format!("://{ANY_HOST}");
@@ -286,7 +289,12 @@ pub(super) fn line(chain: &Chain) -> String {
         Some(at) => url[at + any.len()..].to_owned(),
         None => url.to_owned(),
     };
-    let mut steps: Vec<String> = chain.requests().map(|asked| short(asked.url.as_str())).collect();
+    // A path that grows at each step is long by its end.
+    let cut = |url: String| match url.char_indices().nth(STEP) {
+        Some((end, _)) => format!("{}…", &url[..end]),
+        None => url,
+    };
+    let mut steps: Vec<String> = chain.requests().map(|asked| cut(short(asked.url.as_str()))).collect();
     if steps.len() > 8 {
         let last = steps.split_off(steps.len() - 1);
         steps.truncate(6);

@@ -67,8 +67,8 @@ impl Watcher for DecodedCapture {
 
 /// What decoded text brings into a Location.
 pub(super) enum Written {
-    /// Line breaks, by this variable.
-    Breaks(&'static str),
+    /// Line breaks, by this group, from 1, or by `$uri`.
+    Breaks(Option<u8>),
     /// Blanks and the like, and carriage returns where this is so: `.` leaves out the line feed alone.
     Blanks { returns: bool },
 }
@@ -84,9 +84,9 @@ pub(super) fn written(seen: &Seen<'_>) -> Option<Written> {
     let mut found = None;
     for piece in target.pieces().iter().filter(|piece| piece.place >= Landing::Path) {
         match piece.what {
-            What::Part(Part::WorkingPath) if seen.may_be_anything() => return Some(Written::Breaks("`$uri`")),
+            What::Part(Part::WorkingPath) if seen.may_be_anything() => return Some(Written::Breaks(None)),
             What::Capture(group) => match group_holds(seen, group) {
-                Some(holds) if holds(b'\n') => return Some(Written::Breaks("a group of the pattern")),
+                Some(holds) if holds(b'\n') => return Some(Written::Breaks(Some(group + 1))),
                 Some(holds) if holds(b' ') || holds(b'\r') => {
                     let known = matches!(found, Some(Written::Blanks { returns: true }));
                     found = Some(Written::Blanks { returns: known || holds(b'\r') });

@@ -2,7 +2,7 @@
 
 use super::{Lint, Scene, Watcher};
 use crate::diagnostic::{Diagnostic, Severity};
-use crate::written::Written;
+use crate::written::{Compares, Stands, Statement, Written};
 
 /// The row.
 pub(super) static LINT: Lint = Lint {
@@ -13,6 +13,9 @@ pub(super) static LINT: Lint = Lint {
 
 `$request_uri` and `%{REQUEST_URI}` begin with a slash. Behind another one, `/docs` is sent to `https://www.example.com//docs`: a
 page that many servers do not have, and that search engines take for another one than `/docs`.
+
+So does the first group of `^(.*)$` where the whole path is compared: in nginx, in `RedirectMatch`, and in a `RewriteRule` of a server or
+virtual host. In a `.htaccess`, what a `RewriteRule` sees begins without a slash.
 
 ## Example
 
@@ -29,6 +32,14 @@ RewriteCond %{HTTP_HOST} !^www\.
 RewriteRule ^ https://www.example.com/%{REQUEST_URI} [R=301,L]
 ```
 
+```apache
+<VirtualHost *:80>
+    ServerName example.com
+    RewriteEngine On
+    RewriteRule ^(.*)$ https://www.example.com/$1 [R=301,L]
+</VirtualHost>
+```
+
 ## Instead
 
 ```nginx
@@ -42,6 +53,14 @@ server {
 RewriteEngine On
 RewriteCond %{HTTP_HOST} !^www\.
 RewriteRule ^ https://www.example.com%{REQUEST_URI} [R=301,L]
+```
+
+```apache
+<VirtualHost *:80>
+    ServerName example.com
+    RewriteEngine On
+    RewriteRule ^/?(.*)$ https://www.example.com/$1 [R=301,L]
+</VirtualHost>
 ```
 "#,
 };
@@ -58,28 +77,70 @@ impl Watcher for DoubleSlash {
         if written.answers.is_none() {
             return;
         }
-        let Some((slash, path)) = doubled(target) else { return };
+        if let Some((slash, path)) = doubled(target, PATHS) {
+            return scene.report_written(&LINT, written, || {
+                let meant = format!("{}{}", &target[..slash], &target[slash + 1..]);
+                let what = format!("two slashes: `{path}` begins with one, and `{target}` has another before it");
+                let diagnostic = Diagnostic::warning(LINT.name, what).at(written.place(&written.target));
+                let diagnostic = diagnostic.help(format!("write `{meant}`"));
+                match &written.target.at {
+                    Some(at) => diagnostic.fix(at.clone(), meant),
+                    None => diagnostic,
+                }
+            });
+        }
+        let pattern = &*written.source.text;
+        let Some(mended) = sees_whole_path(written).then(|| without_slash(pattern)).flatten() else { return };
+        if doubled(target, &["$1", "${1}"]).is_none() {
+            return;
+        }
+        // No edit: conditions may ask for the group as well.
         scene.report_written(&LINT, written, || {
-            let meant = format!("{}{}", &target[..slash], &target[slash + 1..]);
-            let what = format!("two slashes: `{path}` begins with one, and `{target}` has another before it");
-            let diagnostic = Diagnostic::warning(LINT.name, what).at(written.place(&written.target));
-            let diagnostic = diagnostic.help(format!("write `{meant}`"));
-            match &written.target.at {
-                Some(at) => diagnostic.fix(at.clone(), meant),
-                None => diagnostic,
-            }
+            let what = format!(
+                "two slashes: `$1` begins with one, as every path does here, and `{target}` has another before it"
+            );
+            let diagnostic = Diagnostic::warning(LINT.name, what).at(written.place(&written.source));
+            diagnostic.help(format!("write the pattern `{mended}`, which leaves the slash outside of the group"))
         });
     }
 }
 
+/// Whether a statement's own pattern, and nothing before it, takes `$1` from the whole path.
+fn sees_whole_path(written: &Written) -> bool {
+    let is_pattern = written.compares == Compares::Pattern { is_negated: false };
+    is_pattern
+        && match written.statement {
+            Statement::RedirectMatch => true,
+            Statement::RewriteRule => written.stands == Stands::Server && !written.is_behind,
+            Statement::Rewrite | Statement::Return => !written.is_behind,
+            Statement::Redirect => false,
+        }
+}
+
+/// A pattern whose first group begins with the path's first slash, with that slash before the group.
+fn without_slash(pattern: &str) -> Option<String> {
+    let group = pattern.strip_prefix('^').unwrap_or(pattern).strip_prefix('(')?;
+    if pattern.contains('|') {
+        return None;
+    }
+    // One that is repeated is not that slash alone, and one that takes as little as it can may take none.
+    let behind = |rest: &str| !rest.starts_with(['?', '*', '+', '{']);
+    let (begin, group) = match (group.strip_prefix('/'), group.strip_prefix(".*"), group.strip_prefix(".+")) {
+        (Some(rest), ..) if behind(rest) => (if pattern.starts_with('^') { "^/" } else { "/" }, rest.to_owned()),
+        (_, Some(rest), _) | (.., Some(rest)) if behind(rest) => ("^/?", format!(".*{rest}")),
+        _ => return None,
+    };
+    Some(format!("{begin}({group}"))
+}
+
 /// The slash that is one too many in the path of a URL, and what stands behind it.
-fn doubled(target: &str) -> Option<(usize, &str)> {
+fn doubled<'t>(target: &'t str, paths: &[&str]) -> Option<(usize, &'t str)> {
     let host = target.find("://")? + "://".len();
     // Behind `?` or `#` it is no path.
     let end = target[host..].find(['?', '#']).map_or(target.len(), |end| host + end);
     target[host..end].match_indices('/').map(|(at, _)| host + at).filter(|slash| *slash > host).find_map(|slash| {
         let behind = &target[slash + 1..];
-        let path = PATHS.iter().find(|path| {
+        let path = paths.iter().find(|path| {
             let is_here = behind.get(..path.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(path));
             let is_longer = |sign: char| sign.is_ascii_alphanumeric() || sign == '_';
             is_here && (path.ends_with('}') || !behind[path.len()..].starts_with(is_longer))
@@ -90,7 +151,7 @@ fn doubled(target: &str) -> Option<(usize, &str)> {
 
 #[cfg(test)]
 mod tests {
-    use super::doubled;
+    use super::{PATHS, doubled, without_slash};
 
     #[test]
     fn only_slashes_of_the_path_are_two() {
@@ -104,7 +165,25 @@ mod tests {
             ("https://a.example/?to=/$uri", None),
             ("https://a.example/$1", None),
         ] {
-            assert_eq!(doubled(target).map(|(slash, _)| slash), found, "{target}");
+            assert_eq!(doubled(target, PATHS).map(|(slash, _)| slash), found, "{target}");
+        }
+    }
+
+    #[test]
+    fn only_a_group_at_the_beginning_holds_the_first_slash() {
+        for (pattern, mended) in [
+            ("^(.*)$", Some("^/?(.*)$")),
+            ("(.+)", Some("^/?(.*)")),
+            ("^(/docs/.*)$", Some("^/(docs/.*)$")),
+            ("(/docs/.*)$", Some("/(docs/.*)$")),
+            ("^/?(.*)$", None),
+            ("^/(.*)$", None),
+            ("^(.*?)/x$", None),
+            ("^(/?)(.*)$", None),
+            ("^(/a|/b)$", None),
+            ("^(?:x)(.*)$", None),
+        ] {
+            assert_eq!(without_slash(pattern).as_deref(), mended, "{pattern}");
         }
     }
 }

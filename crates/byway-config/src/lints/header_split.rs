@@ -41,12 +41,14 @@ pub(super) struct HeaderSplit;
 
 impl Watcher for HeaderSplit {
     fn see(&mut self, seen: &Seen<'_>, scene: &mut Scene<'_, '_>) {
-        let Some(Written::Breaks(name)) = written(seen) else { return };
+        let Some(Written::Breaks(group)) = written(seen) else { return };
+        let name = if group.is_some() { "a group of the pattern" } else { "`$uri`" };
         scene.report(&LINT, &seen.rule, |locator| {
             let what = format!("a line break in the path (`%0d%0a`) goes into the Location by {name}, and ends it");
             let mut diagnostic = Diagnostic::warning(LINT.name, what)
                 .help("write `$request_uri` where path and query are meant; a pattern that takes a part leaves line breaks out with `[^/\\r\\n]*` (`.` leaves out the line feed alone, and a bare carriage return goes through)");
-            diagnostic.primary = locator.source(&seen.rule);
+            let word = group.map_or_else(|| "$uri".to_owned(), |group| format!("${group}"));
+            diagnostic.primary = locator.find(&seen.rule, &word).or_else(|| locator.source(&seen.rule));
             if let Some(span) = locator.find(&seen.rule, "$uri$is_args$args") {
                 diagnostic = diagnostic.fix(span, "$request_uri");
             }

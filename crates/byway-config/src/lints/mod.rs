@@ -16,9 +16,12 @@ mod host_echo;
 mod long_chain;
 mod loops;
 mod method_lost;
+mod missing_group;
 mod missing_scheme;
 mod missing_twin;
+mod open_brace;
 pub(crate) mod open_redirect;
+mod or_at_the_end;
 mod over;
 mod past_review;
 mod permanent_with_end;
@@ -35,6 +38,8 @@ mod rewrite_status;
 mod slash_mismatch;
 mod stale_temporary;
 mod tail_dropped;
+mod typographic_quote;
+mod unknown_variable;
 mod unreachable;
 
 pub(crate) use decoded_capture::may_hold_control;
@@ -53,7 +58,7 @@ use crate::load::Loaded;
 use crate::locate::Locator;
 use crate::remarks::Remark;
 use crate::span::FileId;
-use crate::written::{Door, Written};
+use crate::written::{Door, Slip, Written};
 
 /// A lint.
 #[derive(Debug)]
@@ -81,6 +86,11 @@ pub static LINTS: &[&Lint] = &[
     &missing_scheme::LINT,
     &double_slash::LINT,
     &redirect_without_last::LINT,
+    &unknown_variable::LINT,
+    &open_brace::LINT,
+    &missing_group::LINT,
+    &or_at_the_end::LINT,
+    &typographic_quote::LINT,
     &method_lost::LINT,
     &rewrite_status::LINT,
     &default_status::LINT,
@@ -115,6 +125,11 @@ fn watchers() -> Vec<Box<dyn Watcher>> {
         Box::new(missing_scheme::MissingScheme),
         Box::new(double_slash::DoubleSlash),
         Box::new(redirect_without_last::RedirectWithoutLast),
+        Box::new(unknown_variable::UnknownVariable),
+        Box::new(open_brace::OpenBrace),
+        Box::new(missing_group::NoGroup),
+        Box::new(or_at_the_end::OrAtTheEnd),
+        Box::new(typographic_quote::TypographicQuote),
         Box::new(method_lost::MethodLost),
         Box::new(rewrite_status::RewriteStatus),
         Box::new(default_status::DefaultStatus),
@@ -234,6 +249,14 @@ impl Scene<'_, '_> {
 }
 
 impl Scene<'_, '_> {
+    /// Reports a word of another server's text that its server takes for something else; `make` need not say where.
+    pub(crate) fn report_slip(&mut self, lint: &Lint, slip: &Slip, make: impl FnOnce() -> Diagnostic) {
+        let is_accepted = self.accepted.holds(slip.at.file, slip.at.line, lint.name);
+        if !is_accepted && self.findings.count(lint.severity, lint.name) {
+            self.findings.keep(make().at(slip.at.clone()));
+        }
+    }
+
     /// Reports a finding about a statement of another server's text.
     pub(crate) fn report_written(&mut self, lint: &Lint, written: &Written, make: impl FnOnce() -> Diagnostic) {
         let is_accepted = self.accepted.holds(written.span.file, written.span.line, lint.name);

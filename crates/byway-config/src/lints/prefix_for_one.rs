@@ -35,8 +35,9 @@ impl Watcher for PrefixForOne {
         let (path, target) = (&*written.source.text, &*written.target.text);
         let is_prefix = written.statement == Statement::Redirect && written.compares == Compares::Prefix;
         // What ends with a slash on either side speaks of a folder.
-        // One with a query fits nothing, and that is said.
-        if !is_prefix || path.ends_with('/') || target.ends_with('/') || path.contains('?') {
+        // One with a query, or without a slash in front, fits nothing, and that is said.
+        let fits_none = path.contains('?') || !path.starts_with('/');
+        if !is_prefix || path.ends_with('/') || target.ends_with('/') || fits_none {
             return;
         }
         let Some(status) = written.answers else { return };

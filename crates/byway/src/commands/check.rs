@@ -5,8 +5,8 @@
 
 use std::path::{Path, PathBuf};
 
-use byway_config::check::{CheckOptions, Report, add_cases, check, fixed};
-use byway_config::diagnostic::{Diagnostic, Severity};
+use byway_config::check::{CheckOptions, Count, Report, add_cases, check, fixed};
+use byway_config::diagnostic::{Diagnostic, Severity, grouped};
 use byway_config::lints::{LINTS, named};
 use byway_config::load::Loaded;
 use byway_config::render::render;
@@ -42,6 +42,9 @@ pub(crate) struct Check {
     /// Make the edits that findings offer, then check again
     #[arg(long)]
     fix: bool,
+    /// Show every finding: without it, of many of one lint the first three are shown and the rest is counted
+    #[arg(long)]
+    all: bool,
     /// Print the page of a lint instead
     #[arg(long, value_name = "LINT", conflicts_with_all = ["files", "fix", "cases"])]
     explain: Option<String>,
@@ -100,8 +103,16 @@ impl Check {
         if loaded.rules.is_some() {
             loaded.diagnostics.extend(rehearsal::obstacles(&loaded.settings).into_iter().map(cannot_start));
         }
-        let report = check(&loaded, &Disk, &CheckOptions::at(rules::now()));
+        let report = check(&loaded, &Disk, &self.options());
         Ok((loaded, report))
+    }
+
+    /// Programs are told everything, and every edit is made.
+    fn options(&self) -> CheckOptions {
+        match self.all || self.json || self.sarif || self.fix {
+            true => CheckOptions::all(rules::now()),
+            false => CheckOptions::at(rules::now()),
+        }
     }
 
     fn print(&self, loaded: &Loaded, report: &Report, terminal: &mut Terminal) -> Result<(), Failure> {
@@ -111,11 +122,36 @@ impl Check {
         if self.sarif {
             return terminal.print(&format!("{:#}\n", sarif(report, &loaded.files, env!("CARGO_PKG_VERSION"))));
         }
-        for finding in &report.findings {
-            terminal.print(&render(finding, &loaded.files, &Disk, terminal.colour))?;
+        let most = if self.all { usize::MAX } else { SHOWN };
+        for alike in report.findings.chunk_by(|one, other| (one.severity, one.code) == (other.severity, other.code)) {
+            let (shown, more) = shortened(alike, most, report);
+            for finding in shown.iter().chain(&more) {
+                terminal.print(&render(finding, &loaded.files, &Disk, terminal.colour))?;
+            }
         }
         terminal.print(&summary(loaded, report))
     }
+}
+
+/// How many findings of one lint are shown.
+const SHOWN: usize = 3;
+
+/// Findings of one lint as they are shown, and a line on the others.
+fn shortened<'f>(alike: &'f [Diagnostic], most: usize, report: &Report) -> (&'f [Diagnostic], Option<Diagnostic>) {
+    let (severity, code) = (alike[0].severity, alike[0].code);
+    if named(code).is_none() {
+        return (alike, None);
+    }
+    let is_it = |count: &&Count| (count.severity, count.code) == (severity, code);
+    let all = report.counts.iter().find(is_it).map_or(alike.len() as u64, |count| count.count);
+    // A line on one more is no shorter than that one.
+    let shown = if all > (most as u64).saturating_add(1) { &alike[..most.min(alike.len())] } else { alike };
+    let more = all - shown.len() as u64;
+    let what = match most {
+        usize::MAX => format!("{} more like these", grouped(more)),
+        _ => format!("{} more like these: `--all` shows them", grouped(more)),
+    };
+    (shown, (more > 0).then(|| Diagnostic::new(severity, code, what)))
 }
 
 /// A finding that concerns this machine, and perhaps not the one that will serve: so it is no error.

@@ -81,12 +81,24 @@ impl Run for Convert {
             }
         }
         self.print(&rows, &loaded, &written, terminal)?;
+        self.name_of_another().into_iter().for_each(|said| terminal.say(&said));
         let is_refused = rows.iter().any(|row| matches!(row.verdict, Verdict::Refused(_)));
         Ok(if is_refused || is_changed { Exit::Something } else { Exit::Done })
     }
 }
 
 impl Convert {
+    /// What is said where the file is called like one of another format, as which it would be read.
+    fn name_of_another(&self) -> Option<String> {
+        let out = self.out.as_deref()?;
+        let called = Format::called(out).filter(|format| *format != self.to)?;
+        let (out, name, to) = (out.display(), called.name, self.to.name);
+        let help = "else it is read as what it is not";
+        Some(format!(
+            "{out} is called like a file of `{name}` and holds `{to}`: write `--to {name}`, or give it another name, {help}"
+        ))
+    }
+
     fn print(
         &self,
         rows: &[Row],

@@ -81,6 +81,10 @@ impl Run for Explain {
                 return Err(Failure::usage(format!("`{file}` stands where a method or a URL is expected"))
                     .help(format!("name rule files with -c: byway explain {url} -c {file}")));
             }
+            [name] if byway_config::lints::named(name).is_some() => {
+                return Err(Failure::usage(format!("`{name}` is the name of a lint, and no URL"))
+                    .help(format!("its page: byway check --explain {name}")));
+            }
             [method, url] => (method.as_str(), url.as_str()),
             words => ("GET", words.first().map_or("/", String::as_str)),
         };

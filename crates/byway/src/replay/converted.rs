@@ -128,7 +128,8 @@ fn changes(loaded: &Loaded, before: &RuleSet, after: &RuleSet, now: i64) -> BTre
             }
         }
     }
-    found.into_iter().map(|(place, (_, said))| (place, said)).collect()
+    let shown = if sampler.named().iter().any(|host| host == "example.com") { "other.example" } else { "example.com" };
+    found.into_iter().map(|(place, (_, said))| (place, said.replace(&sampler.host(), shown))).collect()
 }
 
 /// The ports that servers listen on, each with a scheme; those of http and https where no other is named.

@@ -20,6 +20,8 @@ pub(super) struct Alias {
     pub(super) source: AliasSource,
     /// Where to; none where the status does not redirect.
     pub(super) target: Option<String>,
+    /// Whether its line is no UTF-8, so that each letter of its path stands for a byte.
+    pub(super) is_odd: bool,
 }
 
 /// What a rule of mod_alias is for.
@@ -153,6 +155,7 @@ pub(super) fn read(kind: Kind, line: &str, words: &[Word], span: Span, in_locati
         is_default: status.is_none() && matches!(kind, Kind::Redirect | Kind::Match),
         source,
         target: target.map(|word| word.text.clone()),
+        is_odd: false,
     })
 }
 

@@ -13,6 +13,7 @@ use byway_core::target::{Target, What};
 use super::alias::{Alias, AliasSource};
 use super::expand::{self, Escaping, Known, Token, Unplaced, alias_tokens, tokens};
 use super::folders::Folder;
+use super::lines::bytes_of;
 use super::lower::{Facts, Lowering, Phase, any, below, no_span, path_piece};
 use super::pattern::{Shape, pattern, quoted, shape};
 use super::site::{Place, Section};
@@ -171,14 +172,17 @@ impl Lowering<'_, '_> {
             (other, _) => other.clone(),
         };
         let in_section = alias.source == AliasSource::Section;
+        // The path of a section is of another line.
+        let is_odd = alias.is_odd && !in_section;
+        let bytes = |path: &str| if is_odd { bytes_of(path) } else { path.as_bytes().to_vec() };
         let source = match &section {
             AliasSource::Prefix(path) if !path.starts_with('/') => {
                 return Ok(Some("its path begins without a slash: it fits nothing, here as there"));
             }
             AliasSource::Prefix(path) if path.ends_with('/') => {
-                PathPattern::BytePrefix { prefix: path.clone().into_bytes().into(), is_final: false }
+                PathPattern::BytePrefix { prefix: bytes(path).into(), is_final: false }
             }
-            AliasSource::Prefix(path) => PathPattern::Prefix(path.trim_end_matches('/').to_owned().into_bytes().into()),
+            AliasSource::Prefix(path) => PathPattern::Prefix(bytes(path.trim_end_matches('/')).into()),
             AliasSource::Pattern(text) => {
                 let whole = alias.target.as_deref().is_some_and(|target| target.contains("$0"));
                 match whole {

@@ -129,6 +129,20 @@ impl<'t> Iterator for Lines<'t> {
     }
 }
 
+/// A pattern of a line that is no UTF-8: each of its letters beyond ASCII stands for a byte.
+pub(super) fn pattern_of_bytes(text: &str) -> String {
+    let letter = |sign: char| match u8::try_from(sign) {
+        Ok(byte) if !byte.is_ascii() => format!("\\x{byte:02X}"),
+        _ => sign.to_string(),
+    };
+    text.chars().map(letter).collect()
+}
+
+/// A text of such a line as the bytes that stand there.
+pub(super) fn bytes_of(text: &str) -> Vec<u8> {
+    text.chars().map(|sign| u8::try_from(sign).unwrap_or(b'?')).collect()
+}
+
 fn single(start: usize, line: &[u8]) -> Option<Line<'_>> {
     let leading = line.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
     let trimmed = line.trim_ascii();

@@ -16,6 +16,7 @@ use super::maps;
 use super::onward::{constant, may_go_on};
 use super::pattern::pattern;
 use super::plan::{Plan, State, chain_end};
+use super::rewriting::NOT_UTF8;
 use super::rounds::{BARE, slot_is, working_query};
 use super::rule::RewriteRule;
 use super::steps::{self, Around, FILE, HERE, INFO, TAKEN, WROTE_QUERY};
@@ -128,6 +129,9 @@ impl Lowering<'_, '_> {
     ) -> Result<Option<&'static str>, Unplaced> {
         let flags = &rule.flags;
         let is_changed = state != State::Same;
+        if flags.is_odd {
+            return Err(NOT_UTF8.into());
+        }
         if plan.is_section && around.root.is_none() && steps::sees_disk(rule) {
             return Err(steps::NO_ROOT.into());
         }

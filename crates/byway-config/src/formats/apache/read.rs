@@ -62,6 +62,8 @@ pub(super) struct Reader<'a, 'r> {
     pub(super) depth: usize,
     /// Whether the line that is read stands in its file just so.
     pub(super) is_plain: bool,
+    /// Whether it holds bytes that are no UTF-8.
+    pub(super) is_odd: bool,
     /// Where relative includes begin.
     pub(super) base: PathBuf,
 }
@@ -135,6 +137,7 @@ impl<'a, 'r> Reader<'a, 'r> {
             in_tree: false,
             depth: 0,
             is_plain: false,
+            is_odd: false,
             base,
         };
         reader.begin_folder();
@@ -214,8 +217,9 @@ impl<'a, 'r> Reader<'a, 'r> {
     pub(super) fn line(&mut self, line: &Line<'_>, text: &Text) {
         let span = text.span(line.whole());
         if line.is_odd {
-            let what = "a line with bytes that are not UTF-8: they are taken for Latin-1".to_owned();
-            self.reading.say_often(&span, Severity::Warning, "not-utf8", || (what, None));
+            let what = "a line with bytes that are not UTF-8, and browsers send letters as UTF-8".to_owned();
+            let help = "save the file as UTF-8, unless old links hold these very bytes".to_owned();
+            self.reading.say_often(&span, Severity::Warning, "not-utf8", || (what, Some(help)));
         }
         if line.is_cut {
             let help = "see whether this is a configuration, or end its lines".to_owned();
@@ -234,6 +238,7 @@ impl<'a, 'r> Reader<'a, 'r> {
             return;
         }
         let resolved = self.resolved(&line.text);
+        self.is_odd = line.is_odd;
         self.is_plain = resolved == line.text && line.whole().len() == resolved.len();
         let result = self.directive(&resolved, end, line, text, &span);
         if let Err(Wrong { at, what, help }) = result {

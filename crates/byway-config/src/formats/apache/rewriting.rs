@@ -1,22 +1,39 @@
 //! The directives of mod_rewrite and mod_alias put in their place, and maps opened.
 
-use super::alias::{self, Kind};
+use super::alias::{self, Alias, AliasSource, Kind};
 use super::directives::on_off;
-use super::lines::{Word, words};
+use super::lines::{Word, bytes_of, pattern_of_bytes, words};
 use super::maps::{self, Internal, Map};
 use super::read::Reader;
-use super::rule::{self, Cond, Wrong, wrong};
+use super::rule::{self, Cond, CondWords, Wrong, wrong};
 use super::site::{Inherits, Scope, Section};
 use crate::span::Span;
+
+/// Why a rule is left out whose bytes no text of ours holds.
+pub(super) const NOT_UTF8: &str = "bytes that are not UTF-8 stand in it";
+
+/// Takes the letters of a rule for the bytes that they are; whether that can be said.
+fn of_bytes(alias: &mut Alias) -> bool {
+    alias.is_odd = true;
+    if let AliasSource::Pattern(text) = &mut alias.source {
+        *text = pattern_of_bytes(text);
+        // What a target of `RedirectMatch` holds is escaped on its way out, and an escape as well.
+        return alias.target.as_deref().is_none_or(str::is_ascii);
+    }
+    let escaped = |byte: u8| if byte.is_ascii() { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+    alias.target = alias.target.as_deref().map(|target| bytes_of(target).into_iter().map(escaped).collect());
+    true
+}
 
 impl<'a, 'r> Reader<'a, 'r> {
     pub(super) fn alias(&mut self, kind: Kind, line: &str, words: &[Word], span: &Span) -> Result<(), Wrong> {
         let mut found = alias::read(kind, line, words, span.clone(), self.in_folder())?;
         found.is_plain = self.is_plain;
-        match self.refusal() {
+        let unsaid = self.is_odd && !of_bytes(&mut found);
+        match self.refusal().or(unsaid.then_some(NOT_UTF8)) {
             Some(why) => self.reading.refused(span, line, why),
             // A target alone is for all that is asked in a folder, and goes before what is for a path.
-            None if found.source == alias::AliasSource::Section && !self.in_section() => {
+            None if found.source == AliasSource::Section && !self.in_section() => {
                 let folder = self.folder_here();
                 let scope = Scope { aliases: vec![found], ..Scope::default() };
                 self.server().sections.push(Section { places: Vec::new(), name: String::new(), folder, scope });
@@ -132,7 +149,13 @@ impl<'a, 'r> Reader<'a, 'r> {
                 }
             }
             "rewritecond" => {
-                let cond = Cond { span: Some(span.clone()), ..rule::read_cond(line, end)? };
+                let words = if self.is_plain { CondWords::of(line, end, span) } else { None };
+                let mut cond = Cond { span: Some(span.clone()), words, ..rule::read_cond(line, end)? };
+                if self.is_odd {
+                    let is_pattern = !cond.pattern.starts_with(['=', '<', '>', '-']);
+                    cond.is_odd = !cond.test.is_ascii() || !is_pattern && !cond.pattern.is_ascii();
+                    cond.pattern = pattern_of_bytes(&cond.pattern);
+                }
                 if refused.is_none() {
                     let rewriting = &mut self.scope().rewriting;
                     rewriting.waiting.push(cond);
@@ -148,6 +171,12 @@ impl<'a, 'r> Reader<'a, 'r> {
                 let conds = std::mem::take(&mut self.scope().rewriting.waiting);
                 let mut rule = rule::read_rule(line, end, span.clone(), conds)?;
                 rule.is_plain = self.is_plain;
+                rule.flags.is_odd = rule.conds.iter().any(|cond| cond.is_odd);
+                if self.is_odd {
+                    let mut texts = rule.flags.env.iter().filter_map(|(_, value)| value.as_deref());
+                    rule.flags.is_odd |= !rule.substitution.is_ascii() || texts.any(|text| !text.is_ascii());
+                    rule.pattern = pattern_of_bytes(&rule.pattern);
+                }
                 self.scope().rewriting.rules.push(std::rc::Rc::new(rule));
             }
             "rewritemap" => return self.map(&words(), line, all, span),

@@ -35,6 +35,35 @@ pub(super) struct Cond {
     pub(super) or_next: bool,
     /// Its line, where it has one.
     pub(super) span: Option<Span>,
+    /// Whether bytes that are no UTF-8 stand where no text of ours holds them.
+    pub(super) is_odd: bool,
+    /// Its words in that line, where it stands in its file just so.
+    pub(super) words: Option<CondWords>,
+}
+
+/// Where the words of a condition stand in its file.
+#[derive(Clone, Debug)]
+pub(super) struct CondWords {
+    pub(super) test: Span,
+    /// With its `!`.
+    pub(super) pattern: Span,
+    pub(super) flags: Option<Span>,
+}
+
+impl CondWords {
+    /// Finds them in a line that stands in its file as it is read.
+    pub(super) fn of(line: &str, from: usize, span: &Span) -> Option<CondWords> {
+        let words = raw_words(line, from);
+        let mut places = words.iter().map(|word| within(span, line, word.at.clone()));
+        Some(CondWords { test: places.next()?, pattern: places.next()?, flags: places.next() })
+    }
+}
+
+/// The place of some bytes of a line that stands in its file as it is read.
+pub(super) fn within(span: &Span, line: &str, at: Range<usize>) -> Span {
+    let ahead = line[..at.start].chars().count();
+    let column = span.column.saturating_add(u32::try_from(ahead).unwrap_or(u32::MAX));
+    Span { column, start: span.start + at.start, end: span.start + at.end, ..span.clone() }
 }
 
 /// A rule with its conditions.
@@ -85,6 +114,8 @@ pub(super) struct Flags {
     pub(super) unsafe_question: bool,
     /// `R` with whatever status, or `NS`: not for what httpd asks of itself.
     pub(super) outside_alone: bool,
+    /// No flag: whether bytes that are no UTF-8 stand where no text of ours holds them.
+    pub(super) is_odd: bool,
     /// `E=name:value`, or `E=!name` without a value.
     pub(super) env: Vec<(String, Option<String>)>,
 }
@@ -122,7 +153,7 @@ pub(super) fn read_cond(line: &str, from: usize) -> Result<Cond, Wrong> {
     if !pattern.starts_with(['=', '<', '>', '-']) && !test.text.eq_ignore_ascii_case("expr") {
         compiles(&pattern, &words[1], "RewriteCond")?;
     }
-    Ok(Cond { test: test.text.clone(), pattern, is_negated, case, or_next, span: None })
+    Ok(Cond { test: test.text.clone(), pattern, is_negated, case, or_next, span: None, is_odd: false, words: None })
 }
 
 /// Reads the words behind `RewriteRule`; the conditions before it are handed in.

@@ -167,7 +167,7 @@ impl Lowering<'_, '_> {
             Err(why) => return rules().for_each(|rule| self.say(&rule.span, &rule.text, Err(why.clone()))),
         };
         if list.plan.rules.is_empty() {
-            rules().for_each(|rule| self.engine_is_off(rule));
+            self.engine_is_off(&section.scope.rewriting);
         }
         if let Some(why) = approximates {
             rules().for_each(|rule| self.say(&rule.span, &rule.text, Ok(Some(why))));

@@ -23,9 +23,10 @@ use super::plan::Plan;
 use super::rounds::Round;
 use super::rule::RewriteRule;
 use super::sections::Rows;
-use super::site::{Effective, Inherits, Scope, Section, Server, SetEnv};
+use super::site::{Effective, Inherits, Rewriting, Scope, Section, Server, SetEnv};
 use super::steps::{self, FILE, Names, URI};
 use super::turns::{self, Turn};
+use crate::diagnostic::Severity;
 
 impl Lowering<'_, '_> {
     /// Makes the tables of a server, and returns the one that it begins with.
@@ -352,13 +353,13 @@ impl Lowering<'_, '_> {
     /// Rules that never run, since their engine is off.
     fn idle<'s>(&mut self, server: &'s Server, folders: &BTreeMap<&'s str, Folder<'s>>, runs: bool) {
         if !runs {
-            server.own.rewriting.rules.iter().for_each(|rule| self.engine_is_off(rule));
+            self.engine_is_off(&server.own.rewriting);
         }
         for folder in folders.values() {
             for scope in &folder.layers {
                 let rules = &scope.rewriting.rules;
                 match folder.rules_of.filter(|last| !std::ptr::eq(*last, *scope)) {
-                    _ if !folder.effective.is_on => rules.iter().for_each(|rule| self.engine_is_off(rule)),
+                    _ if !folder.effective.is_on => self.engine_is_off(&scope.rewriting),
                     // Of several sections of one folder the last one's rules hold, its file's before all.
                     Some(last) => rules.iter().for_each(|rule| self.is_replaced(rule, last)),
                     None => {}
@@ -392,23 +393,37 @@ impl Lowering<'_, '_> {
             let aliases = scope.aliases.iter().map(|alias| (&alias.span, &alias.text));
             for (span, text) in rules.chain(aliases) {
                 self.say(span, text, Ok(None));
-                self.reading.say_often(span, crate::diagnostic::Severity::Note, "folder-not-there", || {
+                self.reading.say_often(span, Severity::Note, "folder-not-there", || {
                     ("this rule never runs: its folder is not there".to_owned(), None)
                 });
             }
         }
     }
 
-    /// Says that a rule is there for nothing: mod_rewrite is asleep.
-    pub(super) fn engine_is_off(&mut self, rule: &RewriteRule) {
-        self.say(&rule.span, &rule.text, Ok(None));
-        // What folders above say holds below them, and of a lone file they are not known.
-        let what = match self.reading.is_lone() {
-            true => "this rule runs only where a file above this one says `RewriteEngine On`: this one does not",
-            false => "this rule never runs: RewriteEngine is not On here",
+    /// Says that rules are there for nothing: mod_rewrite is asleep. Where it is sent to sleep, somebody meant it.
+    pub(super) fn engine_is_off(&mut self, rewriting: &Rewriting) {
+        let [first, others @ ..] = rewriting.rules.as_slice() else { return };
+        rewriting.rules.iter().for_each(|rule| self.say(&rule.span, &rule.text, Ok(None)));
+        let rules = match others.len() {
+            0 => "this rule".to_owned(),
+            more => format!("this rule and {more} below it"),
         };
-        self.reading.say_often(&rule.span, crate::diagnostic::Severity::Note, "rewrite-engine-off", || {
-            (what.to_owned(), Some("write `RewriteEngine On` above it".to_owned()))
+        let is_one = others.is_empty();
+        // What folders above say holds below them, and of a lone file they are not known.
+        let what = match (rewriting.engine, self.reading.is_lone()) {
+            (None, true) => {
+                let run = if is_one { "runs" } else { "run" };
+                format!("{rules} {run} only where a file above this one says `RewriteEngine On`: this one does not")
+            }
+            (engine, _) => {
+                let run = if is_one { "runs" } else { "run" };
+                let off = if engine.is_some() { "is Off" } else { "is not On" };
+                format!("{rules} never {run}: RewriteEngine {off} here")
+            }
+        };
+        let severity = if rewriting.engine.is_some() { Severity::Note } else { Severity::Warning };
+        self.reading.say_often(&first.span, severity, "rewrite-engine-off", || {
+            (what, Some("write `RewriteEngine On` above it".to_owned()))
         });
     }
 
@@ -417,7 +432,7 @@ impl Lowering<'_, '_> {
         self.say(&rule.span, &rule.text, Ok(None));
         let others = by.rewriting.rules.first().map(|other| self.reading.place_of(&other.span));
         let others = others.unwrap_or_else(|| "another section".to_owned());
-        self.reading.say_often(&rule.span, crate::diagnostic::Severity::Note, "rules-replaced", || {
+        self.reading.say_often(&rule.span, Severity::Note, "rules-replaced", || {
             let what =
                 format!("this rule never runs: the rules in {others} are for the same folder, and take its place");
             (what, Some("write `RewriteOptions Inherit` there, or put all rules of a folder in one place".to_owned()))

@@ -2,17 +2,21 @@
 //! there, `[OR]` behind which no condition stands, quotes of a word processor.
 //!
 //! Each of these starts and answers: what is misspelt is the empty text, or stands for its own letters. Nothing here changes what
-//! a rule decides.
+//! a rule decides. What is found is noted beside its statement; the words for it are those of the lints.
 
 use super::alias::{Alias, AliasSource};
 use super::expand::{Token, alias_tokens, closings, tokens};
 use super::pattern::translated;
 use super::rule::{Cond, RewriteRule};
-use crate::diagnostic::Severity;
-use crate::foreign::Reading;
+use crate::diagnostic::{Diagnostic, grouped};
 use crate::own::suggest::misspelt;
 use crate::pcre;
 use crate::span::Span;
+use crate::written::{MissingGroup, Mistaken, Slip, Words, Written};
+
+/// How many are noted of one load, and of one statement.
+const KEPT: usize = 100_000;
+const KEPT_OF_ONE: usize = 32;
 
 /// The variables that mod_rewrite knows.
 const VARIABLES: &[&str] = &[
@@ -63,55 +67,112 @@ const VARIABLES: &[&str] = &[
     "TIME_YEAR",
 ];
 
-/// Looks at a rule and its conditions.
-pub(super) fn of_rule(rule: &RewriteRule, reading: &mut Reading<'_>) {
-    let mut at_rule = Slips { reading, span: &rule.span, is_negated: rule.is_negated };
-    at_rule.quotes(&rule.pattern);
-    let own = if rule.is_negated { Some(0) } else { groups(&rule.pattern) };
-    let behind = groups_of_conditions(&rule.conds);
-    for text in written_by(rule) {
-        at_rule.text(text);
-        at_rule.groups_of_text(&tokens(text), own, behind);
-    }
-    at_rule.quotes(&rule.substitution);
-    for (at, cond) in rule.conds.iter().enumerate() {
-        let span = cond.span.as_ref().unwrap_or(&rule.span);
-        let mut at_cond = Slips { reading: &mut *reading, span, is_negated: rule.is_negated };
-        if is_expression(cond) {
-            continue;
-        }
-        at_cond.text(&cond.test);
-        at_cond.groups_of_text(&tokens(&cond.test), own, groups_of_conditions(&rule.conds[..at]));
-        [&cond.test, &cond.pattern].into_iter().for_each(|text| at_cond.quotes(text));
-    }
-    if let Some(last) = rule.conds.last().filter(|last| last.or_next) {
-        let span = last.span.as_ref().unwrap_or(&rule.span);
-        Slips { reading, span, is_negated: rule.is_negated }.say("or-at-the-end", || {
-            let what = "no condition follows this `[OR]`, so it asks nothing: the rule runs whether it holds or not";
-            (what.to_owned(), "take the `OR` out, or write the condition that it stands before".to_owned())
-        });
+/// What is noted of one load.
+pub(super) struct Slips {
+    left: usize,
+}
+
+impl Default for Slips {
+    fn default() -> Slips {
+        Slips { left: KEPT }
     }
 }
 
-/// Looks at a rule of mod_alias.
-pub(super) fn of_alias(alias: &Alias, reading: &mut Reading<'_>) {
-    let mut slips = Slips { reading, span: &alias.span, is_negated: false };
-    let target = alias.target.as_deref().unwrap_or_default();
-    match &alias.source {
-        AliasSource::Prefix(path) => slips.quotes(path),
-        AliasSource::Pattern(pattern) => {
-            slips.quotes(pattern);
-            slips.groups_of_text(&alias_tokens(target), groups(pattern), None);
-        }
-        AliasSource::Section => {}
+impl Slips {
+    /// What is said where there were more than are noted.
+    pub(super) fn more(&self) -> Option<Diagnostic> {
+        let what =
+            format!("of words that httpd takes for something else, the first {} are noted", grouped(KEPT as u64));
+        (self.left == 0).then(|| Diagnostic::note("not-all-looked-at", what).help("check the files one by one"))
     }
-    slips.quotes(target);
+
+    /// Looks at a rule and its conditions.
+    pub(super) fn of_rule(&mut self, rule: &RewriteRule, written: &Written) -> Vec<Slip> {
+        let mut look = Look::new(rule.is_negated);
+        look.quotes(&Place::of(written, &written.source));
+        look.own = if rule.is_negated { Some(0) } else { groups(&rule.pattern) };
+        look.behind = groups_of_conditions(&rule.conds);
+        let target = Place::of(written, &written.target);
+        look.text(&target);
+        for value in rule.flags.env.iter().filter_map(|(_, value)| value.as_deref()) {
+            let at = written.flags.as_ref().map_or(&written.span, |flags| flags.at.as_ref().unwrap_or(&written.span));
+            look.text(&Place { text: value, at, begin: begin_within(written.flags.as_ref(), value) });
+        }
+        look.quotes(&target);
+        for (at, cond) in rule.conds.iter().enumerate().filter(|(_, cond)| !is_expression(cond)) {
+            look.behind = groups_of_conditions(&rule.conds[..at]);
+            look.condition(cond, cond.span.as_ref().unwrap_or(&rule.span));
+        }
+        if let Some(last) = rule.conds.last().filter(|last| last.or_next) {
+            let flags = last.words.as_ref().and_then(|words| words.flags.as_ref());
+            look.note(flags.or(last.span.as_ref()).unwrap_or(&rule.span).clone(), Mistaken::LastOr);
+        }
+        self.kept(look.found)
+    }
+
+    /// Looks at a rule of mod_alias.
+    pub(super) fn of_alias(&mut self, alias: &Alias, written: &Written) -> Vec<Slip> {
+        let mut look = Look::new(false);
+        let target = Place::of(written, &written.target);
+        match &alias.source {
+            AliasSource::Prefix(_) => look.quotes(&Place::of(written, &written.source)),
+            AliasSource::Pattern(pattern) => {
+                look.quotes(&Place::of(written, &written.source));
+                look.own = groups(pattern);
+                look.groups(&target, &alias_tokens(target.text));
+            }
+            AliasSource::Section => {}
+        }
+        look.quotes(&target);
+        self.kept(look.found)
+    }
+
+    fn kept(&mut self, mut found: Vec<Slip>) -> Vec<Slip> {
+        found.sort_by_key(|slip| slip.at.start);
+        found.truncate(self.left);
+        self.left -= found.len();
+        found
+    }
 }
 
-/// The texts that a rule puts together.
-fn written_by(rule: &RewriteRule) -> impl Iterator<Item = &str> {
-    let values = rule.flags.env.iter().filter_map(|(_, value)| value.as_deref());
-    std::iter::once(rule.substitution.as_str()).chain(values)
+/// A text, and where it stands.
+struct Place<'a> {
+    text: &'a str,
+    /// Its word, or its statement.
+    at: &'a Span,
+    /// Where the text begins in the word, where the word is known.
+    begin: Option<usize>,
+}
+
+impl<'a> Place<'a> {
+    fn of(written: &'a Written, words: &'a Words) -> Place<'a> {
+        // Where a backslash was undone, the text does not stand there as it is read.
+        let begin = words.at.as_ref().filter(|at| at.range().len() == words.text.len()).map(|_| 0);
+        Place { text: &words.text, at: words.at.as_ref().unwrap_or(&written.span), begin }
+    }
+
+    /// A text of a condition at the end of its word, as a pattern behind its `!`.
+    fn within(text: &'a str, word: Option<&'a Span>, statement: &'a Span) -> Place<'a> {
+        let begin = word.and_then(|word| word.range().len().checked_sub(text.len()));
+        Place { text, at: word.unwrap_or(statement), begin }
+    }
+
+    /// The place of a part of the text; a sign that a backslash keeps begins none.
+    fn find(&self, part: &str) -> Span {
+        let is_kept = |at: &usize| self.text[..*at].ends_with('\\');
+        let at = self.text.match_indices(part).map(|(at, _)| at).find(|at| !is_kept(at));
+        let Some((begin, at)) = self.begin.zip(at) else { return self.at.clone() };
+        let ahead = u32::try_from(begin + self.text[..at].chars().count()).unwrap_or(u32::MAX);
+        let (column, start) = (self.at.column.saturating_add(ahead), self.at.start + begin + at);
+        Span { column, start, end: start + part.len(), ..self.at.clone() }
+    }
+}
+
+/// Where a value begins in the flags that hold it.
+fn begin_within(flags: Option<&Words>, value: &str) -> Option<usize> {
+    let flags = flags.filter(|flags| flags.at.is_some())?;
+    // What stands before it is flags, which are ASCII wherever httpd takes them.
+    flags.text.find(value).filter(|at| flags.text[..*at].is_ascii())
 }
 
 fn is_expression(cond: &Cond) -> bool {
@@ -137,46 +198,58 @@ fn groups_of_conditions(conds: &[Cond]) -> Option<usize> {
     Some(most)
 }
 
-/// What is said at one place.
-struct Slips<'a, 'r> {
-    reading: &'a mut Reading<'r>,
-    span: &'a Span,
+/// What is found in one statement.
+struct Look {
+    found: Vec<Slip>,
     /// Whether the rule runs where its pattern does not fit.
     is_negated: bool,
+    /// How many groups the rule's own pattern has; how many there are is not always known.
+    own: Option<usize>,
+    /// How many the conditions leave that stand before.
+    behind: Option<usize>,
 }
 
-impl Slips<'_, '_> {
-    fn say(&mut self, code: &'static str, what: impl FnOnce() -> (String, String)) {
-        self.reading.say_often(self.span, Severity::Warning, code, || {
-            let (message, help) = what();
-            (message, Some(help))
-        });
+impl Look {
+    fn new(is_negated: bool) -> Look {
+        Look { found: Vec::new(), is_negated, own: None, behind: None }
+    }
+
+    /// Notes one; what a word holds twice is said once.
+    fn note(&mut self, at: Span, mistaken: Mistaken) {
+        let is_new = self.found.iter().all(|slip| slip.at != at || slip.mistaken != mistaken);
+        if is_new && self.found.len() < KEPT_OF_ONE {
+            self.found.push(Slip { at, mistaken });
+        }
+    }
+
+    fn condition(&mut self, cond: &Cond, span: &Span) {
+        let words = cond.words.as_ref();
+        let test = Place::within(&cond.test, words.map(|words| &words.test), span);
+        let pattern = Place::within(&cond.pattern, words.map(|words| &words.pattern), span);
+        self.text(&test);
+        self.quotes(&test);
+        self.quotes(&pattern);
     }
 
     /// A text with variables.
-    fn text(&mut self, text: &str) {
-        self.braces(text);
-        self.variables(&tokens(text));
+    fn text(&mut self, place: &Place<'_>) {
+        let tokens = tokens(place.text);
+        self.braces(place);
+        self.variables(place, &tokens);
+        self.groups(place, &tokens);
     }
 
-    fn variables(&mut self, tokens: &[Token]) {
+    fn variables(&mut self, place: &Place<'_>, tokens: &[Token]) {
         for token in tokens {
             match token {
                 Token::Variable(name) if !is_known(name) => {
                     let meant = misspelt(name, VARIABLES.iter().copied());
-                    self.say("unknown-variable", || {
-                        let what = format!("httpd knows no variable `%{{{name}}}` and takes it for the empty text");
-                        match meant {
-                            Some(meant) => {
-                                (format!("{what}: did you mean `%{{{meant}}}`?"), format!("write `%{{{meant}}}`"))
-                            }
-                            None => (what, written_right(name)),
-                        }
-                    });
+                    let at = place.find(&format!("%{{{name}}}"));
+                    self.note(at, Mistaken::Variable { name: name.as_str().into(), meant });
                 }
                 Token::Map { key, default, .. } => {
-                    self.variables(key);
-                    self.variables(default);
+                    self.variables(place, key);
+                    self.variables(place, default);
                 }
                 _ => {}
             }
@@ -184,7 +257,8 @@ impl Slips<'_, '_> {
     }
 
     /// Braces that nothing closes, and names in braces without their sign.
-    fn braces(&mut self, text: &str) {
+    fn braces(&mut self, place: &Place<'_>) {
+        let text = place.text;
         let closings = closings(text);
         let bytes = text.as_bytes();
         for (at, _) in text.match_indices('{') {
@@ -196,34 +270,26 @@ impl Slips<'_, '_> {
                     let name =
                         open[2..].bytes().take_while(|byte| byte.is_ascii_alphanumeric() || b"_:-".contains(byte));
                     let name = &open[..2 + name.count()];
-                    return self.say("open-brace", || {
-                        let what =
-                            format!("nothing closes `{name}`: httpd takes it for these letters, and for no variable");
-                        (what, format!("write `{name}}}`"))
-                    });
+                    return self.note(place.find(name), Mistaken::OpenBrace(name.into()));
                 }
                 (None, Some(&end)) if VARIABLES.contains(&&text[at + 1..end]) => {
                     let name = &text[at..=end];
-                    self.say("unknown-variable", || {
-                        let what =
-                            format!("httpd takes `{name}` for these letters: a variable has a `%` before its brace");
-                        (what, format!("write `%{name}`"))
-                    });
+                    self.note(place.find(name), Mistaken::Signless(name.into()));
                 }
                 _ => {}
             }
         }
     }
 
-    /// Groups that no pattern has; how many there are is not always known.
-    fn groups_of_text(&mut self, tokens: &[Token], own: Option<usize>, behind: Option<usize>) {
+    /// Groups that no pattern has.
+    fn groups(&mut self, place: &Place<'_>, tokens: &[Token]) {
         for (at, token) in tokens.iter().enumerate() {
             let (sign, number, most) = match token {
-                Token::Group(number) => ('$', *number, own),
-                Token::CondGroup(number) => ('%', *number, behind),
+                Token::Group(number) => ('$', *number, self.own),
+                Token::CondGroup(number) => ('%', *number, self.behind),
                 Token::Map { key, default, .. } => {
-                    self.groups_of_text(key, own, behind);
-                    self.groups_of_text(default, own, behind);
+                    self.groups(place, key);
+                    self.groups(place, default);
                     continue;
                 }
                 _ => continue,
@@ -233,40 +299,20 @@ impl Slips<'_, '_> {
                 Some(Token::Text(text)) => text.chars().next(),
                 _ => None,
             };
-            let escape = next.filter(|next| sign == '%' && next.is_ascii_hexdigit());
+            let digit = next.filter(|next| sign == '%' && next.is_ascii_hexdigit());
             let is_negated = self.is_negated && sign == '$';
-            self.say("missing-group", || {
-                let count = match most {
-                    0 => "no group".to_owned(),
-                    1 => "one group".to_owned(),
-                    _ => format!("{most} groups"),
-                };
-                let why = match sign {
-                    '$' if is_negated => "a pattern with `!` leaves no group".to_owned(),
-                    '$' => format!("the pattern of this rule has {count}"),
-                    _ => format!("the patterns of the conditions before it have {count}"),
-                };
-                let help = match escape {
-                    Some(digit) => {
-                        format!("for the escape `%{number}{digit}` write `\\%{number}{digit}`, and add the flag `NE`")
-                    }
-                    None if is_negated => format!("take `{sign}{number}` out, or ask for it in a condition"),
-                    None => format!("put what `{sign}{number}` stands for in parentheses, or take it out"),
-                };
-                (format!("`{sign}{number}` is the empty text: {why}"), help)
-            });
+            let written = digit.map_or_else(|| format!("{sign}{number}"), |digit| format!("{sign}{number}{digit}"));
+            let group = MissingGroup { sign, number, most, is_negated, digit };
+            self.note(place.find(&written), Mistaken::Group(group));
         }
     }
 
     /// Quotes that are letters to httpd.
-    fn quotes(&mut self, text: &str) {
+    fn quotes(&mut self, place: &Place<'_>) {
         let is_quote = |sign: &char| matches!(sign, '“' | '”' | '„' | '‟' | '«' | '»' | '‘' | '’' | '‚' | '″');
-        let found = text.chars().next().filter(is_quote).or(text.chars().next_back().filter(is_quote));
-        let Some(quote) = found else { return };
-        self.say("typographic-quote", || {
-            let what = format!("`{quote}` is a letter to httpd, and not a quote: `{text}` is taken with it");
-            (what, "write straight quotes (`\"`), or none where no blank stands between them".to_owned())
-        });
+        let (first, last) = (place.text.chars().next(), place.text.chars().next_back());
+        let Some(quote) = first.filter(is_quote).or(last.filter(is_quote)) else { return };
+        self.note(place.at.clone(), Mistaken::Quote { quote, word: place.text.into() });
     }
 }
 
@@ -275,23 +321,4 @@ fn is_known(name: &str) -> bool {
     let upper = name.to_ascii_uppercase();
     let has_kind = ["HTTP:", "ENV:", "SSL:", "LA-U:", "LA-F:"].iter().any(|kind| upper.starts_with(kind));
     has_kind || VARIABLES.contains(&&*upper)
-}
-
-/// How a text is written that is no variable of mod_rewrite, and may be something else.
-fn written_right(name: &str) -> String {
-    let upper = name.to_ascii_uppercase();
-    match upper.strip_prefix("HTTP_").filter(|field| !field.is_empty()) {
-        Some(field) => {
-            let words = field.split('_').map(|word| {
-                let (first, rest) = word.split_at_checked(1).unwrap_or((word, ""));
-                first.to_owned() + &rest.to_ascii_lowercase()
-            });
-            format!("for the header field write `%{{HTTP:{}}}`", words.collect::<Vec<_>>().join("-"))
-        }
-        None if upper.starts_with("SSL_") => format!("write `%{{SSL:{upper}}}`"),
-        None if name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte)) && !name.is_empty() => {
-            format!("if it is a variable of the environment, write `%{{ENV:{name}}}`")
-        }
-        None => "look at how it is spelt".to_owned(),
-    }
 }

@@ -5,17 +5,16 @@ use byway_core::dialect::LetterCase;
 use super::alias::{Alias, AliasSource, is_url};
 use super::lines::{raw_words, words};
 use super::pattern::{Shape, pattern, shape};
-use super::rule::{Cond, RewriteRule, Rules};
+use super::rule::{Cond, RewriteRule, Rules, within};
 use super::site::{Scope, Server, Site};
-use super::slips;
+use super::slips::Slips;
 use crate::diagnostic::Severity;
 use crate::foreign::Reading;
-use crate::span::Span;
 use crate::written::{self, Compares, Door, Hosts, METHODS, STRANGERS, Stands, Statement, Words, Written};
 
 /// Notes every rule of a configuration.
 pub(super) fn note(site: &Site, in_folder: bool, reading: &mut Reading<'_>) {
-    let mut list = 0;
+    let (mut list, mut slips) = (0, Slips::default());
     for (at, server) in site.servers.iter().enumerate() {
         // What virtual hosts leave to the main server is not known.
         if !in_folder && (at > 0 || site.servers.len() == 1) {
@@ -29,8 +28,11 @@ pub(super) fn note(site: &Site, in_folder: bool, reading: &mut Reading<'_>) {
         let sections = server.sections.iter().map(|section| (Stands::Section, &section.scope));
         for (stands, scope) in std::iter::once((Stands::Server, &server.own)).chain(folders).chain(sections) {
             list += 1;
-            of_scope(scope, list, &stands, &hosts, reading);
+            of_scope(scope, list, &stands, &hosts, (reading, &mut slips));
         }
+    }
+    if let Some(more) = slips.more() {
+        reading.say(more);
     }
 }
 
@@ -60,10 +62,16 @@ fn hosts(site: &Site, at: usize) -> Hosts {
     }
 }
 
-fn of_scope(scope: &Scope, list: u32, stands: &Stands, hosts: &Hosts, reading: &mut Reading<'_>) {
+fn of_scope(
+    scope: &Scope,
+    list: u32,
+    stands: &Stands,
+    hosts: &Hosts,
+    (reading, slips): (&mut Reading<'_>, &mut Slips),
+) {
     for alias in &scope.aliases {
-        slips::of_alias(alias, reading);
-        reading.written(Written { list, ..of_alias(alias, stands, hosts) });
+        let written = of_alias(alias, stands, hosts);
+        reading.written(Written { list, slips: slips.of_alias(alias, &written), ..written });
     }
     if let (false, Some(span)) = (scope.rewriting.waiting.is_empty(), &scope.rewriting.waiting_at) {
         reading.say_often(span, Severity::Warning, "condition-without-rule", || {
@@ -77,9 +85,10 @@ fn of_scope(scope: &Scope, list: u32, stands: &Stands, hosts: &Hosts, reading: &
         let takers = takers(rules);
         let mut is_behind = false;
         for (at, rule) in rules.iter().enumerate() {
-            slips::of_rule(rule, reading);
             let goes_on = goes_on(rules, at, &takers);
-            reading.written(Written { list, is_behind, goes_on, ..of_rule(rule, stands, hosts) });
+            let written = of_rule(rule, stands, hosts);
+            let slips = slips.of_rule(rule, &written);
+            reading.written(Written { list, is_behind, goes_on, slips, ..written });
             is_behind |= leaves_another(rule, stands);
         }
     }
@@ -117,6 +126,7 @@ fn of_alias(alias: &Alias, stands: &Stands, hosts: &Hosts) -> Written {
         methods: Vec::new(),
         goes_on: None,
         is_behind: false,
+        slips: Vec::new(),
     }
 }
 
@@ -149,14 +159,8 @@ fn of_rule(rule: &RewriteRule, stands: &Stands, hosts: &Hosts) -> Written {
         methods: methods(&rule.conds),
         goes_on: None,
         is_behind: false,
+        slips: Vec::new(),
     }
-}
-
-/// The place of some bytes of a line that stands in its file as it is read.
-fn within(span: &Span, text: &str, at: std::ops::Range<usize>) -> Span {
-    let ahead = text[..at.start].chars().count();
-    let column = span.column.saturating_add(u32::try_from(ahead).unwrap_or(u32::MAX));
-    Span { column, start: span.start + at.start, end: span.start + at.end, ..span.clone() }
 }
 
 fn is_web(text: &str) -> bool {

@@ -4,6 +4,7 @@
 //! would say it.
 
 use std::collections::HashSet;
+use std::path::Path;
 
 use super::faults;
 use super::lex::Word;
@@ -13,6 +14,9 @@ use super::text;
 use super::tree::{Body, Directive, Tree};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::foreign::Reading;
+
+/// The folders of which nginx's packages include every file inside `http`.
+const IN_HTTP: [&str; 4] = ["conf.d", "http.d", "sites-available", "sites-enabled"];
 
 /// Makes a model of a tree.
 pub(super) fn build(tree: &Tree, reading: &mut Reading<'_>) -> Model {
@@ -82,11 +86,15 @@ impl Build<'_, '_, '_> {
         }
     }
 
-    /// Says of what a file in `conf.d` holds that it is a part, and of lists without a server that nothing asks them.
+    /// Says of what a file in `conf.d` would hold that it is a part, and of lists without a server that nothing asks them.
     fn part_of_http(&mut self) {
         let tree = self.tree;
         let find = |names: &[&str]| tree.directives.iter().find(|one| names.contains(&&*tree.str(one.name)));
+        let folder = self.reading.named().parent().and_then(Path::file_name);
+        let is_in_place = folder.is_some_and(|name| IN_HTTP.iter().any(|known| *name == **known));
         let (first, help) = match (find(&["server"]), find(&["map", "geo", "split_clients"])) {
+            // It lies where nginx's own configuration includes it.
+            (Some(_), _) if is_in_place => return,
             (Some(server), _) => {
                 (server, "nginx takes it inside `http { … }`, as a file in `conf.d` or `sites-enabled`")
             }

@@ -19,6 +19,7 @@ use super::lex::Word;
 use super::lower::{HTTPS, Lower, METHOD, any, asks, go, piece};
 use super::model::{Model, Port};
 use super::pcre::Regex;
+use super::tree::{Body, Directive, Tree};
 use crate::diagnostic::{Diagnostic, grouped};
 use crate::span::Span;
 
@@ -134,7 +135,7 @@ impl<'t> Lower<'t, '_, '_> {
         if groups.len() > PORTS_SHOWN {
             numbers.push(format!("{} more", grouped((groups.len() - PORTS_SHOWN) as u64)));
         }
-        let span = self.whole();
+        let span = first_listen(self.tree, &self.tree.directives).map_or_else(|| self.whole(), |word| self.span(word));
         self.reading.say(
             Diagnostic::note("listen", format!("the servers listen on {}; none of these is bound", numbers.join(", ")))
                 .at(span)
@@ -295,4 +296,12 @@ impl<'t> Lower<'t, '_, '_> {
         self.keep_groups(table, &any(), &found, &regex, entry.1, &What::ConditionCapture);
         self.enter(table, &found, entry.0, &span);
     }
+}
+
+/// The first `listen` of a configuration.
+fn first_listen(tree: &Tree, directives: &[Directive]) -> Option<Word> {
+    directives.iter().find_map(|directive| match &directive.body {
+        Body::Block(inside) => first_listen(tree, inside),
+        _ => (*tree.word(directive.name) == *b"listen").then_some(directive.name),
+    })
 }

@@ -179,6 +179,7 @@ impl Notes<'_, '_, '_> {
             methods: around.methods.to_vec(),
             is_behind: false,
             goes_on: None,
+            slips: Vec::new(),
         }
     }
 
