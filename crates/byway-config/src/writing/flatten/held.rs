@@ -244,11 +244,16 @@ impl Within {
                         here = self.with(here, condition)?;
                     }
                     out.extend(here.into_iter().map(|one| (one, literal(value))));
-                    before = match conditions.as_slice() {
-                        [] => break,
-                        [condition] => self.with(before, &negated(condition))?,
-                        _ => return Err(FOLLOWED.into()),
-                    };
+                    if conditions.is_empty() {
+                        break;
+                    }
+                    // The first of them does not hold, or that one does and the next does not, and so on.
+                    let mut rest = Vec::new();
+                    for condition in conditions {
+                        rest.extend(self.with(before.clone(), &negated(condition))?);
+                        before = self.with(before, condition)?;
+                    }
+                    before = rest;
                 }
                 Ok(out.into_iter().map(|(one, value)| (one.knowing(slot, &value), value)).collect())
             }

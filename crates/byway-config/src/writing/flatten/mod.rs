@@ -20,7 +20,7 @@ use std::rc::Rc;
 
 use byway_core::RuleSet;
 use byway_core::condition::{Condition, Subject, Test};
-use byway_core::dialect::{LetterCase, QueryPolicy};
+use byway_core::dialect::{LetterCase, QueryPolicy, View};
 use byway_core::host::HostPattern;
 use byway_core::request::Scheme;
 use byway_core::rule::{Action, Place, Then};
@@ -82,6 +82,8 @@ pub(super) struct Flat {
     early: HashSet<u32>,
     /// Rules that look something up which no rule here says.
     unsaid: HashSet<u32>,
+    /// Lists that nobody asks.
+    unasked: HashSet<TableId>,
     /// Whether the rules of a list are gone through.
     is_in_list: bool,
     /// For the rule that leads to a host: what no rule under that host took is left alone.
@@ -192,6 +194,7 @@ impl Flat {
             Action::Set { slot, .. } => Some((slot, Held::Unknown)),
             _ => None,
         });
+        flat.unasked = unasked(rules, &tables);
         let begin = Rc::new(Within { held: kept.collect(), ..Within::default() });
         for root in rules.roots() {
             flat.enter(root, &[Way::default()], None, &begin, &tables, DEPTH);
@@ -671,6 +674,9 @@ impl Flat {
             );
             return Err(why.into());
         }
+        if self.unasked.contains(&rule.table()) {
+            return Ok((Vec::new(), None));
+        }
         let mut made = Vec::new();
         let spots = match self.spots.get(&rule.number()) {
             Some(spots) => spots,
@@ -707,6 +713,17 @@ impl Flat {
         }
         Ok((made, why))
     }
+}
+
+/// The lists that no rule asks for a text, as a `map` whose variable is only sent to a server behind this one.
+fn unasked(rules: &RuleSet, tables: &Tables<'_>) -> HashSet<TableId> {
+    let called = rules.rules().filter_map(|rule| match rule.action() {
+        Action::Call { table, text: Some(_) } => Some(table),
+        _ => None,
+    });
+    let asked: HashSet<TableId> = called.flat_map(|table| tables.chain(table)).collect();
+    let lists = rules.rules().filter(|rule| rule.dialect().view == View::Given);
+    lists.map(|rule| rule.table()).filter(|table| !asked.contains(table)).collect()
 }
 
 /// Why nothing is written of a rule.
