@@ -12,6 +12,7 @@ use regex_syntax::hir::{Class, Hir, HirKind};
 
 use super::ask::Ask;
 use super::draw::Draw;
+use super::stand_ins::StandIns;
 
 /// What requests of a rule set are made of.
 pub(crate) struct Sampler<'r> {
@@ -26,6 +27,7 @@ pub(crate) struct Sampler<'r> {
     leads: Vec<Vec<usize>>,
     /// Paths that stand in the text.
     paths: Vec<String>,
+    stand_ins: StandIns,
 }
 
 /// A request before it has a form: the decoded path, and what more it says.
@@ -53,11 +55,11 @@ const ACCEPTS: &[&str] = &[
 
 impl<'r> Sampler<'r> {
     /// Looks the rules over, and the texts that they were read from.
-    pub(crate) fn new(rules: &'r RuleSet, texts: &[Vec<u8>]) -> Sampler<'r> {
+    pub(crate) fn new(rules: &'r RuleSet, texts: &[Vec<u8>], stand_ins: StandIns) -> Sampler<'r> {
         let mut hosts: Vec<String> = Vec::new();
         let mut paths = Vec::new();
         for text in texts {
-            words_of(text, &mut hosts, &mut paths);
+            words_of(&stand_ins.hide(text.clone()), &mut hosts, &mut paths);
         }
         for rule in rules.rules() {
             match rule.source().host {
@@ -78,6 +80,7 @@ impl<'r> Sampler<'r> {
             rules: rules.rules().collect(),
             hosts,
             paths,
+            stand_ins,
         }
     }
 
@@ -110,7 +113,9 @@ impl<'r> Sampler<'r> {
             draft.fields.retain(|(name, _)| !name.eq_ignore_ascii_case("accept"));
             draft.fields.push(("Accept".to_owned(), draw.word(ACCEPTS).to_owned()));
         }
-        super::mutations::mutated(draft.path, draft.query, draft.host, draft.method, draft.fields, draw)
+        let path = self.stand_ins.hide(draft.path);
+        let ask = super::mutations::mutated(path, draft.query, draft.host, draft.method, draft.fields, draw);
+        self.stand_ins.show(ask)
     }
 
     fn of_text(&self, draw: &mut Draw) -> Draft {
