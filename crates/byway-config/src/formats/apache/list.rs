@@ -263,7 +263,11 @@ impl Lowering<'_, '_> {
                 let number = flags.redirect.unwrap_or(302);
                 let goes_on = !stops
                     && plan.rules.len() > after_skip
-                    && may_go_on(plan.behind(after_skip), &written.placed, plan.folder.is_some());
+                    && may_go_on(
+                        plan.behind(after_skip),
+                        written.inside.as_ref().unwrap_or(&written.placed),
+                        plan.folder.is_some(),
+                    );
                 let next = table_at(after_skip, State::Url(number, flags.noescape)).filter(|_| goes_on);
                 if goes_on && !written.placed.is_url && around.name.is_none() {
                     approximates = approximates.or(Some(NAMELESS));
@@ -356,7 +360,10 @@ impl Lowering<'_, '_> {
                 continue;
             }
             if around.folder.is_none() {
-                self.forbid_bare_query(rule, &written.placed.pieces, (table, &ready.source, &conditions));
+                let is_kept = state != State::Same && !written.placed.has_query;
+                let kept = [Piece { place: Landing::Query, what: What::Part(Part::WorkingQuery) }];
+                let pieces = if is_kept { &kept[..] } else { &written.placed.pieces };
+                self.forbid_bare_query(rule, pieces, (table, &ready.source, &conditions));
                 let place = (table, &ready.source, conditions.as_slice());
                 if ![to.changed, to.for_good, to.passed].contains(&then) {
                     self.note_query(rule, &written.placed.pieces, place);

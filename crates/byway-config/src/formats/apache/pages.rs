@@ -158,10 +158,10 @@ impl Lowering<'_, '_> {
         let text = |text: &str| Target::of_pieces(vec![path_piece(What::Literal(text.to_owned().into()))]);
         for ((status, url, is_ruled), table) in self.pages.clone() {
             let number = status.to_string();
-            // Whoever gets an error for a page gets the first one.
-            self.answer_errors(table, &any(), &[]);
-            if let Some(is_of_file) = slot_is(ERROR, "-") {
-                self.push(table, any(), &[is_of_file], pass(), &no_span());
+            // A page that gets the error that it is for begins nothing anew.
+            if let (Some(is_again), Some(status)) = (slot_is(ERROR, &number), ReplyStatus::from_number(status)) {
+                let reply = Action::Reply { status, retry_after: None };
+                self.push(table, any(), &[is_again], reply, &no_span());
             }
             let of_names = names.iter().filter_map(|names| names.known("REDIRECT_STATUS"));
             let slots: BTreeMap<u16, &str> = of_names
@@ -181,6 +181,14 @@ impl Lowering<'_, '_> {
             let target = Target::of_pieces(pieces);
             let action = Action::Rewrite { target, query: QueryPolicy::Drop, then: Then::Table(start) };
             self.push(table, any(), &[], action, &no_span());
+        }
+    }
+
+    /// Where mod_alias would send a page away, the status is that of the error.
+    pub(super) fn answer_page(&mut self, table: TableId, source: &Source<'_>, conditions: &[Condition]) {
+        self.answer_errors(table, source, conditions);
+        if let Some(is_of_file) = slot_is(ERROR, "-") {
+            self.push(table, source.clone(), &[conditions, &[is_of_file]].concat(), pass(), &no_span());
         }
     }
 

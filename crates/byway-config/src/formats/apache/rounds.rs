@@ -16,7 +16,7 @@ use super::pages::pass;
 use super::pattern::pattern;
 use super::plan::Plan;
 use super::site::SetEnv;
-use super::steps::{Around, BEGAN, FILE, INFO, Names, ROUNDS, TAKEN, URI, WROTE_QUERY};
+use super::steps::{Around, BEGAN, ERROR, FILE, INFO, Names, ROUNDS, TAKEN, URI, WROTE_QUERY};
 
 /// What no query may hold that goes on unescaped.
 pub(super) const BARE: &str = "[\\x00-\\x20\\x7f]";
@@ -190,8 +190,16 @@ impl Lowering<'_, '_> {
             }
         };
         let Some(is_taken) = is_taken else { return };
-        if taken.is_none() {
-            self.answer_errors(table, &any(), &[]);
+        match taken {
+            None => self.answer_errors(table, &any(), &[]),
+            // What mod_alias has to say of a page for an error, ends in that error.
+            Some(_) => {
+                let round = Subject::Text(vec![path_piece(What::Slot(ERROR))]);
+                let is_page = Condition::new(round, Test::Regex(pattern(".", LetterCase::Significant)), false);
+                if let (false, Ok(is_page)) = (self.pages.is_empty(), is_page) {
+                    self.push(table, any(), &[is_page], Action::Enter(then), &no_span());
+                }
+            }
         }
         let action = match taken {
             Some(taken) => Action::Enter(taken),

@@ -93,7 +93,9 @@ impl Lowering<'_, '_> {
                 self.push(swap, any(), &[is_taken], Action::Enter(turn.restart), &no_span());
             }
             self.write_slot(swap, URI, first);
-            self.fill_stage(stage, aliased, to_restart, &Facts { has_turned: true, ..*facts });
+            // Folders say what holds for the file, which may be another than the path that came.
+            let file = turn.file.map(|_| ORIGIN);
+            self.fill_stage(stage, aliased, to_restart, &Facts { has_turned: true, file, ..*facts });
         }
         if let Some(table) = turn.slashes {
             self.reading.set_after(table, After::Table(turn.restart));
