@@ -456,5 +456,5 @@ impl Lowering<'_, '_> {
 fn is_root_shut(server: &Server, main: Option<&Server>) -> bool {
     let directories = main.iter().flat_map(|main| &main.directories).chain(&server.directories);
     let of_root = directories.filter(|(path, _)| path.trim_end_matches('/').is_empty());
-    of_root.map(|(_, scope)| scope.access.is_shut()).last().unwrap_or(false)
+    of_root.map(|(_, scope)| scope.access.is_shut()).next_back().unwrap_or(false)
 }
