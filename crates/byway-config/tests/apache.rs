@@ -86,6 +86,11 @@ fn maps_are_looked_up() {
 }
 
 #[test]
+fn what_is_asked_where_a_list_ends_is_asked() {
+    check(include_str!("httpd/ends.md"), 10);
+}
+
+#[test]
 fn what_people_write_is_read() {
     check(include_str!("httpd/real-world.md"), 10);
 }

@@ -182,7 +182,9 @@ pub(crate) fn write_parts(
     out.clear();
     match target {
         TargetBytes::Constant(text) => {
-            let end = memchr::memchr(b'#', text).unwrap_or(text.len());
+            // Inside, mod_rewrite knows no fragments.
+            let has_none = with.form == CaptureForm::Verbatim && with.dialect.question == QuestionMark::Forbidden;
+            let end = memchr::memchr(b'#', text).filter(|_| !has_none).unwrap_or(text.len());
             out.extend_from_slice(&text[..end]);
             let own = memchr::memchr(b'?', &text[..end]);
             let mark = with_policy(policy, with, own, end == text.len(), out);
@@ -326,6 +328,7 @@ impl Writer<'_, '_> {
         let mut before = Landing::Scheme;
         let mut swallow_slash = false;
         let mut mark = None;
+        let mut is_closed = false;
         let mut pieces = shape::pieces(bytes);
         while let Some(piece) = pieces.next() {
             if piece.place == Landing::Path && self.path.is_none() {
@@ -347,6 +350,8 @@ impl Writer<'_, '_> {
                 && is_first
                 && pieces.clone().next().is_none_or(|next| next.place > Landing::Host);
             let from = self.out.len();
+            // A query that is sent as it stands lost its last `&` when it was written.
+            is_closed |= piece.place == Landing::Query && piece.what == What::Part(Part::QueryMark);
             match &piece.what {
                 What::Literal(text) => {
                     let text = if swallow_slash { text.strip_prefix('/').unwrap_or(text) } else { text };
@@ -385,7 +390,7 @@ impl Writer<'_, '_> {
                 let opened = self.query.or(memchr::memchr(b'?', &self.out[start..]).map(|at| start + at));
                 close_query(policy, self.with, opened, self.out);
             }
-            None => mark = self.with_policy(policy, true),
+            None => mark = self.with_policy(policy, !is_closed),
         }
         self.check_host().map(|()| mark)
     }

@@ -46,6 +46,9 @@ pub(crate) struct Replay {
     /// Print for each rule how many requests it decided, and how many of them differed
     #[arg(long)]
     rules: bool,
+    /// Leave what is laid out for the server in this folder, a numbered one below it for each configuration
+    #[arg(long, value_name = "DIR")]
+    keep: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -65,6 +68,8 @@ impl Run for Replay {
             now: crate::rules::now(),
             written_as: self.written_as,
             reading,
+            keep: self.keep,
+            folders: Vec::new(),
         };
         let mut tallies = named(&self.files, &plan);
         if let (Some(count), Some(format)) = (self.generate, from) {

@@ -23,6 +23,7 @@ use super::answer::{self, Answer, Ours, compare};
 use super::ask::Ask;
 use super::draw::Draw;
 use super::sampler::Sampler;
+use super::stand_ins::StandIns;
 
 /// How many requests are made for each rule, and of all at least and at most.
 const EACH: usize = 30;
@@ -82,7 +83,7 @@ fn changed(verdict: &Verdict, change: &str) -> Verdict {
 /// One request of each rule that is answered otherwise, in words; of those that no rule took, under no place.
 fn changes(loaded: &Loaded, before: &RuleSet, after: &RuleSet, now: i64) -> BTreeMap<Option<Key>, String> {
     let texts: Vec<Vec<u8>> = loaded.files.iter().filter_map(|(_, file)| std::fs::read(&file.path).ok()).collect();
-    let sampler = Sampler::new(before, &texts);
+    let sampler = Sampler::new(before, &texts, StandIns::default());
     let mut draw = Draw::new(1);
     let ports = ports(before);
     let (mut one, mut other) = (Scratch::new(), Scratch::new());

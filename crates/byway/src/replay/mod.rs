@@ -19,6 +19,7 @@ mod sampler;
 mod served;
 mod servers;
 mod spelling;
+mod stand_ins;
 mod wire;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -47,6 +48,7 @@ use sampler::Sampler;
 use served::Served;
 use servers::{Folder, Server, Source};
 use spelling::{as_seen, has_control, is_half_a_number, is_odd_path, plain};
+use stand_ins::StandIns;
 use wire::Wire;
 
 /// How to replay.
@@ -66,6 +68,10 @@ pub(crate) struct Plan {
     pub(crate) written_as: Option<&'static Format>,
     /// How configurations are read.
     pub(crate) reading: LoadOptions,
+    /// Where what is laid out for a server stays when the replay is over.
+    pub(crate) keep: Option<PathBuf>,
+    /// The folders that this run has laid something out in, none of them named in what was given.
+    pub(crate) folders: Vec<PathBuf>,
 }
 
 /// How byway is asked.
@@ -173,11 +179,12 @@ pub(crate) fn generated(format: &str, count: usize, plan: &Plan) -> Result<BTree
     let mut total = Tally::default();
     for number in 0..count as u64 {
         let seed = plan.seed.wrapping_mul(1_000_003).wrapping_add(number);
-        let folder = Folder::new().map_err(|error| format!("no temporary folder: {error}"))?;
+        let folder = Folder::new(plan.keep.as_deref()).map_err(|error| format!("no temporary folder: {error}"))?;
         let (name, text) = (server.generate)(format, &mut Draw::new(seed));
         let file = folder.write(name, servers::whole(&text, &folder)?)?;
         let mut plan = plan.clone();
         plan.reading.foreign.allowed.push(folder.path().to_owned());
+        plan.folders.push(folder.path().to_owned());
         match one(&file, &plan, seed) {
             Ok((_, mut tally)) => {
                 tally.differences.iter_mut().for_each(|line| line.insert_str(0, &format!("[seed {seed}] ")));
@@ -195,7 +202,7 @@ const MOST_PORTS: usize = 32;
 fn one(file: &Path, plan: &Plan, seed: u64) -> Result<(&'static str, Tally), String> {
     let began = Instant::now();
     let first = read(file, plan, None)?;
-    let folder = Folder::new().map_err(|error| format!("no temporary folder: {error}"))?;
+    let folder = Folder::new(plan.keep.as_deref()).map_err(|error| format!("no temporary folder: {error}"))?;
     let (server, mut tally) = match plan.written_as {
         Some(format) => written(&first, format, plan, seed, &folder)?,
         None => as_it_is(file, &first, plan, seed, &folder)?,
@@ -220,6 +227,7 @@ fn as_it_is(
     // The document root lies beside what was laid out.
     let mut plan = plan.clone();
     plan.reading.foreign.allowed.push(folder.path().to_owned());
+    plan.folders.push(folder.path().to_owned());
     let plan = &plan;
     let loaded = read(&laid.named, plan, Some(format))?;
     let mut tally = Tally { configurations: 1, taken_out: running.taken_out.len() as u64, ..Tally::default() };
@@ -302,7 +310,7 @@ fn ask_all(
 ) -> Result<(), String> {
     let rules = loaded.rules.as_ref().ok_or("no rules")?;
     let texts: Vec<Vec<u8>> = loaded.files.iter().filter_map(|(_, file)| std::fs::read(&file.path).ok()).collect();
-    let sampler = Sampler::new(rules, &texts);
+    let sampler = Sampler::new(rules, &texts, StandIns::of(&plan.folders));
     let doors = ports.iter().map(|&port| (port, Wire::new(SocketAddr::from(([127, 0, 0, 1], port))))).collect();
     let looks_at_machine =
         format_of(loaded, plan).is_ok_and(|format| server_of(format).is_ok_and(|server| server.name == "apache"));

@@ -14,6 +14,7 @@ use super::ask::Ask;
 use super::draw::Draw;
 use super::lists::{Lists, asked, passes};
 use super::matching::{text_of, with_group};
+use super::stand_ins::StandIns;
 
 /// What requests of a rule set are made of.
 pub(crate) struct Sampler<'r> {
@@ -31,6 +32,7 @@ pub(crate) struct Sampler<'r> {
     lists: Lists<'r>,
     /// The rules that keep a text, by its slot and by their place in `rules`.
     keepers: HashMap<u16, Vec<usize>>,
+    stand_ins: StandIns,
 }
 
 /// A request before it has a form: the decoded path, and what more it says.
@@ -58,11 +60,11 @@ const ACCEPTS: &[&str] = &[
 
 impl<'r> Sampler<'r> {
     /// Looks the rules over, and the texts that they were read from.
-    pub(crate) fn new(rules: &'r RuleSet, texts: &[Vec<u8>]) -> Sampler<'r> {
+    pub(crate) fn new(rules: &'r RuleSet, texts: &[Vec<u8>], stand_ins: StandIns) -> Sampler<'r> {
         let mut hosts: Vec<String> = Vec::new();
         let mut paths = Vec::new();
         for text in texts {
-            words_of(text, &mut hosts, &mut paths);
+            words_of(&stand_ins.hide(text.clone()), &mut hosts, &mut paths);
         }
         for rule in rules.rules() {
             match rule.source().host {
@@ -92,6 +94,7 @@ impl<'r> Sampler<'r> {
             rules: views,
             hosts,
             paths,
+            stand_ins,
         }
     }
 
@@ -124,7 +127,9 @@ impl<'r> Sampler<'r> {
             draft.fields.retain(|(name, _)| !name.eq_ignore_ascii_case("accept"));
             draft.fields.push(("Accept".to_owned(), draw.word(ACCEPTS).to_owned()));
         }
-        super::mutations::mutated(draft.path, draft.query, draft.host, draft.method, draft.fields, draw)
+        let path = self.stand_ins.hide(draft.path);
+        let ask = super::mutations::mutated(path, draft.query, draft.host, draft.method, draft.fields, draw);
+        self.stand_ins.show(ask)
     }
 
     fn of_text(&self, draw: &mut Draw) -> Draft {

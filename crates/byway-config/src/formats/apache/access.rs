@@ -84,6 +84,11 @@ impl Access {
         }
     }
 
+    /// Whether nobody is let in.
+    pub(super) fn is_shut(&self) -> bool {
+        [self.required(), self.ordered()].contains(&Some(Askers::Nobody))
+    }
+
     fn required(&self) -> Option<Askers> {
         let has = |askers| self.requires.contains(&askers);
         let askers = match () {

@@ -192,6 +192,10 @@ impl Lowering<'_, '_> {
             }
             AliasSource::Section => return Err("outside of a location a path is missing".into()),
         };
+        let is_of_server = facts.folder.is_none() && facts.file.is_none() && !facts.has_turned;
+        if is_of_server && !facts.is_asked && !self.pages.is_empty() {
+            self.answer_page(table, &Source::of_path(source.clone()), &conditions);
+        }
         if let PathPattern::Regex(pattern) = &source {
             pattern.group_names().map_err(|error| format!("its pattern cannot be read here: {}", error.what))?;
         }

@@ -21,9 +21,9 @@ use super::passed::Passed;
 use super::pattern::pattern;
 use super::plan::Plan;
 use super::rule::{Flags, RewriteRule};
-use super::sections::{Located, Rows};
+use super::sections::{Entry, Located, Rows};
 use super::site::{Effective, Section, Server, SetEnv};
-use super::steps::{self, ASKER, FILE, URI, WROTE, WROTE_FOR_GOOD};
+use super::steps::{self, ASKER, FILE, INDEXED, URI, WROTE, WROTE_FOR_GOOD};
 
 /// What is said in a server, of which such a request sees the most.
 pub(super) struct Around<'a, 's> {
@@ -42,6 +42,8 @@ pub(super) struct Around<'a, 's> {
     pub(super) has_disk: bool,
     /// Whether the engine runs where nobody says anything.
     pub(super) is_on: bool,
+    /// Errors that lead somewhere.
+    pub(super) errors: &'a BTreeSet<u16>,
     /// Where httpd begins anew behind what a rule of a folder wrote, and behind `[END]`.
     pub(super) restarts: [Option<TableId>; 2],
 }
@@ -49,7 +51,11 @@ pub(super) struct Around<'a, 's> {
 /// The tables of such a request.
 pub(super) struct Asked<'s> {
     rewriting: Option<Rewriting<'s>>,
+    /// Who may ask for it, where no rule of mod_rewrite has a say.
+    doors: Option<Entry<'s>>,
     aliases: AliasTables<'s>,
+    /// Where errors lead, which are those of whoever asked: by status.
+    pub(super) errors: BTreeMap<u16, TableId>,
     stage: Stage<'s>,
     /// Where nobody was sent anywhere.
     pub(super) end: TableId,
@@ -67,6 +73,8 @@ struct Rewriting<'s> {
     located: Located<'s>,
     dispatch: TableId,
     lists: Vec<(&'s str, Plan<'s>)>,
+    /// Who may ask for what a rule of the server wrote for good.
+    past: Option<Entry<'s>>,
     /// Where mod_alias is asked of the path as it came: behind a rule of a folder that wrote one, and else.
     turned: TableId,
     turned_for_good: TableId,
@@ -95,6 +103,20 @@ impl Asked<'_> {
     /// Whether what is asked may be another path when it ends, and the one that it was is kept.
     pub(super) fn keeps_path(&self) -> bool {
         self.rewriting.is_some()
+    }
+
+    /// Where the folder is kept that is asked for its index.
+    pub(super) fn folder(&self, facts: &Facts<'_>) -> What<'static> {
+        match (self.keeps_path(), facts.keeps_uri) {
+            (_, true) => What::Slot(INDEXED),
+            (true, false) => What::Slot(URI),
+            (false, false) => What::Part(Part::WorkingPath),
+        }
+    }
+
+    /// Whether a rule of the server may write another file than the one that is asked for.
+    pub(super) fn may_be_elsewhere(&self) -> bool {
+        self.rewriting.as_ref().is_some_and(|rewriting| rewriting.own.writes())
     }
 }
 
@@ -132,6 +154,9 @@ impl Lowering<'_, '_> {
                         (folder.path, self.plan(heard(&folder.effective), Some(folder.path), sets, row))
                     })
                     .collect();
+                let ends = own.rules.iter().any(|rule| rule.flags.end);
+                let place = (around.server, around.sections);
+                let past = ends.then(|| self.entry(place, around.has_disk, around.folders, row));
                 let [turned, turned_for_good, back] =
                     [(), (), ()].map(|()| self.table(row(&APACHE), Order::Listed, ""));
                 let forth = self.table(row(&APACHE), Order::Listed, "");
@@ -146,6 +171,7 @@ impl Lowering<'_, '_> {
                     located,
                     dispatch,
                     lists,
+                    past,
                     turned,
                     turned_for_good,
                     back,
@@ -158,9 +184,13 @@ impl Lowering<'_, '_> {
             }
             _ => None,
         };
+        let place = (around.server, around.sections);
+        let doors = (!rewrites).then(|| self.entry(place, false, around.folders, row));
         let stage = self.alias_stage(around.locations, around.aliased, row);
         let end = self.table(row(&APACHE), Order::Listed, "");
-        Asked { rewriting, aliases, stage, end }
+        let errors =
+            around.errors.iter().map(|status| (*status, self.table(row(&APACHE), Order::Listed, ""))).collect();
+        Asked { rewriting, doors, aliases, errors, stage, end }
     }
 
     /// Fills them; returns the first. `names` are those that folders are asked for, where the request comes to one.
@@ -179,8 +209,12 @@ impl Lowering<'_, '_> {
         self.fill_aliases(&asked.aliases, &facts);
         let Some(rewriting) = &mut asked.rewriting else {
             self.fill_stage(&asked.stage, around.aliased, asked.end, &facts);
-            self.chain(&asked.aliases, stage);
-            return first(&asked.aliases, stage);
+            let to_doors = asked.doors.as_ref().and_then(Entry::first).unwrap_or(stage);
+            self.chain(&asked.aliases, to_doors);
+            if let Some(doors) = &asked.doors {
+                self.fill_entry(doors, around.server, around.folders, &facts, stage);
+            }
+            return first(&asked.aliases, to_doors);
         };
         let Rewriting {
             begin,
@@ -191,6 +225,7 @@ impl Lowering<'_, '_> {
             located,
             dispatch,
             lists,
+            past,
             turned,
             turned_for_good,
             back,
@@ -223,7 +258,10 @@ impl Lowering<'_, '_> {
         self.fill_passed(passed, to_aliases, to_folders, &facts);
         own.changed = Some(to_folders);
         own.passed = Some(passed.first);
-        self.fill(own, &facts, to_aliases, back);
+        self.fill(own, &facts, to_aliases, past.as_ref().and_then(Entry::first).unwrap_or(back));
+        if let Some(past) = past {
+            self.fill_entry(past, around.server, around.folders, &facts, back);
+        }
         let ways = Rows {
             server: around.server,
             to_lists: dispatch,

@@ -125,9 +125,9 @@ pub(super) fn begins_with_slash(parts: &[Known]) -> Option<Condition> {
     Condition::new(text, Test::Regex(pattern("^(?!/)", LetterCase::Significant)), true).ok()
 }
 
-/// Whether a path that a rule writes is the one that is there already, or stands before what is behind its file.
-pub(super) fn is_here(pieces: &[Piece<'static>]) -> Option<Condition> {
-    let end = [What::Literal("\0".into()), What::Part(Part::WorkingPath)];
+/// Whether a path that a rule writes is this one, or stands before what is behind its file.
+pub(super) fn is_that(pieces: &[Piece<'static>], that: What<'static>) -> Option<Condition> {
+    let end = [What::Literal("\0".into()), that];
     let end = end.map(|what| Piece { place: Landing::Path, what });
     let both = Subject::Text(pieces.iter().cloned().chain(end).collect());
     let differs = pattern("^(?!([^\\x00]*)\\x00\\1(?:/|$))", LetterCase::Significant);

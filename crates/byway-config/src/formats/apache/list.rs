@@ -8,10 +8,10 @@ use byway_core::source::Source;
 use byway_core::status::{RedirectStatus, ReplyStatus, StatusByMethod};
 use byway_core::target::{Landing, Part, Piece, Target, What};
 
-use super::beginnings::is_here;
+use super::beginnings::is_that;
 use super::expand::Unplaced;
 use super::left_out::LeftOut;
-use super::lower::{Facts, Lowering, Phase, path_piece};
+use super::lower::{Facts, Lowering, Phase, any, no_span, path_piece};
 use super::maps;
 use super::onward::{constant, may_go_on};
 use super::pattern::pattern;
@@ -19,7 +19,7 @@ use super::plan::{Plan, State, chain_end};
 use super::rewriting::NOT_UTF8;
 use super::rounds::{BARE, slot_is, working_query};
 use super::rule::RewriteRule;
-use super::steps::{self, Around, FILE, HERE, INFO, TAKEN, WROTE_QUERY};
+use super::steps::{self, Around, BEGAN, FILE, HERE, INFO, MACHINE, TAKEN, WROTE_QUERY};
 
 /// Why a redirect without `L` to a relative target is not quite said.
 const BELOW_BASE: &str = "without L a rule below sees the URL of this one, in which the folder's path on the disk stands where RewriteBase comes later";
@@ -31,8 +31,10 @@ const NAMELESS: &str =
 /// Where a list may end.
 #[derive(Clone, Copy)]
 struct Exits {
-    /// Nothing was changed.
+    /// The list is through.
     end: TableId,
+    /// Nothing was changed, or what was is the path that was there.
+    same: TableId,
     /// The path was.
     changed: TableId,
     /// It was, and is one of the folder where `RewriteBase` says another.
@@ -41,6 +43,16 @@ struct Exits {
     passed: TableId,
     /// It was, and mod_rewrite is through with it.
     for_good: TableId,
+    root: Root,
+}
+
+/// What is known of the root of the machine's disk.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Root {
+    Unknown,
+    Open,
+    /// Nobody may ask for it.
+    Shut,
 }
 
 impl Lowering<'_, '_> {
@@ -64,8 +76,19 @@ impl Lowering<'_, '_> {
             is_astray: false,
         };
         let mut left_out = LeftOut::default();
+        let root = match (facts.writes_root, facts.is_root_shut) {
+            (false, _) => Root::Unknown,
+            (true, false) => Root::Open,
+            (true, true) => Root::Shut,
+        };
         let rebased = plan.rebase.unwrap_or(changed);
         for (state, table) in &plan.settle {
+            let here = (*state == State::Relative).then(|| is_that(&[path_piece(What::Slot(FILE))], What::Slot(BEGAN)));
+            if let Some(here) = here.flatten() {
+                let target = Target::of_pieces(vec![path_piece(What::Slot(BEGAN))]);
+                let action = Action::Rewrite { target, query: QueryPolicy::Replace, then: Then::Table(end) };
+                self.push(*table, any(), &[here], action, &no_span());
+            }
             self.write_slot(*table, FILE, if *state == State::Relative { rebased } else { changed });
         }
         if let Some(rebase) = plan.rebase {
@@ -100,7 +123,15 @@ impl Lowering<'_, '_> {
             let next = plan.tables.get(&(plan.segment_of(next), state)).copied().filter(|_| next < plan.rules.len());
             self.reading.set_after(table, After::Table(next.unwrap_or(exit)));
             for at in range {
-                let to = Exits { end: exit, changed, rebased, passed: plan.passed.unwrap_or(changed), for_good };
+                let to = Exits {
+                    end: exit,
+                    same: end,
+                    changed,
+                    rebased,
+                    passed: plan.passed.unwrap_or(changed),
+                    for_good,
+                    root,
+                };
                 let rule = &plan.rules[at];
                 let verdict = match left_out.takes_along(rule, at) {
                     Some(why) => Err(why),
@@ -158,14 +189,7 @@ impl Lowering<'_, '_> {
         let after_skip = at + 1 + flags.skip as usize;
         let stops = steps::stops(rule);
         if let Some(status) = flags.status {
-            let action = match self.error(Phase::of(plan.folder.is_some()), status)? {
-                // Which URL an error leads to is asked of the path of the URL.
-                Action::Enter(table) if plan.is_section => {
-                    let target = Target::of_pieces(vec![path_piece(What::Slot(HERE))]);
-                    Action::Rewrite { target, query: QueryPolicy::Replace, then: Then::Table(table) }
-                }
-                action => action,
-            };
+            let action = self.error_in(plan, status)?;
             self.push(table, ready.source, &ready.conditions, action, &rule.span);
             return Ok(approximates);
         }
@@ -214,23 +238,40 @@ impl Lowering<'_, '_> {
             }
             conditions.extend(written.condition.clone());
             if written.is_forbidden {
-                let action = self.error(Phase::of(plan.folder.is_some()), 403)?;
+                let action = self.error_in(plan, 403)?;
                 self.push(table, ready.source.clone(), &conditions, action, &rule.span);
                 continue;
             }
             // httpd hands a URL on as it would a path, and finds that it is none.
             if written.is_redirect && flags.passes_on {
+                self.forbid_question_mark(
+                    rule,
+                    plan,
+                    &written.placed.pieces,
+                    (table, &ready.source, &conditions),
+                    true,
+                );
                 let action = Action::Reply { status: ReplyStatus::BadRequest, retry_after: None };
                 self.push(table, ready.source.clone(), &conditions, action, &rule.span);
                 continue;
             }
-            self.forbid_question_mark(rule, plan, &written.placed.pieces, (table, &ready.source, &conditions));
+            // Of what was kept, or changed by a map, the core asks no question mark where it becomes a path.
+            let is_kept = |piece: &Piece<'static>| {
+                piece.place < Landing::Query && matches!(piece.what, What::Slot(_) | What::Changed(..))
+            };
+            let is_blind = !written.is_redirect && written.placed.pieces.iter().any(is_kept);
+            let place = (table, &ready.source, conditions.as_slice());
+            self.forbid_question_mark(rule, plan, &written.placed.pieces, place, is_blind);
             let target = Target::of_pieces(written.placed.pieces.clone());
             if written.is_redirect {
                 let number = flags.redirect.unwrap_or(302);
                 let goes_on = !stops
                     && plan.rules.len() > after_skip
-                    && may_go_on(plan.behind(after_skip), &written.placed, plan.folder.is_some());
+                    && may_go_on(
+                        plan.behind(after_skip),
+                        written.inside.as_ref().unwrap_or(&written.placed),
+                        plan.folder.is_some(),
+                    );
                 let next = table_at(after_skip, State::Url(number, flags.noescape)).filter(|_| goes_on);
                 if goes_on && !written.placed.is_url && around.name.is_none() {
                     approximates = approximates.or(Some(NAMELESS));
@@ -248,7 +289,12 @@ impl Lowering<'_, '_> {
                 let status = StatusByMethod::always(status);
                 // What a rule before wrote as its query is escaped, what came is not.
                 let is_kept = written.query == QueryPolicy::Replace && !written.placed.has_query;
-                if matches!(state, State::Url(..))
+                let may_have_written = match state {
+                    State::Same => false,
+                    State::Url(..) => true,
+                    State::Absolute | State::Relative => plan.hands_query_on(),
+                };
+                if may_have_written
                     && is_kept
                     && let Some(wrote) = slot_is(WROTE_QUERY, "1")
                 {
@@ -291,17 +337,24 @@ impl Lowering<'_, '_> {
             };
             // A file that is asked for and written again is no change, and begins no round.
             let is_through = [to.changed, to.rebased].contains(&then);
-            if new == State::Relative && is_through && then != to.for_good && state == State::Same {
+            if new == State::Relative && is_through && then != to.for_good {
+                let began = match state {
+                    State::Same => What::Part(Part::WorkingPath),
+                    _ => What::Slot(BEGAN),
+                };
                 let (path, rest): (Vec<Piece<'static>>, Vec<Piece<'static>>) =
                     written.placed.pieces.iter().cloned().partition(|piece| piece.place < Landing::Query);
                 let path = in_folder(path, around);
-                if let Some(condition) = constant(&path).map_or_else(|| is_here(&path), |text| begins_here(&text)) {
+                let text = constant(&path);
+                if let Some(condition) =
+                    text.map_or_else(|| is_that(&path, began.clone()), |text| begins_with(&text, began.clone()))
+                {
                     let mut conditions = conditions.clone();
                     conditions.push(condition);
                     // The path stays as it is, with what stands behind its file.
-                    let pieces = [vec![path_piece(What::Part(Part::WorkingPath))], rest].concat();
+                    let pieces = [vec![path_piece(began)], rest].concat();
                     let (target, query) = (Target::of_pieces(pieces), written.query.clone());
-                    let action = Action::Rewrite { target, query, then: Then::Table(to.end) };
+                    let action = Action::Rewrite { target, query, then: Then::Table(to.same) };
                     self.push(table, ready.source.clone(), &conditions, action, &rule.span);
                 }
             }
@@ -311,12 +364,33 @@ impl Lowering<'_, '_> {
                 continue;
             }
             if around.folder.is_none() {
-                self.forbid_bare_query(rule, &written.placed.pieces, (table, &ready.source, &conditions));
+                let is_kept = state != State::Same && !written.placed.has_query;
+                let kept = [Piece { place: Landing::Query, what: What::Part(Part::WorkingQuery) }];
+                let pieces = if is_kept { &kept[..] } else { &written.placed.pieces };
+                self.forbid_bare_query(rule, pieces, (table, &ready.source, &conditions));
+                let place = (table, &ready.source, conditions.as_slice());
+                if ![to.changed, to.for_good, to.passed].contains(&then) {
+                    self.note_query(rule, &written.placed.pieces, place);
+                } else if then != to.passed && to.root != Root::Unknown && steps::may_write_root(rule) {
+                    let to = (then, to.root == Root::Shut);
+                    self.write_root(rule, (&written.placed.pieces, &written.query), place, to);
+                }
             }
             let action = Action::Rewrite { target, query: written.query, then: Then::Table(then) };
             self.push(table, ready.source.clone(), &conditions, action, &rule.span);
         }
         Ok(approximates)
+    }
+
+    /// What an error does that a rule of a list makes. Which URL it leads to is asked of the path of the URL.
+    fn error_in(&self, plan: &Plan<'_>, status: u16) -> Result<Action<'static>, Unplaced> {
+        match self.error(Phase::of(plan.folder.is_some()), status)? {
+            Action::Enter(table) if plan.is_section => {
+                let target = Target::of_pieces(vec![path_piece(What::Slot(HERE))]);
+                Ok(Action::Rewrite { target, query: QueryPolicy::Replace, then: Then::Table(table) })
+            }
+            action => Ok(action),
+        }
     }
 
     /// A blank or a control that a rule of a server writes into a query inside is answered with 403; folders look behind their list.
@@ -338,20 +412,54 @@ impl Lowering<'_, '_> {
         }
     }
 
-    /// Where `ErrorDocument` has a URL for 403, it is for a `?` too that a text of the request brings into a path.
+    /// Keeps in mind that a rule wrote a query.
+    fn note_query(
+        &mut self,
+        rule: &RewriteRule,
+        pieces: &[Piece<'static>],
+        (table, source, conditions): (TableId, &Source<'static>, &[Condition]),
+    ) {
+        if pieces.iter().any(|piece| piece.place == Landing::Query) {
+            let text = Target::of_pieces(vec![path_piece(What::Literal("1".into()))]);
+            let action = Action::Set { slot: WROTE_QUERY, text, then: Then::Next };
+            self.push(table, source.clone(), conditions, action, &rule.span);
+        }
+    }
+
+    /// A path of slashes alone is that of the machine's disk, which is a folder.
+    fn write_root(
+        &mut self,
+        rule: &RewriteRule,
+        (pieces, query): (&[Piece<'static>], &QueryPolicy),
+        (table, source, conditions): (TableId, &Source<'static>, &[Condition]),
+        (then, is_root_shut): (TableId, bool),
+    ) {
+        let (path, rest): (Vec<_>, Vec<_>) = pieces.iter().cloned().partition(|piece| piece.place < Landing::Query);
+        let test = Test::Regex(pattern("^(?!/+$)", LetterCase::Significant));
+        let Ok(is_root) = Condition::new(Subject::Text(path), test, true) else { return };
+        let pieces = [vec![path_piece(What::Literal(MACHINE.into()))], rest].concat();
+        let (target, query) = (Target::of_pieces(pieces), query.clone());
+        let shut = is_root_shut.then(|| self.error(Phase::Server, 403).ok()).flatten();
+        let action = shut.unwrap_or(Action::Rewrite { target, query, then: Then::Table(then) });
+        self.push(table, source.clone(), &[conditions, &[is_root]].concat(), action, &rule.span);
+    }
+
+    /// Where `ErrorDocument` has a URL for 403, it is for a `?` too that a text of the request brings into a path; and where what
+    /// follows would not answer so.
     fn forbid_question_mark(
         &mut self,
         rule: &RewriteRule,
         plan: &Plan<'_>,
         pieces: &[Piece<'static>],
         (table, source, conditions): (TableId, &Source<'static>, &[Condition]),
+        is_blind: bool,
     ) {
         let is_inside = plan.folder.is_some();
         let leads = match is_inside {
             true => self.errors_at.contains_key(&403),
             false => self.errors_early.contains_key(&403) || matches!(self.errors.get(&(None, 403)), Some(Some(_))),
         };
-        if !leads || rule.flags.unsafe_question || rule.flags.escape_captures {
+        if !(leads || is_blind) || rule.flags.unsafe_question || rule.flags.escape_captures {
             return;
         }
         let of_request = |piece: &&Piece<'static>| !matches!(piece.what, What::Literal(_) | What::PortElse(_));
@@ -361,7 +469,7 @@ impl Lowering<'_, '_> {
             return;
         }
         let found = Condition::new(Subject::Text(path), Test::Regex(pattern("\\?", LetterCase::Significant)), false);
-        if let (Ok(found), Ok(action)) = (found, self.error(Phase::of(is_inside), 403)) {
+        if let (Ok(found), Ok(action)) = (found, self.error_in(plan, 403)) {
             self.push(table, source.clone(), &[conditions, &[found]].concat(), action, &rule.span);
         }
     }
@@ -389,7 +497,7 @@ impl Lowering<'_, '_> {
             if let Ok(condition) = Condition::new(file, Test::Regex(pattern("\\?", LetterCase::Significant)), false) {
                 let conditions = [conditions, &[condition]].concat();
                 let reply = Action::Reply { status: ReplyStatus::Forbidden, retry_after: None };
-                let action = self.error(Phase::of(plan.folder.is_some()), 403).unwrap_or(reply);
+                let action = self.error_in(plan, 403).unwrap_or(reply);
                 self.push(table, source.clone(), &conditions, action, &rule.span);
             }
         }
@@ -439,9 +547,9 @@ fn in_folder(mut path: Vec<Piece<'static>>, around: &Around<'_>) -> Vec<Piece<'s
     path
 }
 
-/// Whether the path that is there is this one, with what stands behind its file.
-fn begins_here(text: &str) -> Option<Condition> {
-    let here = Subject::Text(vec![path_piece(What::Part(Part::WorkingPath))]);
+/// Whether a path is this one, with what stands behind its file.
+fn begins_with(text: &str, path: What<'static>) -> Option<Condition> {
+    let here = Subject::Text(vec![path_piece(path)]);
     let differs = format!("^(?!{}(?:/|$))", super::pattern::quoted(text));
     Condition::new(here, Test::Regex(pattern(&differs, LetterCase::Significant)), true).ok()
 }

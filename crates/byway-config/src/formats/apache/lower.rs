@@ -108,6 +108,9 @@ pub(super) struct Facts<'f> {
     /// Whether a rule may have written the query since sections were chosen: what they ask of it is asked of what came.
     pub(super) has_turned: bool,
     pub(super) root: Option<&'f str>,
+    /// Whether a rule of the server may write the root of the machine's disk, and whether nobody may ask for that.
+    pub(super) writes_root: bool,
+    pub(super) is_root_shut: bool,
     /// What `ProxyPass` takes before mod_alias of the server is asked.
     pub(super) proxied: &'f [(String, bool)],
     pub(super) disk: &'f Disk,

@@ -17,9 +17,11 @@ use byway_core::target::{Part, Target, What};
 use super::folders::Folder;
 use super::lower::{Facts, Lowering, Phase, ancestors, any, below, no_span, path_piece, sends_to};
 use super::pattern::pattern;
+use super::plan::Plan;
+use super::rounds::slot_is;
 use super::sections::inside;
 use super::site::{ErrorUrl, Scope, Section, Server};
-use super::steps::{DISK, NAME, URI};
+use super::steps::{DISK, FOUND, MACHINE, NAME, URI};
 use crate::span::Span;
 
 /// The errors that files make: refused, not there, and methods that they do not take or nobody knows.
@@ -73,6 +75,10 @@ pub(super) struct Said<'s> {
     server: &'s Server,
     main: Option<&'s Server>,
     folders: &'s BTreeMap<&'s str, Folder<'s>>,
+    /// Whether the server's own rules may write the root of the disk.
+    writes_root: bool,
+    /// Whether it is found out whether there is an index, since those rules may write another file.
+    pub(super) finds_index: bool,
 }
 
 impl<'s> Said<'s> {
@@ -80,8 +86,20 @@ impl<'s> Said<'s> {
         server: &'s Server,
         main: Option<&'s Server>,
         folders: &'s BTreeMap<&'s str, Folder<'s>>,
+        own: &Plan<'_>,
     ) -> Said<'s> {
-        Said { server, main, folders }
+        let writes_root = !server.known.is_empty() && own.writes_root();
+        Said { server, main, folders, writes_root, finds_index: false }
+    }
+
+    /// Whether the index of a folder was found, where that hangs on the request.
+    fn found(&self, folder: &str) -> Option<Condition> {
+        self.finds_index.then(|| slot_is(FOUND, folder)).flatten()
+    }
+
+    /// Folders that are there.
+    fn known(&self) -> impl Iterator<Item = &'s str> {
+        self.server.known.iter().map(String::as_str).chain(self.writes_root.then_some(MACHINE))
     }
 
     /// What is said last of a folder: by its own layers, those above, the server.
@@ -102,7 +120,7 @@ impl<'s> Said<'s> {
     pub(super) fn indexes(&self) -> Vec<Vec<(&'s str, &'s str)>> {
         let files: BTreeSet<&str> = self.server.files.iter().flatten().map(String::as_str).collect();
         let mut out: Vec<Vec<(&str, &str)>> = Vec::new();
-        for folder in &self.server.known {
+        for folder in self.known() {
             let said = self.of(folder, |scope| scope.indexes.as_deref());
             let names = said.map_or(vec!["index.html"], |names| names.iter().map(String::as_str).collect());
             for (at, name) in names.into_iter().filter(|name| !name.starts_with('/')).take(MOST_INDEXES).enumerate() {
@@ -199,7 +217,8 @@ impl Lowering<'_, '_> {
             let source = Source::of_path(PathPattern::Exact(folder.as_bytes().to_vec().into()));
             let target = Target::of_pieces(vec![path_piece(What::Literal(index.into()))]);
             let action = Action::Rewrite { target, query: QueryPolicy::Replace, then: Then::Table(missing.named) };
-            self.push(missing.index, source, &[], action, &no_span());
+            let found: Vec<Condition> = said.found(folder).into_iter().collect();
+            self.push(missing.index, source, &found, action, &no_span());
         }
         let here = || vec![path_piece(What::Part(Part::WorkingPath))];
         let last = Test::Regex(pattern("([^/]*)$", LetterCase::Significant));
@@ -247,6 +266,13 @@ impl Lowering<'_, '_> {
         }
     }
 
+    /// The errors that rules in folders and sections make, and some URL is for.
+    pub(super) fn answered(&self, said: &Said<'_>, sections: &[&Section]) -> BTreeSet<u16> {
+        let scopes = said.scopes().chain(sections.iter().map(|section| &section.scope));
+        let all = scopes.flat_map(|scope| scope.errors.iter()).filter(|(_, url)| self.leads_away(url.as_ref()));
+        all.map(|(status, _)| *status).collect()
+    }
+
     /// Makes the tables for errors that rules in folders and sections make, where some URL is for them.
     pub(super) fn answers(
         &mut self,
@@ -254,9 +280,7 @@ impl Lowering<'_, '_> {
         sections: &[&Section],
         row: impl Fn(&Dialect) -> &'static Dialect,
     ) -> BTreeMap<u16, [TableId; 3]> {
-        let scopes = said.scopes().chain(sections.iter().map(|section| &section.scope));
-        let all = scopes.flat_map(|scope| scope.errors.iter()).filter(|(_, url)| self.leads_away(url.as_ref()));
-        let asked: BTreeSet<u16> = all.map(|(status, _)| *status).collect();
+        let asked = self.answered(said, sections);
         let mut table = |order| self.table(row(&APACHE), order, "");
         let tables = |status| (status, [table(Order::Listed), table(Order::Specific), table(Order::Listed)]);
         asked.into_iter().map(tables).collect()
@@ -339,12 +363,19 @@ impl Lowering<'_, '_> {
         }
         let files: BTreeSet<&str> = files.iter().map(String::as_str).collect();
         let get = of_methods(&["POST"], true);
-        for folder in &said.server.known {
+        for folder in said.known() {
             let names = said.of(folder, |scope| scope.indexes.as_deref());
             let has_index = match names {
                 Some(names) => names.iter().any(|name| files.contains(&*format!("{folder}{name}"))),
                 None => files.contains(&*format!("{folder}index.html")),
             };
+            // Where a rule may have written another file than the index, what was found when it was asked for counts.
+            let found = said.found(folder);
+            if let Some(found) = &found {
+                let found = std::slice::from_ref(found);
+                self.push(missing.there, exact(folder), found, Action::Enter(last), &no_span());
+            }
+            let has_index = has_index && found.is_none();
             let bare = folder.trim_end_matches('/');
             let to = match said.of(folder, |scope| scope.fallback.as_ref()) {
                 _ if has_index => Action::Enter(last),
@@ -357,7 +388,7 @@ impl Lowering<'_, '_> {
                 self.push(missing.there, exact(folder), get, Action::Enter(last), &no_span());
             }
             self.push(missing.there, exact(folder), &[], to, &no_span());
-            if !bare.is_empty() {
+            if !bare.is_empty() && bare != folder {
                 self.push(missing.there, exact(bare), &[], Action::Enter(missing.folder), &no_span());
             }
         }

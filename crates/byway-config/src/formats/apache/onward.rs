@@ -82,7 +82,7 @@ pub(super) fn may_go_on<'r>(
         }
         match (&whole, placed.is_url) {
             (Some(url), true) => {
-                let path = url.split(['?', '#']).next().unwrap_or_default();
+                let path = url.split('?').next().unwrap_or_default();
                 pattern(&rule.pattern, case).finds(path.as_bytes()).unwrap_or(true)
             }
             _ => {

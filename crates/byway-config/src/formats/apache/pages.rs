@@ -16,10 +16,11 @@ use super::expand::Unplaced;
 use super::folders::Folder;
 use super::lower::{Lowering, ancestors, any, no_span, path_piece, sends_to};
 use super::missing::Said;
+use super::onward::writes_inside;
 use super::pattern::{Shape, pattern, shape};
 use super::rounds::slot_is;
 use super::rule::{Cond, RewriteRule};
-use super::site::{ErrorUrl, Section, Server};
+use super::site::{ErrorUrl, Place, Section, Server};
 use super::steps::{self, ERROR, Names, TAKEN};
 
 /// The pages of which that is so.
@@ -29,21 +30,56 @@ pub(super) fn sent_on(
     folders: &BTreeMap<&str, Folder<'_>>,
 ) -> BTreeSet<String> {
     let layers = folders.values().flat_map(|folder| folder.layers.iter().copied());
-    let sections = main.iter().flat_map(|main| &main.sections).chain(&server.sections).map(|section| &section.scope);
-    let scopes = main.map(|main| &main.own).into_iter().chain([&server.own]).chain(layers).chain(sections);
+    let sections = || main.iter().flat_map(|main| &main.sections).chain(&server.sections);
+    let scopes = main.map(|main| &main.own).into_iter().chain([&server.own]).chain(layers);
+    let scopes = scopes.chain(sections().map(|section| &section.scope));
     let pages = scopes.flat_map(|scope| scope.errors.values().flatten()).filter(|url| url.is_page);
-    let mut own = Senders::of(server.own.rewriting.rules.iter().filter(|_| server.own.rewriting.engine == Some(true)));
+    let runs = server.own.rewriting.engine == Some(true);
+    let mut own = Senders::of(server.own.rewriting.rules.iter().filter(|_| runs));
+    let writers: Vec<&RewriteRule> =
+        server.own.rewriting.rules.iter().map(|rule| &**rule).filter(|rule| runs && writes_inside(rule)).collect();
+    let root = server.root.as_deref().or(main.and_then(|main| main.root.as_deref()));
     let mut of_folders: BTreeMap<&str, Senders<'_>> = BTreeMap::new();
-    let is_sent = |page: &&ErrorUrl| {
-        let path = page.url.split(['?', '#']).next().unwrap_or_default();
-        let around = ancestors(path).filter_map(|above| folders.get(above)).filter(|folder| folder.rewrites).last();
+    let in_sections: usize = sections().map(|section| section.scope.rewriting.rules.len() + 1).sum();
+    let (mut left_of_sections, mut left_of_writers) = (MOST_LOOKS, MOST_LOOKS);
+    let mut is_sent_at = |path: &str| {
+        let itself = Some(path).filter(|path| path.ends_with('/'));
+        let around = ancestors(path)
+            .chain(itself)
+            .filter_map(|above| folders.get(above))
+            .filter(|folder| folder.rewrites)
+            .last();
         let of_folder = around.filter(|folder| folder.effective.is_on).is_some_and(|folder| {
             let rules = of_folders.entry(folder.path).or_insert_with(|| Senders::of(folder.effective.rules.iter()));
             rules.send(&path[folder.path.len()..], path, server)
         });
-        of_folder || own.send(path, path, server)
+        // Rules of a section see the path of the file.
+        let seen = format!("{}{path}", root.unwrap_or_default().trim_end_matches('/'));
+        let of_section = |section: &Section| {
+            let rules = section.scope.rewriting.rules.iter().filter(|rule| sends(rule));
+            may_be_for(section, path) && rules.clone().any(|rule| sends_on(rule, &seen, path, server))
+        };
+        if of_folder || own.send(path, path, server) || left_of_sections < in_sections {
+            return true;
+        }
+        left_of_sections -= in_sections;
+        sections().any(of_section)
     };
-    pages.filter(is_sent).map(|page| page.url.clone()).collect()
+    let mut is_sent = |page: &ErrorUrl| {
+        let path = page.url.split(['?', '#']).next().unwrap_or_default();
+        // Another rule of the server may write what folders and sections see; where that is not known, it is taken to be sent on.
+        if left_of_writers < writers.len() {
+            return true;
+        }
+        left_of_writers -= writers.len();
+        let mut written = writers.iter().filter(|rule| sends_on(rule, path, path, server));
+        is_sent_at(path)
+            || written.any(|rule| match rule.substitution.contains(['$', '%', '\\']) {
+                true => true,
+                false => is_sent_at(&format!("/{}", rule.substitution.trim_start_matches('/'))),
+            })
+    };
+    pages.filter(|page| is_sent(page)).map(|page| page.url.clone()).collect()
 }
 
 /// Rules that send people away, by what their patterns begin with: a file may have thousands of them, and of pages.
@@ -122,6 +158,11 @@ impl Lowering<'_, '_> {
         let text = |text: &str| Target::of_pieces(vec![path_piece(What::Literal(text.to_owned().into()))]);
         for ((status, url, is_ruled), table) in self.pages.clone() {
             let number = status.to_string();
+            // A page that gets the error that it is for begins nothing anew.
+            if let (Some(is_again), Some(status)) = (slot_is(ERROR, &number), ReplyStatus::from_number(status)) {
+                let reply = Action::Reply { status, retry_after: None };
+                self.push(table, any(), &[is_again], reply, &no_span());
+            }
             let of_names = names.iter().filter_map(|names| names.known("REDIRECT_STATUS"));
             let slots: BTreeMap<u16, &str> = of_names
                 .map(|slot| (slot, number.as_str()))
@@ -140,6 +181,14 @@ impl Lowering<'_, '_> {
             let target = Target::of_pieces(pieces);
             let action = Action::Rewrite { target, query: QueryPolicy::Drop, then: Then::Table(start) };
             self.push(table, any(), &[], action, &no_span());
+        }
+    }
+
+    /// Where mod_alias would send a page away, the status is that of the error.
+    pub(super) fn answer_page(&mut self, table: TableId, source: &Source<'_>, conditions: &[Condition]) {
+        self.answer_errors(table, source, conditions);
+        if let Some(is_of_file) = slot_is(ERROR, "-") {
+            self.push(table, source.clone(), &[conditions, &[is_of_file]].concat(), pass(), &no_span());
         }
     }
 
@@ -162,11 +211,24 @@ pub(super) fn pass() -> Action<'static> {
     Action::Rewrite { target, query: QueryPolicy::Replace, then: Then::End }
 }
 
+/// Whether a section may hold for a page.
+fn may_be_for(section: &Section, path: &str) -> bool {
+    section.places.iter().all(|place| match place {
+        Place::Path(begin) => path.starts_with(begin.as_str()),
+        Place::Pattern(text) => pattern(text, LetterCase::Significant).finds(path.as_bytes()).unwrap_or(true),
+        _ => true,
+    })
+}
+
+/// Whether a rule makes a URL, or another error.
+fn sends(rule: &RewriteRule) -> bool {
+    let is_url = ["http:", "https:"].iter().any(|scheme| rule.substitution.to_ascii_lowercase().starts_with(scheme));
+    rule.flags.status.is_some() || steps::substitutes(rule) && (rule.flags.redirect.is_some() || is_url)
+}
+
 /// Whether a rule may send on who asks for a page, and not whoever has asked for something else already.
 fn may_send(rule: &RewriteRule) -> bool {
-    let is_url = ["http:", "https:"].iter().any(|scheme| rule.substitution.to_ascii_lowercase().starts_with(scheme));
-    let sends = steps::substitutes(rule) && (rule.flags.redirect.is_some() || is_url);
-    sends && (rule.conds.iter().any(is_of_path) || shape(&rule.pattern) != Shape::Any)
+    sends(rule) && (rule.conds.iter().any(is_of_path) || shape(&rule.pattern) != Shape::Any)
 }
 
 /// Whether its pattern and its conditions do so for a page.

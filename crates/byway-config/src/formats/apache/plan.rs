@@ -68,6 +68,19 @@ impl Plan<'_> {
         !self.settle.is_empty() || !self.finish.is_empty()
     }
 
+    /// Whether a rule writes a query that one behind it may send on.
+    pub(super) fn hands_query_on(&self) -> bool {
+        let hands = |rule: &&Rc<RewriteRule>| {
+            steps::substitutes(rule) && rule.substitution.contains('?') && (rule.flags.again || !steps::stops(rule))
+        };
+        self.rules.iter().any(|rule| hands(&rule))
+    }
+
+    /// Whether some rule of a server may write the root of the disk.
+    pub(super) fn writes_root(&self) -> bool {
+        self.folder.is_none() && self.rules.iter().any(|rule| steps::may_write_root(rule))
+    }
+
     pub(super) fn segment_of(&self, rule: usize) -> usize {
         self.bounds.partition_point(|bound| *bound <= rule).saturating_sub(1)
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use byway_core::condition::{Condition, Subject, Test};
-use byway_core::dialect::{LetterCase, QueryPolicy};
+use byway_core::dialect::{APACHE, LetterCase, QueryPolicy};
 use byway_core::rule::{Action, Then};
 use byway_core::ruleset::{After, TableId};
 use byway_core::status::{RedirectStatus, ReplyStatus, StatusByMethod};
@@ -11,12 +11,12 @@ use byway_core::target::{Change, Landing, Part, Piece, Target, What};
 
 use super::expand::{Token, alias_tokens};
 use super::left_out::LeftOut;
-use super::lower::{Facts, Lowering, ancestors, any, no_span, path_piece};
+use super::lower::{Facts, Lowering, Phase, ancestors, any, no_span, path_piece};
 use super::pages::pass;
 use super::pattern::pattern;
 use super::plan::Plan;
 use super::site::SetEnv;
-use super::steps::{Around, FILE, INFO, Names, TAKEN, URI, WROTE_QUERY};
+use super::steps::{Around, BEGAN, ERROR, FILE, INFO, Names, ROUNDS, TAKEN, URI, WROTE_QUERY};
 
 /// What no query may hold that goes on unescaped.
 pub(super) const BARE: &str = "[\\x00-\\x20\\x7f]";
@@ -43,7 +43,11 @@ impl Lowering<'_, '_> {
         if let Some(folder) = plan.folder.filter(|_| plan.goes_on() && !plan.is_section) {
             self.info(Some(folder), table, facts);
         }
-        if !plan.finish.is_empty() {
+        if plan.folder.is_some() && !plan.is_section && plan.goes_on() {
+            let text = Target::of_pieces(vec![path_piece(What::Part(Part::WorkingPath))]);
+            self.push(table, any(), &[], Action::Set { slot: BEGAN, text, then: Then::Next }, &no_span());
+        }
+        if !plan.finish.is_empty() || plan.hands_query_on() {
             let text = Target::of_pieces(Vec::new());
             self.push(table, any(), &[], Action::Set { slot: WROTE_QUERY, text, then: Then::Next }, &no_span());
         }
@@ -186,8 +190,16 @@ impl Lowering<'_, '_> {
             }
         };
         let Some(is_taken) = is_taken else { return };
-        if taken.is_none() {
-            self.answer_errors(table, &any(), &[]);
+        match taken {
+            None => self.answer_errors(table, &any(), &[]),
+            // What mod_alias has to say of a page for an error, ends in that error.
+            Some(_) => {
+                let round = Subject::Text(vec![path_piece(What::Slot(ERROR))]);
+                let is_page = Condition::new(round, Test::Regex(pattern(".", LetterCase::Significant)), false);
+                if let (false, Ok(is_page)) = (self.pages.is_empty(), is_page) {
+                    self.push(table, any(), &[is_page], Action::Enter(then), &no_span());
+                }
+            }
         }
         let action = match taken {
             Some(taken) => Action::Enter(taken),
@@ -229,6 +241,7 @@ impl Lowering<'_, '_> {
             let action = Action::Set { slot, text: Target::of_pieces(text), then: Then::Next };
             self.push(table, any(), &[], action, &no_span());
         }
+        self.limit_rounds(table);
         let file = || What::Slot(FILE);
         let set = |text| Action::Set { slot: FILE, text: Target::of_pieces(vec![path_piece(text)]), then: Then::Next };
         if !is_swapped {
@@ -258,6 +271,21 @@ impl Lowering<'_, '_> {
             self.push(table, any(), &[condition], set(What::Changed(Change::Unescape, FILE)), &no_span());
         }
         self.write_slot(table, FILE, start);
+    }
+}
+
+impl Lowering<'_, '_> {
+    /// Whoever begins anew once too often gets an error, for which `ErrorDocument` may have a URL.
+    fn limit_rounds(&mut self, table: TableId) {
+        let leads = self.errors_at.contains_key(&500) || matches!(self.errors.get(&(None, 500)), Some(Some(_)));
+        let count = Subject::Text(vec![path_piece(What::Slot(ROUNDS))]);
+        let text = format!("^x{{{}}}", APACHE.rewrite_limit + 1);
+        let is_over = Condition::new(count, Test::Regex(pattern(&text, LetterCase::Significant)), false);
+        let (Ok(is_over), Ok(error), true) = (is_over, self.error(Phase::Inside, 500), leads) else { return };
+        let text = [What::Slot(ROUNDS), What::Literal("x".into())].map(path_piece);
+        let one_more = Action::Set { slot: ROUNDS, text: Target::of_pieces(text.to_vec()), then: Then::Next };
+        self.push(table, any(), &[], one_more, &no_span());
+        self.push(table, any(), &[is_over], error, &no_span());
     }
 }
 

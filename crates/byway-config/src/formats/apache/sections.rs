@@ -21,31 +21,43 @@ use super::folders::Folder;
 use super::lower::{Facts, Lowering, any, below, no_span, path_piece};
 use super::pattern::{pattern, quoted};
 use super::plan::Plan;
+use super::rounds::slot_is;
 use super::site::{Effective, Place, Section, Server, SetEnv, Site, url_of};
-use super::steps::{Around, DISK, FOLDER, HERE, NAME, Names, URI};
+use super::steps::{Around, DISK, ENGINE, FOLDER, HERE, MACHINE, NAME, Names, URI};
 use super::{cond, expr};
 use crate::foreign::Reading;
 
 /// What a section asks of a request, and why that is not quite so; none where it never holds.
 type Asked = (Option<Vec<Condition>>, Option<&'static str>);
 
-/// The tables of a server's sections.
-pub(super) struct Located<'s> {
+/// The tables in which it is known which file is meant, and whether anybody may ask for it.
+pub(super) struct Entry<'s> {
     /// Where it is looked up which file is meant; and then, for a folder without its slash, and for all else.
     places: Option<[TableId; 3]>,
     doors: Doors,
     sections: Vec<&'s Section>,
+}
+
+impl Entry<'_> {
+    pub(super) fn first(&self) -> Option<TableId> {
+        self.places.map(|[first, ..]| first).or(self.doors.first())
+    }
+}
+
+/// The tables of a server's sections.
+pub(super) struct Located<'s> {
+    entry: Entry<'s>,
+    /// Where it is found out whether the engine runs for sections that do not say so.
+    engines: Option<TableId>,
     choose: Option<TableId>,
+    /// Whether it runs where nobody says anything.
+    is_on: bool,
     lists: Vec<List<'s>>,
 }
 
 /// The rules of a section.
 struct List<'s> {
     section: &'s Section,
-    /// The sections that may say for it whether its engine runs, the last one first.
-    before: Vec<&'s Section>,
-    /// Whether it runs where nobody else says anything.
-    is_on: bool,
     plan: Plan<'s>,
     entry: TableId,
     /// Where nothing was changed: the path is that of the URL again.
@@ -68,7 +80,7 @@ pub(super) struct Rows<'s> {
 
 impl<'s> Located<'s> {
     pub(super) fn first(&self) -> Option<TableId> {
-        self.places.map(|[first, ..]| first).or(self.doors.first()).or(self.choose)
+        self.entry.first().or(self.engines).or(self.choose)
     }
 
     pub(super) fn has_rules(&self) -> bool {
@@ -81,6 +93,37 @@ impl<'s> Located<'s> {
 }
 
 impl Lowering<'_, '_> {
+    /// Makes the tables of a file and of who may ask for it.
+    pub(super) fn entry<'s>(
+        &mut self,
+        (server, sections): (&'s Server, &[&'s Section]),
+        has_disk: bool,
+        folders: &BTreeMap<&'s str, Folder<'s>>,
+        row: impl Fn(&Dialect) -> &'static Dialect + Copy,
+    ) -> Entry<'s> {
+        let places = has_disk.then(|| {
+            let mut table = |order| self.table(row(&APACHE), order, "");
+            [table(Order::Specific), table(Order::Listed), table(Order::Listed)]
+        });
+        let doors = self.doors(server, sections, folders, row);
+        Entry { places, doors, sections: sections.to_vec() }
+    }
+
+    /// Fills them; `then` is behind them.
+    pub(super) fn fill_entry<'s>(
+        &mut self,
+        entry: &Entry<'s>,
+        server: &'s Server,
+        folders: &BTreeMap<&'s str, Folder<'s>>,
+        facts: &Facts<'_>,
+        then: TableId,
+    ) {
+        if let Some(places) = entry.places {
+            self.fill_places(places, facts, entry.doors.first().unwrap_or(then));
+        }
+        self.fill_doors(&entry.doors, (server, &entry.sections), folders, facts, then);
+    }
+
     /// Makes the tables of sections.
     pub(super) fn located<'s>(
         &mut self,
@@ -91,40 +134,33 @@ impl Lowering<'_, '_> {
         hears: impl Fn(Effective) -> Effective,
         row: impl Fn(&Dialect) -> &'static Dialect + Copy,
     ) -> Located<'s> {
-        let places = has_disk.then(|| {
-            let mut table = |order| self.table(row(&APACHE), order, "");
-            [table(Order::Specific), table(Order::Listed), table(Order::Listed)]
-        });
-        let doors = self.doors(server, sections, folders, row);
+        let entry = self.entry((server, sections), has_disk, folders, row);
         let ruled: Vec<&'s Section> =
             sections.iter().copied().filter(|section| section.scope.rewriting.is_there).collect();
+        let is_silent = ruled.iter().any(|section| section.scope.rewriting.engine.is_none());
+        let engines = is_silent.then(|| self.table(row(&APACHE), Order::Listed, ""));
         let choose = (!ruled.is_empty()).then(|| self.table(row(&APACHE), Order::Listed, ""));
         let hands_down = folders.values().any(|folder| folder.effective.hands_down.is_some());
-        let base = is_on;
+        let may_be_on = is_on
+            || ruled.iter().any(|section| section.scope.rewriting.engine == Some(true))
+            || folders.values().any(|folder| folder.rewrites && folder.effective.is_on);
         let lists = ruled
             .iter()
-            .enumerate()
-            .map(|(at, section)| {
+            .map(|section| {
                 let rewriting = &section.scope.rewriting;
                 let inherits = rewriting.inherits.is_some() || hands_down && !rewriting.ignores;
                 let refused = inherits.then_some("rules that a section inherits");
-                // Of those that would be merged before it, the last that says whether the engine runs says it for this one.
-                let before: Vec<&Section> =
-                    ruled.iter().skip(at + 1).copied().filter(|one| one.scope.rewriting.engine.is_some()).collect();
-                let is_on = is_on
-                    || before.iter().any(|one| one.scope.rewriting.engine == Some(true))
-                    || folders.values().any(|folder| folder.rewrites && folder.effective.is_on);
-                let above = Effective { is_on, ..Effective::default() };
+                let above = Effective { is_on: may_be_on, ..Effective::default() };
                 let effective = hears(rewriting.below(Some(&above)));
                 let groups = groups(section);
                 let entry = self.table(row(&APACHE), Order::Listed, "");
                 let sets = sets.to_vec();
                 let plan = self.plan_of_section(effective, &section.name, &groups, sets, row);
                 let [back, sane] = [(), ()].map(|()| self.table(row(&APACHE), Order::Listed, ""));
-                List { section, before, is_on: base, plan, entry, back, sane, refused }
+                List { section, plan, entry, back, sane, refused }
             })
             .collect();
-        Located { places, doors, sections: sections.to_vec(), choose, lists }
+        Located { entry, engines, choose, is_on, lists }
     }
 
     /// Fills them.
@@ -132,29 +168,48 @@ impl Lowering<'_, '_> {
         &mut self,
         located: &mut Located<'s>,
         facts: &Facts<'_>,
-        ways: &Rows<'_>,
+        ways: &Rows<'s>,
         folders: &BTreeMap<&'s str, Folder<'s>>,
     ) {
-        let to_rules = located.choose.unwrap_or(ways.to_lists);
-        if let Some(places) = located.places {
-            self.fill_places(places, facts, located.doors.first().unwrap_or(to_rules));
-        }
-        self.fill_doors(&located.doors, (ways.server, &located.sections), folders, facts, to_rules);
+        let to_rules = located.engines.or(located.choose).unwrap_or(ways.to_lists);
+        self.fill_entry(&located.entry, ways.server, folders, facts, to_rules);
         let Some(choose) = located.choose else { return };
+        if let Some(engines) = located.engines {
+            self.reading.set_after(engines, After::Table(choose));
+            self.engines(located, engines, facts, folders);
+        }
         self.reading.set_after(choose, After::Table(ways.to_lists));
         for list in &mut located.lists {
-            self.list(list, choose, facts, ways, folders);
+            self.list(list, choose, facts, ways);
         }
     }
 
-    fn list<'s>(
+    /// Of all that hold, the last that is merged and says whether the engine runs says it for those that do not.
+    fn engines<'s>(
         &mut self,
-        list: &mut List<'s>,
-        choose: TableId,
+        located: &Located<'s>,
+        table: TableId,
         facts: &Facts<'_>,
-        ways: &Rows<'_>,
         folders: &BTreeMap<&'s str, Folder<'s>>,
     ) {
+        let mut set = |source: Source<'_>, conditions: &[Condition], is_on: bool| {
+            let text = Target::of_pieces(vec![path_piece(What::Literal(if is_on { "1" } else { "0" }.into()))]);
+            self.push(table, source, conditions, Action::Set { slot: ENGINE, text, then: Then::Next }, &no_span());
+        };
+        set(any(), &[], located.is_on);
+        let mut inner: Vec<&Folder<'_>> = folders.values().filter(|folder| folder.rewrites).collect();
+        inner.sort_by_key(|folder| folder.path.len());
+        inner.iter().for_each(|folder| set(below(folder.path), &[], folder.effective.is_on));
+        for list in located.lists.iter().rev() {
+            if let (Some(is_on), Ok((Some(conditions), _))) =
+                (list.section.scope.rewriting.engine, inside(list.section, false, facts))
+            {
+                set(any(), &conditions, is_on);
+            }
+        }
+    }
+
+    fn list<'s>(&mut self, list: &mut List<'s>, choose: TableId, facts: &Facts<'_>, ways: &Rows<'_>) {
         let section = list.section;
         let rules = || section.scope.rewriting.rules.iter();
         let (conditions, approximates) = match inside(section, false, facts) {
@@ -173,24 +228,15 @@ impl Lowering<'_, '_> {
             rules().for_each(|rule| self.say(&rule.span, &rule.text, Ok(Some(why))));
         }
         let to = |is_on: bool| if is_on && list.plan.first().is_some() { list.entry } else { ways.after_folder };
-        let mut enter = |source: Source<'_>, more: &[Condition], is_on: bool| {
-            let conditions = [&conditions, more].concat();
-            self.push(choose, source, &conditions, Action::Enter(to(is_on)), &no_span());
+        let mut enter = |more: Option<Condition>, is_on: bool| {
+            let conditions: Vec<Condition> = conditions.iter().cloned().chain(more).collect();
+            self.push(choose, any(), &conditions, Action::Enter(to(is_on)), &no_span());
         };
         match section.scope.rewriting.engine {
-            Some(is_on) => enter(any(), &[], is_on),
+            Some(is_on) => enter(None, is_on),
             None => {
-                for before in &list.before {
-                    let is_on = before.scope.rewriting.engine == Some(true);
-                    if let Ok((Some(more), _)) = inside(before, false, facts) {
-                        enter(any(), &more, is_on);
-                    }
-                }
-                // The engine is that of the folder around the file.
-                let mut inner: Vec<&Folder<'_>> = folders.values().filter(|folder| folder.rewrites).collect();
-                inner.sort_by_key(|folder| std::cmp::Reverse(folder.path.len()));
-                inner.iter().for_each(|folder| enter(below(folder.path), &[], folder.effective.is_on));
-                enter(any(), &[], list.is_on);
+                enter(slot_is(ENGINE, "1"), true);
+                enter(None, false);
             }
         }
         let Some(first) = list.plan.first() else { return };
@@ -225,6 +271,12 @@ impl Lowering<'_, '_> {
                 self.push(list.entry, any(), &[condition], set(slot, vec![group]), &no_span());
             }
         }
+        if facts.writes_root {
+            let source = Source::of_path(PathPattern::Exact(MACHINE.as_bytes().into()));
+            let target = Target::of_pieces(vec![path_piece(What::Literal("/".into()))]);
+            let action = Action::Rewrite { target, query: QueryPolicy::Replace, then: Then::Table(first) };
+            self.push(list.entry, source, &[], action, &no_span());
+        }
         let action = match facts.root {
             Some(root) => {
                 let root = path_piece(What::Literal(root.to_owned().into()));
@@ -251,6 +303,11 @@ impl Lowering<'_, '_> {
                 self.push(places, below(folder), &[condition], set(DISK, text, Then::Table(inner)), &no_span());
             }
         }
+        if facts.writes_root {
+            let source = Source::of_path(PathPattern::Exact(MACHINE.as_bytes().into()));
+            let root = vec![path_piece(What::Literal(MACHINE.into()))];
+            self.push(places, source, &[], set(DISK, root, Then::Table(bare)), &no_span());
+        }
         self.reading.set_after(places, After::Table(next));
         let disk = || path_piece(What::Slot(DISK));
         let slash = path_piece(What::Literal("/".into()));
@@ -263,6 +320,7 @@ impl Lowering<'_, '_> {
                 self.push(table, any(), parts, set(NAME, group(2), Then::Table(next)), &no_span());
             }
         }
+        self.push(bare, any(), &[], set(NAME, Vec::new(), Then::Table(next)), &no_span());
     }
 }
 

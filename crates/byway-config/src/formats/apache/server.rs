@@ -22,9 +22,9 @@ use super::pattern::pattern;
 use super::plan::Plan;
 use super::rounds::Round;
 use super::rule::RewriteRule;
-use super::sections::Rows;
+use super::sections::{Entry, Rows};
 use super::site::{Effective, Inherits, Rewriting, Scope, Section, Server, SetEnv};
-use super::steps::{self, FILE, Names, URI};
+use super::steps::{self, FILE, Names, ORIGIN, URI};
 use super::turns::{self, Turn};
 use crate::diagnostic::Severity;
 
@@ -84,7 +84,8 @@ impl Lowering<'_, '_> {
         let aliased: Vec<&Folder<'_>> = folders.values().filter(|folder| !folder.aliases.is_empty()).collect();
         let has_aliases = !locations.is_empty() || !aliased.is_empty();
         // What the server itself writes is the file; sections and mod_alias look at the path as it came.
-        let keeps_uri = plan.writes() && (has_aliases || !sections.is_empty() || !folders.is_empty());
+        let writes_root = !server.known.is_empty() && plan.writes_root();
+        let keeps_uri = writes_root || plan.writes() && (has_aliases || !sections.is_empty() || !folders.is_empty());
         plan.keeps_uri |= keeps_uri;
         plan.has_sections = plan.writes() && !sections.is_empty();
         let own_aliases: Vec<&Alias> =
@@ -102,6 +103,7 @@ impl Lowering<'_, '_> {
         let before_good = before_alias.map(|_| self.table(row(&APACHE), Order::Listed, ""));
         let aliases = self.alias_tables(early.iter().copied(), row);
         let alias = aliases.first().map(|(table, _)| *table);
+        let origin = (keeps_uri && server.known.len() > 1).then(|| self.table(row(&APACHE), Order::Listed, ""));
         let broken = folders.values().any(|folder| folder.broken.is_some());
         let broken_table = broken.then(|| self.table(row(&APACHE), Order::Specific, ""));
         let is_listed = server.files.is_some();
@@ -125,18 +127,23 @@ impl Lowering<'_, '_> {
         // mod_alias looks at the path as it came before a round that mod_rewrite has changed begins again.
         let may_change = plans.iter().any(|(_, plan)| !plan.rules.is_empty()) || located.has_rules();
         let has_folders = server.known.len() > 1;
-        let turn = may_change.then(|| self.turn(has_folders, &locations, &aliased, row));
+        let turn = may_change.then(|| self.turn((has_folders, keeps_uri), &locations, &aliased, row));
         // `[END]` too turns, and no rule of mod_rewrite is asked then.
         let ends = may_change && in_places().any(|rule| rule.flags.end);
-        let turn_for_good = ends.then(|| self.turn(has_folders, &locations, &aliased, row));
+        let turn_for_good = ends.then(|| self.turn((has_folders, keeps_uri), &locations, &aliased, row));
         let end_aliases = if ends { self.alias_tables(early.iter().copied(), row) } else { Vec::new() };
+        // Whoever ends mod_rewrite asks for a file all the same, which not everybody may ask for.
+        let ends = ends || plan.rules.iter().any(|rule| rule.flags.end);
+        let past = ends.then(|| self.entry((server, &sections), has_disk, &folders, row));
         let before_end = takes_back.then(|| self.table(row(&APACHE), Order::Listed, ""));
         let back = (keeps_uri && has_aliases).then(|| self.table(row(&APACHE), Order::Listed, ""));
         let stage = self.alias_stage(&locations, &aliased, row);
         let (location, alias_dispatch) = (stage.first_location(), stage.dispatch);
         let forth = back.map(|_| self.table(row(&APACHE), Order::Listed, ""));
+        let errors = self.answered(&Said::new(server, main, &folders, &plan), &sections);
         let around = Around {
             server,
+            errors: &errors,
             own: &own,
             switches: switch.map(|_| (&switches[..], is_on)),
             own_sets: &own_sets,
@@ -151,18 +158,23 @@ impl Lowering<'_, '_> {
         };
         let has_index = (has_aliases || alias.is_some() || around.rewrites()) && !server.known.is_empty();
         let slashes = (!server.known.is_empty()).then(|| self.table(row(&APACHE), Order::Specific, ""));
-        let said = Said::new(server, main, &folders);
+        let mut said = Said::new(server, main, &folders, &plan);
         let index_names = if has_index { said.indexes() } else { Vec::new() };
         let mut indexes: Vec<Index<'_>> = index_names
             .into_iter()
             .enumerate()
             .map(|(at, names)| Index {
-                names,
                 ask: slashes.filter(|_| at == 0).unwrap_or_else(|| self.table(row(&APACHE), Order::Specific, "")),
+                behind: match keeps_uri {
+                    true => self.names_behind(&names, row),
+                    false => BTreeMap::new(),
+                },
+                names,
                 name: has_disk.then(|| self.table(row(&APACHE), Order::Listed, "")),
                 asked: self.asked(&around, row),
             })
             .collect();
+        said.finds_index = server.files.is_some() && indexes.iter().any(|index| index.asked.may_be_elsewhere());
         let missing = self.missing(&said, &sections, row);
         // What takes the place of a file that is not there is asked as an index is.
         let falls_back = missing.is_some() && has_index && said.falls_back();
@@ -180,9 +192,11 @@ impl Lowering<'_, '_> {
         let after_folder = before_end.unwrap_or(after_gate);
         let after_alias = first_of(&[forth, slashes]);
         let to_lists = first_of(&[located.first(), dispatch, Some(after_folder)]);
-        let to_folders = first_of(&[broken_table, Some(to_lists)]);
+        let to_file = first_of(&[broken_table, Some(to_lists)]);
+        let to_folders = first_of(&[origin, Some(to_file)]);
         let to_alias = before_alias.or(alias).unwrap_or(to_folders);
-        let end_alias = end_aliases.first().map_or(after_folder, |(table, _)| *table);
+        let past_rules = past.as_ref().and_then(Entry::first).unwrap_or(after_folder);
+        let end_alias = end_aliases.first().map_or(past_rules, |(table, _)| *table);
         let own_for_good = before_good.unwrap_or(end_alias);
         let for_good = turn_for_good.as_ref().map_or(own_for_good, Turn::first);
         let changed = turn.as_ref().map(Turn::first);
@@ -197,6 +211,11 @@ impl Lowering<'_, '_> {
         }
         if let Some(odd) = odd {
             self.odd(odd, start);
+        }
+        if let Some(origin) = origin {
+            let text = Target::of_pieces(vec![path_piece(What::Part(Part::WorkingPath))]);
+            self.push(origin, any(), &[], Action::Set { slot: ORIGIN, text, then: Then::Next }, &no_span());
+            self.reading.set_after(origin, After::Table(to_file));
         }
         let mut after = |table: Option<TableId>, next: TableId| {
             if let Some(table) = table.filter(|table| *table != next) {
@@ -232,6 +251,8 @@ impl Lowering<'_, '_> {
             has_turned: false,
             file: None,
             root,
+            writes_root,
+            is_root_shut: is_root_shut(server, main),
             proxied: &server.proxied,
             disk: &disk,
             maps: &maps,
@@ -249,7 +270,7 @@ impl Lowering<'_, '_> {
         if let Some(passed) = &passed {
             self.fill_passed(passed, to_alias, to_folders, &facts);
         }
-        self.fill(&plan, &facts, to_alias, after_folder);
+        self.fill(&plan, &facts, to_alias, past_rules);
         self.fill_aliases(&aliases, &facts);
         if let Some(table) = broken_table {
             for folder in folders.values() {
@@ -260,8 +281,11 @@ impl Lowering<'_, '_> {
                 }
             }
         }
-        self.chain(&end_aliases, after_folder);
+        self.chain(&end_aliases, past_rules);
         self.fill_aliases(&end_aliases, &facts);
+        if let Some(past) = &past {
+            self.fill_entry(past, server, &folders, &facts, after_folder);
+        }
         let ways =
             Rows { server, to_lists: first_of(&[dispatch, Some(after_folder)]), after_folder, for_good, changed };
         self.fill_located(&mut located, &facts, &ways, &folders);
@@ -304,14 +328,17 @@ impl Lowering<'_, '_> {
             if has_index {
                 let asks: Vec<TableId> = indexes.iter().map(|index| index.ask).collect();
                 for (at, index) in indexes.iter_mut().enumerate() {
+                    let errors = self.errors_of_asker(&index.asked);
                     let first = self.fill_asked(&mut index.asked, &around, &index.names, &facts);
+                    self.lead_asker(&index.asked, errors, &facts);
                     self.index_name(index.name.unwrap_or(first), first);
-                    self.indexes(index, &facts, index.name.unwrap_or(first));
+                    self.indexes(index, index.name.unwrap_or(first));
                     let next = asks.get(at + 1).copied();
                     if let Some(next) = next {
                         self.reading.set_after(next, After::Table(to_files));
                     }
-                    self.unindex(&index.asked, &facts, next.unwrap_or(to_files));
+                    let files = server.files.as_deref().unwrap_or_default();
+                    self.unindex(&index.asked, &facts, files, next.unwrap_or(to_files));
                 }
                 fallback = of_fallback.as_mut().map(|asked| {
                     self.reading.set_after(asked.end, After::Table(last));
@@ -438,4 +465,11 @@ impl Lowering<'_, '_> {
             (what, Some("write `RewriteOptions Inherit` there, or put all rules of a folder in one place".to_owned()))
         });
     }
+}
+
+/// Whether nobody may ask for the root of the machine's disk.
+fn is_root_shut(server: &Server, main: Option<&Server>) -> bool {
+    let directories = main.iter().flat_map(|main| &main.directories).chain(&server.directories);
+    let of_root = directories.filter(|(path, _)| path.trim_end_matches('/').is_empty());
+    of_root.map(|(_, scope)| scope.access.is_shut()).next_back().unwrap_or(false)
 }

@@ -1,5 +1,6 @@
 //! What an Apache configuration says, before it becomes tables: servers, folders, locations, and what stands in each.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
@@ -116,7 +117,7 @@ pub(super) enum Place {
 
 impl Section {
     /// Which sections go before which: those that httpd merges last come first.
-    pub(super) fn rank(&self, root: Option<&str>) -> (u8, u8, std::cmp::Reverse<usize>) {
+    pub(super) fn rank(&self, root: Option<&str>) -> (u8, Reverse<usize>, u8, Reverse<usize>) {
         let of_place = |place: &Place| match place {
             Place::If(_) => 0,
             Place::Path(_) | Place::Pattern(_) => 1,
@@ -125,9 +126,11 @@ impl Section {
             Place::Folders(_) => 4,
         };
         let own = self.places.last().map_or(5, of_place);
+        // Expressions inside of others are asked when all of those around them are merged.
+        let depth = self.places.iter().filter(|place| matches!(place, Place::If(_))).count();
         // Of sections in sections, those of what is merged last.
         let around = self.places.iter().rev().skip(1).map(of_place).filter(|around| *around > 0).min().unwrap_or(5);
-        (own, around, std::cmp::Reverse(self.url(root).map_or(0, |url| url.len())))
+        (own, Reverse(depth), around, Reverse(self.url(root).map_or(0, |url| url.len())))
     }
 
     /// Whether it is known which section holds before it is known which file is meant.

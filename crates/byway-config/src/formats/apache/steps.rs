@@ -50,8 +50,21 @@ pub(super) const ERROR: u16 = 18;
 /// The slot that keeps what a rule of a folder wrote of an index that httpd asks of itself for, and the same for `[END]`.
 pub(super) const WROTE: u16 = 19;
 pub(super) const WROTE_FOR_GOOD: u16 = 20;
+/// The slot that keeps the path that a folder's rules began with.
+pub(super) const BEGAN: u16 = 21;
+/// The slot that keeps the folder that is asked for its index, and the one that keeps the folder whose index was found.
+pub(super) const INDEXED: u16 = 22;
+pub(super) const FOUND: u16 = 23;
+/// The slot that counts how often httpd has begun anew, by its length.
+pub(super) const ROUNDS: u16 = 24;
+/// The slot that keeps whether the engine runs in sections that do not say so.
+pub(super) const ENGINE: u16 = 25;
+/// The slot that keeps the file that folders and sections are asked for, where the server's own rules may have written it.
+pub(super) const ORIGIN: u16 = 26;
 /// The first slot of those that variables have.
-const FIRST_NAME: u16 = WROTE_FOR_GOOD + 1;
+const FIRST_NAME: u16 = ORIGIN + 1;
+/// What stands for the root of the machine's disk where a rule of a server has written that: no path of the document root does.
+pub(super) const MACHINE: &str = "*";
 /// What the name of a variable begins with that stands for a text so changed: no name in a file does.
 pub(super) const CHANGED: char = '\u{1}';
 
@@ -182,6 +195,18 @@ pub(super) fn stops(rule: &RewriteRule) -> bool {
 /// Whether a rule changes the path or sends away.
 pub(super) fn substitutes(rule: &RewriteRule) -> bool {
     rule.substitution != "-" && rule.flags.status.is_none()
+}
+
+/// Whether a rule of a server may write nothing but slashes: httpd finds the root of the disk where it looks for such a file, if
+/// the rule itself begins with a slash.
+pub(super) fn may_write_root(rule: &RewriteRule) -> bool {
+    let path = rule.substitution.split('?').next().unwrap_or_default();
+    let mut parts = tokens(path).into_iter();
+    let is_slashes = |part: Token| match part {
+        Token::Text(text) => text.bytes().all(|byte| byte == b'/'),
+        Token::Variable(_) | Token::Map { .. } | Token::Group(_) | Token::CondGroup(_) => true,
+    };
+    rule.flags.redirect.is_none() && substitutes(rule) && path.starts_with('/') && parts.all(is_slashes)
 }
 
 /// Makes a rule ready. `is_changed` says whether a rule before it has written the path.

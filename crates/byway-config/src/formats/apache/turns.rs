@@ -15,13 +15,15 @@ use super::folders::Folder;
 use super::lower::{Facts, Lowering, any, no_span, path_piece};
 use super::rounds::{BARE, slot_is};
 use super::site::{Section, Server};
-use super::steps::{FILE, Names, TAKEN, URI};
+use super::steps::{FILE, Names, ORIGIN, TAKEN, URI};
 
 /// The tables of a turn.
 pub(super) struct Turn<'s> {
     /// Where what was written is laid aside, and where the slash of a folder is asked for.
     swap: Option<TableId>,
     stage: Option<Stage<'s>>,
+    /// Where the path is that of the file again, where another is looked at before.
+    file: Option<TableId>,
     slashes: Option<TableId>,
     restart: TableId,
 }
@@ -56,7 +58,7 @@ pub(super) struct Around<'a, 's> {
 impl Lowering<'_, '_> {
     pub(super) fn turn<'s>(
         &mut self,
-        has_folders: bool,
+        (has_folders, keeps_uri): (bool, bool),
         locations: &[(Option<&'s Section>, &'s Alias)],
         aliased: &[&Folder<'s>],
         row: impl Fn(&Dialect) -> &'static Dialect + Copy,
@@ -64,8 +66,9 @@ impl Lowering<'_, '_> {
         let asks = has_folders || !locations.is_empty() || !aliased.is_empty();
         let swap = asks.then(|| self.table(row(&APACHE), Order::Listed, ""));
         let stage = swap.map(|_| self.alias_stage(locations, aliased, row));
+        let file = swap.filter(|_| has_folders && keeps_uri).map(|_| self.table(row(&APACHE), Order::Listed, ""));
         let slashes = swap.filter(|_| has_folders).map(|_| self.table(row(&APACHE), Order::Specific, ""));
-        Turn { swap, stage, slashes, restart: self.table(row(&APACHE), Order::Listed, "") }
+        Turn { swap, stage, file, slashes, restart: self.table(row(&APACHE), Order::Listed, "") }
     }
 
     /// Fills a turn that leads to `start`.
@@ -78,7 +81,10 @@ impl Lowering<'_, '_> {
     ) {
         let Around { server, folders, aliased, facts, takes_back } = around;
         if let (Some(swap), Some(stage)) = (turn.swap, &turn.stage) {
-            let to_restart = turn.slashes.unwrap_or(turn.restart);
+            let to_restart = turn.file.or(turn.slashes).unwrap_or(turn.restart);
+            if let (Some(file), Some(slashes)) = (turn.file, turn.slashes) {
+                self.write_slot(file, ORIGIN, slashes);
+            }
             let first = stage.first_location().or(stage.dispatch).unwrap_or(to_restart);
             self.refuse(swap, What::Part(Part::WorkingQuery), BARE, ReplyStatus::Forbidden);
             let text = Target::of_pieces(vec![path_piece(What::Part(Part::WorkingPath))]);
@@ -87,7 +93,9 @@ impl Lowering<'_, '_> {
                 self.push(swap, any(), &[is_taken], Action::Enter(turn.restart), &no_span());
             }
             self.write_slot(swap, URI, first);
-            self.fill_stage(stage, aliased, to_restart, &Facts { has_turned: true, ..*facts });
+            // Folders say what holds for the file, which may be another than the path that came.
+            let file = turn.file.map(|_| ORIGIN);
+            self.fill_stage(stage, aliased, to_restart, &Facts { has_turned: true, file, ..*facts });
         }
         if let Some(table) = turn.slashes {
             self.reading.set_after(table, After::Table(turn.restart));

@@ -1,12 +1,14 @@
 //! Apache httpd: a virtual host around a folder of `.htaccess` files, one such file, or a configuration of its own.
 
+mod adapted;
 mod whole;
 
 use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 
-use super::{Folder, Laid, Ports, Server, Source, below, is_root};
+use self::adapted::Tree;
+use super::{Folder, Laid, Ports, Server, Source, is_root};
 use crate::replay::draw::Draw;
 
 pub(super) const ROW: Server = Server {
@@ -22,14 +24,8 @@ pub(super) const ROW: Server = Server {
 
 fn arguments(folder: &Folder) -> Vec<OsString> {
     let path = folder.path();
-    vec![
-        "-d".into(),
-        path.into(),
-        "-f".into(),
-        path.join("frame.conf").into(),
-        "-E".into(),
-        path.join("startup.log").into(),
-    ]
+    // What it complains of, it says where it is heard.
+    vec!["-d".into(), path.into(), "-f".into(), path.join("frame.conf").into()]
 }
 
 const MODULES: &[&str] = &[
@@ -52,28 +48,10 @@ const MODULES: &[&str] = &[
     "filter",
     "negotiation",
     "autoindex",
+    "proxy",
+    "proxy_http",
 ];
 const FOLDERS: &[&str] = &["/usr/lib/apache2/modules", "/usr/lib64/httpd/modules", "/usr/libexec/apache2"];
-/// Directives that concern the machine, by their beginning in small letters.
-const LEFT_OUT: &[&str] = &[
-    "listen",
-    "loadmodule",
-    "serverroot",
-    "user ",
-    "group ",
-    "pidfile",
-    "errorlog",
-    "customlog",
-    "transferlog",
-    "logformat",
-    "loglevel",
-    "mutex",
-    "ssl",
-    "startservers",
-    "maxrequestworkers",
-    "threadsperchild",
-    "serverlimit",
-];
 
 fn lay_out(source: &Source<'_>, folder: &Folder) -> Result<Laid, String> {
     let mut ports = Ports::default();
@@ -98,20 +76,31 @@ fn lay_out(source: &Source<'_>, folder: &Folder) -> Result<Laid, String> {
         own_root
     } else {
         folder.write("www/empty.txt", "")?;
+        let tree = Tree::of(source.named);
         let mut first = None;
+        let mut lists = Vec::new();
         for file in source.files {
-            let text = fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?;
-            let text = adapted(&String::from_utf8_lossy(&text), &mut ports)?;
-            let text = match first.is_none() && !text.to_ascii_lowercase().contains("<virtualhost") {
+            let bytes = fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?;
+            let place = tree.place(file);
+            if lists.contains(&place) {
+                folder.write(Path::new("conf").join(place), bytes)?;
+                continue;
+            }
+            let text = String::from_utf8_lossy(&bytes);
+            lists.extend(adapted::lists(&text, &tree));
+            let text = adapted::adapted(&text, &tree, &mut ports)?;
+            let text = match first.is_none() && !has_host(source)? {
                 true => host(ports.get(80)?, &own_root, &text),
                 false => text,
             };
-            let path = folder.write(Path::new("conf").join(below(file, source.named)), text)?;
+            let path = folder.write(Path::new("conf").join(place), text)?;
             first.get_or_insert(path);
         }
         let named = first.ok_or("no file was read")?;
         frame.push_str(&directory(&own_root));
-        frame.push_str(&format!("Include \"{}\"\n", named.display()));
+        // Relative includes begin where the first file lies.
+        let base = folder.path().join("conf");
+        frame.push_str(&format!("ServerRoot \"{}\"\nInclude \"{}\"\n", base.display(), named.display()));
         named
     };
     // Without a virtual host nobody asked for a port yet.
@@ -121,6 +110,17 @@ fn lay_out(source: &Source<'_>, folder: &Folder) -> Result<Laid, String> {
     let listens: String = ports.given().iter().map(|port| format!("Listen 127.0.0.1:{port}\n")).collect();
     folder.write("frame.conf", listens + &frame)?;
     Ok(Laid { named, ports: ports.given() })
+}
+
+/// Whether some file of a configuration has a virtual host.
+fn has_host(source: &Source<'_>) -> Result<bool, String> {
+    for file in source.files {
+        let text = fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?;
+        if String::from_utf8_lossy(&text).to_ascii_lowercase().contains("<virtualhost") {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn frame(folder: &Folder) -> Result<String, String> {
@@ -154,34 +154,6 @@ fn directory(root: &Path) -> String {
         "<Directory \"{}\">\nAllowOverride All\nOptions FollowSymLinks\nRequire all granted\n</Directory>\n",
         root.display()
     )
-}
-
-/// A configuration whose virtual hosts listen on ports of ours, without what concerns the machine.
-fn adapted(text: &str, ports: &mut Ports) -> Result<String, String> {
-    let mut out = String::new();
-    for line in text.lines() {
-        let trimmed = line.trim_start().to_ascii_lowercase();
-        if trimmed.starts_with("<virtualhost") {
-            out.push_str(&format!("<VirtualHost{}>", addresses(&trimmed, ports)?));
-        } else if !LEFT_OUT.iter().any(|head| trimmed.starts_with(head)) {
-            out.push_str(line);
-        }
-        // A line that goes is an empty one: places stay what they are.
-        out.push('\n');
-    }
-    Ok(out)
-}
-
-/// The addresses of a virtual host on loopback, with the ports that stand for theirs; one that names none stands for 80.
-fn addresses(line: &str, ports: &mut Ports) -> Result<String, String> {
-    let mut wanted = Vec::new();
-    for address in line.trim_start_matches("<virtualhost").trim_end_matches('>').split_whitespace() {
-        let port = ports.get(address.rsplit(':').next().and_then(|port| port.parse().ok()).unwrap_or(80))?;
-        if !wanted.contains(&port) {
-            wanted.push(port);
-        }
-    }
-    Ok(wanted.iter().map(|port| format!(" 127.0.0.1:{port}")).collect())
 }
 
 pub(super) const SEGMENTS: &[&str] =
@@ -308,28 +280,4 @@ fn front_controller(draw: &mut Draw) -> String {
     let flags = draw.word(&["L", "L,QSA", "END", "PT", "R=303", "NC"]);
     out.push_str(&format!("RewriteRule {} {target} [{flags}]\n", draw.word(&[".", "^(.*)$", "^", "^http"])));
     out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn places_stay_what_they_are() {
-        let text = "ServerRoot /etc\n<VirtualHost *:80>\nRedirect 307 /a /b\n</VirtualHost>\n";
-        let mut ports = Ports::default();
-        let out = adapted(text, &mut ports).expect("a configuration");
-        let port = ports.given()[0];
-        assert_eq!(out, format!("\n<VirtualHost 127.0.0.1:{port}>\nRedirect 307 /a /b\n</VirtualHost>\n"));
-    }
-
-    #[test]
-    fn each_port_has_one_of_ours() {
-        let text = "<VirtualHost *:80>\n</VirtualHost>\n<VirtualHost a:443 [::]:443 b:80>\n</VirtualHost>\n";
-        let mut ports = Ports::default();
-        let out = adapted(text, &mut ports).expect("a configuration");
-        let [http, https] = ports.given()[..] else { panic!("{out}") };
-        let both = format!("<VirtualHost 127.0.0.1:{https} 127.0.0.1:{http}>");
-        assert!(out.starts_with(&format!("<VirtualHost 127.0.0.1:{http}>")) && out.contains(&both), "{out}");
-    }
 }

@@ -70,17 +70,23 @@ pub(crate) struct Laid {
     pub(crate) ports: Vec<u16>,
 }
 
-/// A folder that goes when it is dropped.
-pub(crate) struct Folder(PathBuf);
+/// A folder that goes when it is dropped, unless it is to stay.
+pub(crate) struct Folder {
+    path: PathBuf,
+    stays: bool,
+}
 
 impl Folder {
-    /// A new one, which the server may read as whoever it serves as.
-    pub(crate) fn new() -> io::Result<Folder> {
-        let base = std::env::temp_dir();
+    /// A new one, which the server may read as whoever it serves as; it stays where it is told where to.
+    pub(crate) fn new(keep: Option<&Path>) -> io::Result<Folder> {
+        let base = keep.map_or_else(std::env::temp_dir, Path::to_owned);
+        fs::create_dir_all(&base)?;
+        // The server has its own idea of where relative paths begin.
+        let base = fs::canonicalize(base)?;
         for number in 0_u32.. {
             let path = base.join(format!("byway-replay-{}-{number}", std::process::id()));
             match fs::create_dir(&path) {
-                Ok(()) => return Ok(Folder(path)),
+                Ok(()) => return Ok(Folder { path, stays: keep.is_some() }),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(error),
             }
@@ -89,12 +95,12 @@ impl Folder {
     }
 
     pub(crate) fn path(&self) -> &Path {
-        &self.0
+        &self.path
     }
 
     /// Writes a file below it.
     pub(crate) fn write(&self, name: impl AsRef<Path>, text: impl AsRef<[u8]>) -> Result<PathBuf, String> {
-        let path = self.0.join(name);
+        let path = self.path.join(name);
         let made = path.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::write(&path, text));
         made.map_err(|error| format!("{} cannot be written: {error}", path.display())).map(|()| path)
     }
@@ -103,7 +109,9 @@ impl Folder {
 impl Drop for Folder {
     fn drop(&mut self) {
         // What cannot be taken away is left in the system's folder for such things.
-        let _ = fs::remove_dir_all(&self.0);
+        if !self.stays {
+            let _ = fs::remove_dir_all(&self.path);
+        }
     }
 }
 
