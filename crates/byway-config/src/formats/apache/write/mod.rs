@@ -61,6 +61,7 @@ fn write(writing: &mut Writing<'_>, context: Context) {
         }
     }
     placed.sort_by(|one, other| one.rank.cmp(&other.rank));
+    leave_out_needless(&mut placed);
     if let Some(file) = writing.file.as_deref().filter(|_| context == Context::Server) {
         writing.lists = lists::taken(&mut placed, file);
     }
@@ -117,6 +118,21 @@ fn of_rule(view: RuleView<'_>, plan: &Plan, context: Context) -> Said {
         placed.push(Placed { rank: Rank::of(rule, at)?, lines, comment, is_pass, more: Vec::new() });
     }
     Ok((placed, why.or(foreign).map_or(Verdict::Exact, Verdict::Approximated)))
+}
+
+/// Takes out what leaves alone paths that no rule behind it takes.
+fn leave_out_needless(placed: &mut Vec<Placed>) {
+    let mut taken = Taken::default();
+    let is_needed = |rule: &Placed| {
+        let is_met = taken.meets(&rule.lines.region);
+        if !rule.is_pass {
+            rule.more.iter().chain([&rule.lines.region]).for_each(|region| taken.take(region.clone()));
+        }
+        !rule.is_pass || is_met || rule.comment.is_some()
+    };
+    let needed: Vec<bool> = placed.iter().rev().map(is_needed).collect();
+    let mut needed = needed.into_iter().rev();
+    placed.retain(|_| needed.next().unwrap_or(true));
 }
 
 type Rewrites = Vec<(Option<String>, Vec<String>)>;
