@@ -37,7 +37,7 @@ mod stale_temporary;
 mod tail_dropped;
 mod unreachable;
 
-pub(crate) use decoded_capture::may_hold_control;
+pub(crate) use decoded_capture::{may_hold_control, may_hold_line_feed};
 use std::collections::{BTreeMap, BTreeSet};
 
 use byway_core::rule::Action;
