@@ -2,6 +2,7 @@
 
 use byway_config::examples::{Case, Expected};
 use byway_config::files::MemoryFiles;
+use byway_config::foreign::Purpose;
 use byway_config::formats::Format;
 use byway_config::load::{LoadOptions, Loaded, load};
 use byway_config::writing::write;
@@ -105,7 +106,9 @@ const PATHS: &[&str] = &[
 
 fn loaded(text: &str) -> Loaded {
     let files = MemoryFiles::new([("nginx.conf", text)]);
-    load(&files, &["nginx.conf".as_ref()], &LoadOptions::default())
+    let mut options = LoadOptions::default();
+    options.foreign.purpose = Purpose::Writing;
+    load(&files, &["nginx.conf".as_ref()], &options)
 }
 
 #[test]
@@ -128,8 +131,12 @@ fn every_request_is_answered_as_before_also_with_line_feeds() {
                 let case = Case::parse(&format!("GET http://a.test{url} -> pass")).expect("a case");
                 let decide = |rules| case.decide(rules, NOW, &mut Scratch::new()).0;
                 let said: [Expected; 2] = [decide(before), decide(after)];
-                assert_eq!(format!("{:?}", said[0]), format!("{:?}", said[1]), "{url}\n{body}\n{}", written.text);
+                let [before, after] = said.map(|said| format!("{said:?}"));
                 asked += 1;
+                // What would end the field that it is sent in is refused, by the name of `control-bytes`.
+                if after != "Reply(400)" || !before.contains("%0A") {
+                    assert_eq!(before, after, "{url}\n{body}\n{}", written.text);
+                }
             }
         }
     }
