@@ -124,7 +124,8 @@ fn every_request_is_answered_as_before_also_with_line_feeds() {
         let after = loaded(&written.text);
         let (before, after) = (before.rules.as_ref().expect("rules"), after.rules.as_ref().expect(&written.text));
         for path in PATHS {
-            let (begin, end) = path.split_at(path.len() / 2 + 1);
+            // No escape is torn apart.
+            let (begin, end) = path.split_at(path.find('%').unwrap_or(path.len() / 2 + 1));
             let odd = ["%0A", "%0A%0A", "/", "?", "?x=1", "?x=0", "x", ".php"].map(|tail| format!("{path}{tail}"));
             let inside = [format!("{begin}%0A{end}"), format!("/%0A{path}"), format!("/%0A{path}%0A")];
             for url in odd.into_iter().chain(inside).chain([(*path).to_owned()]) {
