@@ -15,6 +15,8 @@ pub(crate) struct Door {
     pub(crate) names: Vec<Box<str>>,
     /// Where it listens, and what is spoken there; none where the text does not say.
     pub(crate) ports: Vec<(Scheme, u16)>,
+    /// The ports of which the text says that it is the default there.
+    pub(crate) defaults: Vec<u16>,
     /// Whether all that it does stands in the text, and not a part of it alone.
     pub(crate) is_whole: bool,
 }

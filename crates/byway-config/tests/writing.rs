@@ -419,9 +419,12 @@ fn alternatives_keep_their_places() {
     assert!(text.contains("location ~ ^/(|.*/)\\.(git|env) {\n"), "{text}");
     // Where the group is read, it would hold all before the name.
     let read = "server { listen 80; location ~ (^|/)foo$ { return 301 https://h.test/x$1y; } }\n";
-    let (text, refused) = as_format(read, "nginx.conf", "nginx");
+    let (text, refused) = as_format(read, "nginx.conf", "toml");
     assert!(!text.contains("h.test"), "{text}");
     assert_eq!(refused.len(), 1, "{refused:?}");
+    let (text, refused) = as_format(read, "nginx.conf", "nginx");
+    assert!(text.contains("location ~ (^|/)foo$ {\n        return 301 https://h.test/x$1y;"), "{text}");
+    assert!(refused.is_empty(), "{refused:?}");
 }
 
 #[test]

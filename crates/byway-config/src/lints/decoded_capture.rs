@@ -99,6 +99,14 @@ pub(super) fn written(seen: &Seen<'_>) -> Option<Written> {
     found
 }
 
+/// Whether a group of a pattern may take a line feed, or its syntax is not understood; groups are counted from 1.
+pub(crate) fn may_hold_line_feed(pattern: &str, group: u8) -> bool {
+    let parser = regex_syntax::ParserBuilder::new().unicode(false).utf8(false).nest_limit(50).build();
+    let found = { parser }.parse(pattern).ok();
+    let found = found.as_ref().and_then(|found| capture(found, u32::from(group)));
+    found.is_none_or(|found| may_hold(found, b'\n'))
+}
+
 /// Whether a group of a pattern may take a control character, or its syntax is not understood; groups are counted from 1.
 pub(crate) fn may_hold_control(pattern: &str, group: u8) -> bool {
     let parser = regex_syntax::ParserBuilder::new().unicode(false).utf8(false).nest_limit(50).build();

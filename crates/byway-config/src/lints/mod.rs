@@ -42,7 +42,7 @@ mod typographic_quote;
 mod unknown_variable;
 mod unreachable;
 
-pub(crate) use decoded_capture::may_hold_control;
+pub(crate) use decoded_capture::{may_hold_control, may_hold_line_feed};
 use std::collections::{BTreeMap, BTreeSet};
 
 use byway_core::rule::Action;

@@ -112,7 +112,9 @@ fn may_meet(one: &str, other: &str) -> bool {
     let path = |words: &str| words.rsplit(' ').next().unwrap_or_default().trim_matches(['"', '\'']).to_owned();
     let is_pattern = |words: &str| words.starts_with('~');
     match (is_pattern(one), is_pattern(other)) {
-        (_, true) | (true, _) => !other.starts_with('='),
+        // What comes to a prefix fits no pattern, unless the prefix keeps it from being asked.
+        (false, true) => one.starts_with(['^', '=']),
+        (true, _) => !other.starts_with('='),
         (false, false) => !other.starts_with('=') && path(one).starts_with(&path(other)),
     }
 }
@@ -222,14 +224,16 @@ mod tests {
     #[test]
     fn requests_fall_to_what_is_asked_next() {
         let text = "server { server_name a.test; if (-f /x) { FIRST } location /old { SECOND } # } {
-            location ~ \"^/a{2}\" { THIRD } location = /z { FOURTH } location / { FIFTH } }
+            location ~ \"^/a{2}\" { THIRD } location = /z { FOURTH } location / { FIFTH }
+            location ^~ /e { EIGHTH } }
             server { server_name ~^www; SIXTH } server { server_name b.test; SEVENTH }";
         let blocks = braces(text.as_bytes());
         let at = |word: &str| text.find(word).unwrap();
         for (from, to, is_so) in [
             ("FIRST", "SECOND", true),
             ("SECOND", "FIRST", false),
-            ("SECOND", "THIRD", true),
+            ("SECOND", "THIRD", false),
+            ("EIGHTH", "THIRD", true),
             ("SECOND", "FIFTH", true),
             ("THIRD", "FOURTH", false),
             ("THIRD", "SECOND", true),

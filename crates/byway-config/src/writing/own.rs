@@ -11,7 +11,7 @@ use byway_core::RuleSet;
 use byway_core::condition::{Condition, Depends, SUBJECTS, Subject, Test};
 use byway_core::dialect::{BYWAY, Dialect, LetterCase, QueryPolicy, TrailingSlash};
 use byway_core::host::HostPattern;
-use byway_core::regex::{Anchoring, Flavour};
+use byway_core::regex::{Anchoring, Flavour, Pattern};
 use byway_core::request::Scheme;
 use byway_core::rule::{Action, Probing, RetryAfter};
 use byway_core::ruleset::{Order, RuleView, TableId, TableView};
@@ -20,7 +20,7 @@ use byway_core::status::{ReplyStatus, StatusByMethod};
 use byway_core::target::{Landing, Piece, Target, What};
 
 use super::flatten::Flat;
-pub(crate) use super::flatten::{AS_SENT, SEEN};
+pub(crate) use super::flatten::{AS_SENT, SEEN, in_our_words};
 use super::rank::{Region, region};
 use crate::lints::open_redirect::is_of_host;
 use crate::remarks::Verdict;
@@ -37,7 +37,21 @@ pub(crate) struct OwnRule<'s> {
     pub(crate) ours: Option<Box<Instead<'s>>>,
     /// The same with path and query asked as one text as they were sent, where its server asks so.
     pub(crate) as_sent: Option<Box<OwnRule<'s>>>,
+    /// Its pattern as its server asks it, for servers that see paths as that one does.
+    pub(crate) seen: Option<Box<Seen>>,
+    /// Whether its server, nginx, asks it of every request before it chooses a location.
+    pub(crate) is_of_server: bool,
     pub(crate) priority: i32,
+}
+
+/// A pattern on the path as another server sees it: found anywhere in it, with that server's end and line feeds.
+#[derive(Clone)]
+pub(crate) struct Seen {
+    pub(crate) pattern: Pattern<'static>,
+    /// Where it leads, with the groups of that pattern.
+    pub(crate) to: Option<String>,
+    /// Why our own files have no words for the rule, where they have none.
+    pub(crate) why: Option<Cow<'static, str>>,
 }
 
 /// The rules in place of one, or why there are none.
@@ -46,15 +60,7 @@ pub(crate) type Instead<'s> = Result<(Vec<OwnRule<'s>>, Option<Cow<'static, str>
 impl<'s> OwnRule<'s> {
     /// The same once more.
     pub(crate) fn again(&self) -> OwnRule<'s> {
-        let does = match &self.does {
-            Does::Redirect { status, to, query } => {
-                Does::Redirect { status: *status, to: to.clone(), query: query.clone() }
-            }
-            Does::Reply { status, retry_after } => Does::Reply { status: *status, retry_after: *retry_after },
-            Does::Rewrite { to, query } => Does::Rewrite { to: to.clone(), query: query.clone() },
-            Does::Pass => Does::Pass,
-        };
-        OwnRule { does, conditions: self.conditions.clone(), ..self.again_bare() }
+        OwnRule { does: self.does.clone(), conditions: self.conditions.clone(), ..self.again_bare() }
     }
 
     /// The same source, doing nothing, asking nothing.
@@ -68,8 +74,15 @@ impl<'s> OwnRule<'s> {
             conditions: Vec::new(),
             ours: None,
             as_sent: None,
+            seen: self.seen.clone(),
+            is_of_server: self.is_of_server,
             priority: self.priority,
         }
+    }
+
+    /// Why there are words for it for servers alone that see paths as its own does.
+    pub(crate) fn only_seen(&self) -> Option<Cow<'static, str>> {
+        self.seen.as_ref().and_then(|seen| seen.why.clone())
     }
 }
 
@@ -77,6 +90,9 @@ impl<'s> OwnRule<'s> {
 pub(crate) fn in_ours<'s>((rules, verdict): Said<'s>) -> Result<Said<'s>, Cow<'static, str>> {
     let (mut out, mut why) = (Vec::new(), None);
     for mut rule in rules {
+        if let Some(why) = rule.only_seen() {
+            return Err(why);
+        }
         match rule.ours.take() {
             None => out.push(rule),
             Some(instead) => {
@@ -90,6 +106,7 @@ pub(crate) fn in_ours<'s>((rules, verdict): Said<'s>) -> Result<Said<'s>, Cow<'s
 }
 
 /// What a rule does, as text.
+#[derive(Clone)]
 pub(crate) enum Does {
     Redirect {
         status: StatusByMethod,
@@ -360,8 +377,20 @@ fn native<'s>(rule: RuleView<'s>, plan: &Plan) -> Result<OwnRule<'s>, Cow<'stati
                 .into(),
         );
     }
-    let (ours, as_sent) = (None, None);
-    Ok(OwnRule { view: rule, from, slash: source.slash, case: source.case, does, conditions, ours, as_sent, priority })
+    let (slash, case) = (source.slash, source.case);
+    Ok(OwnRule {
+        view: rule,
+        from,
+        slash,
+        case,
+        does,
+        conditions,
+        ours: None,
+        as_sent: None,
+        seen: None,
+        is_of_server: false,
+        priority,
+    })
 }
 
 /// What of a rule no other format has.

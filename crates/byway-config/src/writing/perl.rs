@@ -66,6 +66,15 @@ pub(crate) fn pcre(pattern: &Pattern<'_>) -> Result<String, Why> {
     }
 }
 
+/// A pattern of nginx's as a person wrote it: our engines are told what its end is, and PCRE is not.
+pub(crate) fn as_nginx(pattern: &Pattern<'_>) -> Result<String, Why> {
+    let text = pattern.text.replace("(?:\\n?$)", "$");
+    match text.contains(['\n', '\r']) {
+        true => Err("a line break in a pattern: write it as `\\n`"),
+        false => Ok(text),
+    }
+}
+
 /// Text, decoded, as the part of a pattern that fits it and nothing else.
 pub(crate) fn fitting(text: &[u8]) -> String {
     let is_text = std::str::from_utf8(text).is_ok();

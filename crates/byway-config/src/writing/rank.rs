@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use byway_core::host::HostPattern;
+use byway_core::regex::Anchoring;
 use byway_core::source::{PathPattern, Segment, Source};
 
 use super::own::OwnRule;
@@ -121,6 +122,10 @@ pub(crate) fn region(source: &Source<'_>) -> Region {
                 _ => None,
             });
             (literals.collect::<Vec<_>>().concat(), false)
+        }
+        // What is found anywhere has no beginning.
+        PathPattern::Regex(pattern) if pattern.anchoring == Anchoring::Anywhere && !pattern.text.starts_with('^') => {
+            (Vec::new(), false)
         }
         PathPattern::Regex(pattern) => (literal_begin(&pattern.text).to_vec(), false),
     };

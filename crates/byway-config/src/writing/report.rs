@@ -68,6 +68,11 @@ pub fn rows_beside(loaded: &Loaded, writing: &Writing<'_>, text_of: &dyn Fn(File
         let known = together.entry((place.file, place.line)).or_insert_with(|| remark.verdict.clone());
         *known = both(known, &remark.verdict);
     }
+    // What keeps people out of a place keeps them out of all of it, or somebody must look.
+    let keeps_out = |remark: &Remark| matches!(remark.verdict, Verdict::Refused(_)) && !remark.rule.contains(" → ");
+    for (remark, place) in written().filter(|(remark, _)| keeps_out(remark)) {
+        together.insert((place.file, place.line), remark.verdict.clone());
+    }
     let mut seen = std::collections::HashSet::new();
     let of_text = loaded.remarks.kept.iter().enumerate().map(|(at, remark)| {
         let place = remark.span.as_ref().map(|span| Place { file: span.file, line: span.line });

@@ -42,6 +42,7 @@ fn door(server: &Server) -> Door {
     Door {
         names: names.filter_map(|name| written::host(name)).collect(),
         ports: server.ports.iter().map(|&port| (Door::scheme_at(port, server.is_tls), port)).collect(),
+        defaults: Vec::new(),
         is_whole: true,
     }
 }

@@ -22,7 +22,8 @@ pub(super) fn note(tree: &Tree, model: &Model, reading: &mut Reading<'_>) {
     // Of lines without a server nobody knows where they stand.
     let has_server = is_whole || tree.directives.iter().any(|one| *tree.word(one.name) == *b"server");
     for (at, server) in model.servers.iter().enumerate() {
-        let door = Door { names: notes.names(server), ports: Vec::new(), is_whole: has_server };
+        let defaults = server.ports.iter().filter(|(_, is_default)| *is_default).map(|(port, _)| port.number).collect();
+        let door = Door { names: notes.names(server), ports: Vec::new(), defaults, is_whole: has_server };
         let ports_here = || doors_of(server).collect();
         notes.reading.door(Door { ports: has_server.then(ports_here).unwrap_or_default(), ..door });
         let hosts = notes.hosts(model, at, ports.as_ref());

@@ -49,12 +49,25 @@ pub(super) fn leaves_paths(all: &[Condition]) -> bool {
     all.iter().any(leaves)
 }
 
+/// Whether a condition asks for a text that our files ask for by other words, and nginx by its own.
+fn is_variable(condition: &Condition) -> bool {
+    let is_value = |what: &What<'_>| matches!(what, What::Argument(_) | What::Field(_) | What::Cookie(_));
+    let is_asked = matches!(condition.test, Test::Is(_) | Test::In(_) | Test::Regex(_));
+    matches!(&condition.subject, Subject::Text(pieces) if is_asked && matches!(pieces.as_slice(), [one] if is_value(&one.what)))
+}
+
+/// A condition that was kept for nginx, in the words of our files.
+pub(crate) fn in_our_words(condition: &Condition) -> Result<Condition, Why> {
+    if is_variable(condition) { self::condition(condition) } else { Ok(condition.clone()) }
+}
+
 /// A condition on a subject of ours, or as it is where other servers ask for its text as well and our files do not.
-pub(super) fn kept(condition: &Condition) -> Result<Condition, Why> {
+pub(super) fn kept(condition: &Condition, is_nginx: bool) -> Result<Condition, Why> {
     let is_request =
         |pieces: &[Piece<'_>]| pieces.iter().any(|piece| matches!(piece.what, What::Part(Part::PathAndQuery)));
     match &condition.subject {
         _ if asks_for_file(condition).is_some() => Ok(condition.clone()),
+        _ if is_nginx && is_variable(condition) => Ok(condition.clone()),
         Subject::Text(pieces) if asks_query(pieces) || asks_path(pieces) || is_request(pieces) => Ok(condition.clone()),
         _ => self::condition(condition),
     }

@@ -17,7 +17,7 @@ use byway_core::target::{Change, Landing, Part, Piece, What};
 
 use super::Why;
 use super::conditions;
-use super::paths::{PathOf, both, is_any_path, owned_path};
+use super::paths::{PathOf, asked, both, is_any_path, owned_path};
 use crate::formats::apache::{asks_for_file, no_file};
 
 pub(super) type Pieces = Vec<Piece<'static>>;
@@ -94,11 +94,13 @@ pub(super) enum Key {
 pub(super) struct Within {
     pub(super) alternatives: Vec<Alternative>,
     pub(super) held: BTreeMap<u16, Held>,
+    /// Whether a location was chosen on the way.
+    pub(super) is_located: bool,
 }
 
 impl Default for Within {
     fn default() -> Within {
-        Within { alternatives: vec![Alternative::default()], held: BTreeMap::new() }
+        Within { alternatives: vec![Alternative::default()], held: BTreeMap::new(), is_located: false }
     }
 }
 
@@ -129,10 +131,19 @@ impl Within {
             let mut alternative = alternative.clone();
             if !is_any_path(&source.path) {
                 let own = PathOf { path: owned_path(&source.path)?, case: source.case, is_whole };
-                match both(alternative.path.take(), own)? {
-                    Some(path) => alternative.path = Some(path),
+                let outer = alternative.path.take();
+                match (both(outer.clone(), own.clone()), outer.as_ref().and_then(asked)) {
+                    (Ok(Some(path)), _) => alternative.path = Some(path),
                     // No path is in both.
-                    None => continue,
+                    (Ok(None), _) => continue,
+                    // What led here is asked beside the pattern, as where one `if` stands in another.
+                    (Err(_), Some(asked)) if is_whole => {
+                        alternative.path = Some(own);
+                        if !alternative.conditions.contains(&asked) {
+                            alternative.conditions.push(asked);
+                        }
+                    }
+                    (Err(why), _) => return Err(why),
                 }
             }
             out.push(alternative);
@@ -144,7 +155,7 @@ impl Within {
             }
             out = self.with_any(out, group)?;
         }
-        Ok(Within { alternatives: out, held: self.held.clone() })
+        Ok(Within { alternatives: out, held: self.held.clone(), is_located: self.is_located })
     }
 
     /// Alternatives of which one of some conditions holds as well.
@@ -614,7 +625,15 @@ impl Alternative {
                 }
                 let own = PathOf { path, case, is_whole: true };
                 let before = self.path.take();
-                return Ok(match both(before.clone(), own.clone())? {
+                let both = match both(before.clone(), own.clone()) {
+                    Err(_) if is_pattern && matches!(part, Some(Part::WorkingPath | Part::Path)) => {
+                        self.path = before;
+                        let subject = Subject::Text(pieces.to_vec());
+                        return Ok(vec![self.and(Condition { subject, ..condition.clone() })]);
+                    }
+                    both => both?,
+                };
+                return Ok(match both {
                     Some(path) => {
                         if is_pattern && part == Some(Part::PathAndQuery) && path.path == own.path {
                             let subject = Subject::Text(pieces.to_vec());

@@ -29,6 +29,7 @@ use byway_core::source::PathPattern;
 use byway_core::status::StatusByMethod;
 use byway_core::target::{Part, Piece, Target, What};
 
+pub(crate) use self::conditions::in_our_words;
 use self::doors::{Door, door, is_choice_by_path, is_choice_by_scheme, leads_by_host};
 pub(crate) use self::held::AS_SENT;
 use self::held::{Entry, Held, Key, Within, owned_piece};
@@ -57,7 +58,7 @@ pub(super) struct Spot {
 }
 
 /// What a request must be to come here.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct Way {
     host: String,
     scheme: Option<Scheme>,
@@ -92,29 +93,28 @@ pub(super) struct Flat {
     /// How often a table was entered.
     entered: usize,
     /// Where every request was taken, so that what comes behind is dead.
-    closed: Vec<Closed>,
+    closed: HashMap<Way, Closed>,
     /// Rules behind one that takes every request, with its place.
     dead: HashMap<u32, Place>,
     /// Where rules may fit that decide something, by their step.
     regions: Vec<(usize, Way, Region, u32)>,
 }
 
-/// Where a rule takes every request, or every one at a path and below it.
-#[derive(Debug)]
+/// Where rules take every request, or every one at a path and below it, and which do.
+#[derive(Debug, Default)]
 struct Closed {
-    way: Way,
-    below: Option<Vec<u8>>,
-    by: Place,
+    all: Option<Place>,
+    below: HashMap<Vec<u8>, Place>,
 }
 
 impl Closed {
-    /// Whether it takes all that a rule at a path would.
-    fn covers(&self, way: &Way, path: Option<&[u8]>) -> bool {
-        let is_below = |below: &Vec<u8>| {
-            let rest = path.and_then(|path| path.strip_prefix(&below[..]));
-            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+    /// What takes all that a rule at a path would.
+    fn by(&self, path: Option<&[u8]>) -> Option<Place> {
+        let above = |path: &[u8]| {
+            let ends = memchr::memchr_iter(b'/', path).chain([path.len()]);
+            { ends }.find_map(|end| self.below.get(&path[..end]).copied())
         };
-        self.way == *way && self.below.as_ref().is_none_or(is_below)
+        self.all.or_else(|| path.filter(|_| !self.below.is_empty()).and_then(above))
     }
 }
 
@@ -277,8 +277,10 @@ impl Flat {
             self.enter(*next, &behind, until, within, tables, depth - 1);
             // What these hosts leave must not fall to the rules of any host.
             let falls = default.is_some() || tables.after(table).is_some_and(|next| !tables.is_barren(next));
-            if let Some(lead) = tables.members(table).first().filter(|_| falls && self.steps > before) {
-                let is_open = |way: &&Way| !self.closed.iter().any(|closed| closed.covers(way, None));
+            // Hosts that have no rules are told of where other hosts' rules would be theirs.
+            let is_ruled = self.steps > before || default.is_some_and(|default| self.decides_alone(default, tables));
+            if let Some(lead) = tables.members(table).first().filter(|_| falls && is_ruled) {
+                let is_open = |way: &&Way| self.closed_by(way, None).is_none();
                 let at = |way: &Way| Spot {
                     way: way.clone(),
                     step: self.steps,
@@ -294,6 +296,29 @@ impl Flat {
             self.enter(next, ways, until, within, tables, depth - 1);
         }
         default.is_some()
+    }
+
+    /// Whether a table, or one that it leads to, holds a rule of a person's that decides something.
+    fn decides_alone(&self, first: TableId, tables: &Tables<'_>) -> bool {
+        let mut seen = HashSet::new();
+        let mut open = vec![first];
+        while let Some(table) = open.pop().filter(|_| seen.len() < DEPTH) {
+            if !seen.insert(table) {
+                continue;
+            }
+            for rule in tables.members(table) {
+                match rule.action() {
+                    Action::Redirect { .. } | Action::Reply { .. } if rule.place().line > 0 => return true,
+                    Action::Enter(next)
+                    | Action::Call { table: next, .. }
+                    | Action::Set { then: Then::Table(next), .. }
+                    | Action::Rewrite { then: Then::Table(next), .. } => open.push(next),
+                    _ => {}
+                }
+            }
+            open.extend(tables.after(table));
+        }
+        false
     }
 
     /// A table of doors, each for a port or a scheme: for us a port is a scheme, and what the first door of one leaves no other takes.
@@ -369,6 +394,9 @@ impl Flat {
         depth: usize,
     ) -> bool {
         let Some(view) = tables.views.get(&table) else { return false };
+        if view.order == Order::NginxLocation {
+            Rc::make_mut(within).is_located = true;
+        }
         let strip = String::from_utf8_lossy(view.strip).into_owned();
         if view.order == Order::NginxLocation && tables.members(table).iter().any(|rule| has_regex(rule)) {
             self.early.extend(before_regexes(tables.members(table)));
@@ -459,11 +487,10 @@ impl Flat {
             }
             _ => None,
         };
-        let is_closed = |way: &&Way| self.closed.iter().any(|closed| closed.covers(way, path.as_deref()));
-        let open: Vec<&Way> = ways.iter().filter(|way| !is_closed(way)).collect();
-        let closing = |closed: &&Closed| ways.iter().any(|way| closed.covers(way, path.as_deref()));
-        if let (true, Some(closed)) = (open.is_empty(), self.closed.iter().find(closing)) {
-            self.dead.entry(rule.number()).or_insert(closed.by);
+        let closing = |way: &Way| self.closed_by(way, path.as_deref());
+        let open: Vec<&Way> = ways.iter().filter(|way| closing(way).is_none()).collect();
+        if let (true, Some(by)) = (open.is_empty(), ways.iter().find_map(closing)) {
+            self.dead.entry(rule.number()).or_insert(by);
             return;
         }
         // Paths that it leaves alone are an exception of our own before it.
@@ -498,11 +525,20 @@ impl Flat {
             _ => None,
         };
         if let (true, Some(below)) = (takes_all, below) {
-            let closed = |way: &&Way| Closed { way: (*way).clone(), below: below.clone(), by: rule.place() };
-            let closed: Vec<Closed> = open.iter().map(closed).collect();
-            self.closed.extend(closed);
+            for way in open {
+                let closed = self.closed.entry(way.clone()).or_default();
+                match &below {
+                    None => _ = closed.all.get_or_insert(rule.place()),
+                    Some(below) => _ = closed.below.entry(below.clone()).or_insert(rule.place()),
+                }
+            }
         }
         self.steps += 1;
+    }
+
+    /// What takes all that a rule at a path would, for requests that come this way.
+    fn closed_by(&self, way: &Way, path: Option<&[u8]>) -> Option<Place> {
+        self.closed.get(way).and_then(|closed| closed.by(path))
     }
 
     /// Whether another rule behind a step may take requests for a path, before what is left there is left to nobody.
@@ -708,6 +744,8 @@ impl Flat {
         }
         match refused {
             Some(why) if !found => return Err(why),
+            // What keeps people out of a place keeps them out of all of it, or somebody must look.
+            Some(why) if matches!(rule.action(), Action::Reply { .. }) => return Err(why),
             Some(other) => why = Some(format!("some of the requests that it takes are left out: {other}").into()),
             None => {}
         }
@@ -957,6 +995,8 @@ fn made_at<'s>(view: RuleView<'s>, spot: &Spot, steps: usize) -> OwnRule<'s> {
         conditions: Vec::new(),
         ours: None,
         as_sent: None,
+        seen: None,
+        is_of_server: view.dialect().name.starts_with("nginx") && !spot.within.is_located && view.place().line > 0,
         priority: i32::try_from(steps - 1 - spot.step.min(steps - 1)).unwrap_or(i32::MAX),
     }
 }

@@ -7,8 +7,8 @@ use byway_core::source::{PathPattern, Source};
 use byway_core::target::{Part, Piece, What};
 
 use super::Why;
-use super::conditions::{asks_path, asks_query, made};
-use super::paths::path_text;
+use super::conditions::{asks_path, asks_query, in_our_words, made};
+use super::paths::{TWO, path_text};
 use crate::formats::apache::asks_for_file;
 use crate::writing::own::{Does, OwnRule};
 use crate::writing::perl;
@@ -32,7 +32,8 @@ pub(super) fn ours<'s>(
     let own = region(&source);
     let mut out = OwnRule { conditions: Vec::new(), ours: None, ..rule.again() };
     let (mut exceptions, mut why) = (Vec::new(), None);
-    for (turn, condition) in rule.conditions.iter().enumerate() {
+    let conditions = rule.conditions.iter().map(in_our_words).collect::<Result<Vec<_>, _>>()?;
+    for (turn, condition) in conditions.iter().enumerate() {
         let is_last = turn + 1 == rule.conditions.len();
         match &condition.subject {
             _ if asks_for_file(condition).is_some() => {
@@ -68,11 +69,26 @@ pub(super) fn ours<'s>(
                 let does = Does::Pass;
                 exceptions.push(OwnRule { from, does, priority: rule.priority + 1, ..out.again_bare() });
             }
+            Subject::Text(pieces) if asks_path(pieces) => {
+                out.from = in_folder(&out.from, &condition.test).ok_or(TWO)?;
+                why = Some(FOLDER.into());
+            }
             Subject::Text(pieces) => return Err(other(pieces).into()),
         }
     }
     exceptions.push(out);
     Ok((exceptions, why))
+}
+
+const FOLDER: &str = "its pattern is for the whole path, and is looked for below its folder alone";
+
+/// A source whose pattern is found anywhere, below a folder; nothing where either is another.
+fn in_folder(from: &str, test: &Test) -> Option<String> {
+    let Test::Regex(pattern) = test else { return None };
+    let folder = pattern.text.strip_prefix('^').filter(|text| is_folder(text))?;
+    let (before, rest) = from.split_once("~.*")?;
+    let folder = if rest.starts_with('/') { folder.trim_end_matches('/') } else { folder };
+    Some(format!("{before}~{folder}.*{rest}"))
 }
 
 /// Whether two sources begin with texts of which neither goes on with the other.

@@ -2,9 +2,11 @@
 
 use std::borrow::Cow;
 
+use byway_core::condition::{Condition, Subject, Test};
 use byway_core::dialect::LetterCase;
-use byway_core::regex::Pattern;
+use byway_core::regex::{Anchoring, Flavour, Pattern};
 use byway_core::source::{PathPattern, Source};
+use byway_core::target::{Landing, Part, Piece, What};
 
 use super::Why;
 use super::held::{Alternative, Within};
@@ -58,29 +60,68 @@ pub(super) fn owned_path(path: &PathPattern<'_>) -> Result<PathPattern<'static>,
     })
 }
 
+/// Why two patterns are not one.
+pub(super) const TWO: &str = "two patterns compare the path at once: write one that says both";
+
+/// A pattern for the whole path as a condition on it.
+pub(super) fn asked(one: &PathOf) -> Option<Condition> {
+    let pattern = match &one.path {
+        PathPattern::Regex(pattern) if one.is_whole => pattern.clone(),
+        PathPattern::BytePrefix { prefix, .. } if one.is_whole => Pattern {
+            text: format!("^{}", perl::fitting(prefix)).into(),
+            case: one.case,
+            anchoring: Anchoring::Anywhere,
+            flavour: Flavour::Pcre,
+        },
+        _ => return None,
+    };
+    let path = Piece { place: Landing::Path, what: What::Part(Part::WorkingPath) };
+    Some(Condition { subject: Subject::Text(vec![path]), test: Test::Regex(pattern), negate: false, or_next: false })
+}
+
 /// What is in both; `None` where nothing is.
 pub(super) fn both(outer: Option<PathOf>, inner: PathOf) -> Result<Option<PathOf>, Why> {
     let Some(outer) = outer else { return Ok(Some(inner)) };
     if outer == inner {
         return Ok(Some(inner));
     }
+    // Every path begins with a slash.
+    if outer.is_whole && matches!(&outer.path, PathPattern::BytePrefix { prefix, .. } if **prefix == *b"/") {
+        return Ok(Some(inner));
+    }
     if outer.is_whole != inner.is_whole {
-        return Err("two patterns compare the path at once: write one that says both".into());
+        return Err(TWO.into());
     }
     match (&outer.path, &inner.path) {
         (PathPattern::Exact(path), _) => Ok(fits(&inner, path)?.then_some(outer)),
         (_, PathPattern::Exact(path)) => Ok(fits(&outer, path)?.then_some(inner)),
         _ => {
             let ((one, one_whole), (other, other_whole)) = (begin(&outer), begin(&inner));
-            let (is_below, is_above) = (other.starts_with(&one), one.starts_with(&other));
+            let is_folded = outer.ignores_case() || inner.ignores_case();
+            let starts = |text: &[u8], begin: &[u8]| match text.get(..begin.len()) {
+                Some(head) if is_folded => head.eq_ignore_ascii_case(begin),
+                head => head == Some(begin),
+            };
+            // Letters of either case go on where a prefix in one case does not.
+            let is_same_case = |prefix: &[u8]| !is_folded || !prefix.iter().any(u8::is_ascii_alphabetic);
+            let (is_below, is_above) = (starts(&other, &one), starts(&one, &other));
             match (is_below, is_above) {
                 (false, false) => Ok(None),
                 // A prefix says no more than that others begin with it.
-                (true, _) if one_whole => Ok(Some(inner)),
-                (_, true) if other_whole => Ok(Some(outer)),
+                (true, _) if one_whole && is_same_case(&one) => Ok(Some(inner)),
+                (_, true) if other_whole && is_same_case(&other) => Ok(Some(outer)),
                 _ if let Some(joined) = joined(&outer, &inner) => Ok(Some(joined)),
-                _ => Err("two patterns compare the path at once: write one that says both".into()),
+                _ => Err(TWO.into()),
             }
+        }
+    }
+}
+
+impl PathOf {
+    fn ignores_case(&self) -> bool {
+        match &self.path {
+            PathPattern::Regex(pattern) => pattern.case == LetterCase::Ignored,
+            _ => self.case == LetterCase::Ignored,
         }
     }
 }
@@ -115,11 +156,12 @@ fn fits(one: &PathOf, path: &[u8]) -> Result<bool, Why> {
 }
 
 /// What every path of a pattern begins with, and whether that is all that it asks.
-fn begin(one: &PathOf) -> (Vec<u8>, bool) {
+pub(super) fn begin(one: &PathOf) -> (Vec<u8>, bool) {
     match &one.path {
-        PathPattern::BytePrefix { prefix, .. } if one.case == LetterCase::Significant => (prefix.to_vec(), true),
-        PathPattern::Prefix(prefix) if one.case == LetterCase::Significant => (prefix.to_vec(), false),
-        PathPattern::Regex(pattern) if pattern.case == LetterCase::Significant => {
+        PathPattern::Exact(path) => (path.to_vec(), false),
+        PathPattern::BytePrefix { prefix, .. } => (prefix.to_vec(), one.case == LetterCase::Significant),
+        PathPattern::Prefix(prefix) => (prefix.to_vec(), false),
+        PathPattern::Regex(pattern) => {
             let Some(text) = pattern.text.strip_prefix('^') else { return (Vec::new(), false) };
             if perl::has_alternatives(text) {
                 return (Vec::new(), false);
@@ -128,7 +170,8 @@ fn begin(one: &PathOf) -> (Vec<u8>, bool) {
             let len = bytes.iter().take_while(|byte| byte.is_ascii_alphanumeric() || b"/-_".contains(byte)).count();
             // What a sign of repetition stands behind may be missing.
             let is_optional = matches!(bytes.get(len), Some(b'?' | b'*' | b'{'));
-            (bytes[..len - usize::from(is_optional && len > 0)].to_vec(), false)
+            let is_whole = len == bytes.len() && pattern.case == LetterCase::Significant;
+            (bytes[..len - usize::from(is_optional && len > 0)].to_vec(), is_whole)
         }
         _ => (Vec::new(), false),
     }
@@ -175,10 +218,10 @@ fn is_literal(pattern: &Pattern<'_>) -> bool {
 fn whole(pattern: &Pattern<'_>, captures: bool) -> Result<String, Why> {
     // nginx's end may have a line feed behind it, which no path of ours holds.
     let text = match pattern.text.strip_suffix("(?:\\n?$)") {
-        Some(rest) => Cow::Owned(format!("{rest}$")),
-        None => Cow::Borrowed(&*pattern.text),
+        Some(rest) => format!("{rest}$"),
+        None => pattern.text.to_string(),
     };
-    let text = &*text;
+    let text = &*text.replace("(?:\\n?$)", "$").replace("(?s:.*)", ".*");
     if perl::has_alternatives(text) {
         return Err("its pattern has `|` outside of parentheses: put them around it, `(?:a|b)`".into());
     }
@@ -226,7 +269,8 @@ fn below(prefix: &[u8], pattern: &Pattern<'_>) -> Option<Pattern<'static>> {
     let is_optional = text.as_bytes().get(behind).is_some_and(|sign| b"?*{".contains(sign));
     let is_apart = !prefix.iter().any(|byte| byte.eq_ignore_ascii_case(&first));
     let (open, close) = if pattern.case == LetterCase::Ignored { ("(?i:", ")") } else { ("", "") };
-    let text = format!("^{}.*{open}{text}{close}", escaped(prefix, true));
+    // A line feed of the path may stand between.
+    let text = format!("^{}(?s:.*){open}{text}{close}", perl::fitting(prefix));
     let fits = is_apart && !is_optional && !perl::has_alternatives(&pattern.text);
     fits.then(|| Pattern { text: text.into(), case: LetterCase::Significant, ..pattern.clone() }).map(owned)
 }

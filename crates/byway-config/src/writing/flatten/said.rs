@@ -10,9 +10,9 @@ use byway_core::target::{Landing, Part, Piece, Target, What};
 
 use super::conditions;
 use super::held::{Alternative, Groups, Within, constant, owned_piece};
-use super::paths::{PathOf, path_text};
+use super::paths::{PathOf, asked, begin, is_any_path, path_text};
 use super::{Spot, Way, Why, host_text, made_at};
-use crate::writing::own::{Does, OwnRule};
+use crate::writing::own::{Does, OwnRule, Seen};
 use crate::writing::toml::INSIDE;
 
 /// What comes of a rule: its words, and why they are not quite the rule.
@@ -42,8 +42,10 @@ pub(super) fn translated<'s>(rule: RuleView<'s>, spot: &Spot, steps: usize, end:
             // A host that is asked beside another one is never both.
             let Some(way) = way.and(&host) else { continue };
             let own = |alternative: &Alternative, does| -> Result<OwnRule<'s>, Why> {
-                let asked = in_turn(alternative);
-                let conditions: Result<Vec<Condition>, Why> = asked.into_iter().map(conditions::kept).collect();
+                let folder = alternative.path.as_ref().and_then(|path| folder_of(path, &spot.strip));
+                let asked = in_turn(alternative).into_iter().chain(&folder);
+                let conditions: Result<Vec<Condition>, Why> =
+                    asked.map(|one| conditions::kept(one, is_nginx(&rule))).collect();
                 let (path, case) = match alternative.path.clone() {
                     // A path has its letter case beside it.
                     Some(PathOf { path: path @ PathPattern::Exact(_), case, is_whole }) => {
@@ -51,8 +53,14 @@ pub(super) fn translated<'s>(rule: RuleView<'s>, spot: &Spot, steps: usize, end:
                     }
                     path => (path, LetterCase::Significant),
                 };
-                let (from, does) = with_path(&way, path.as_ref(), &spot.strip, does)?;
-                Ok(OwnRule { from, case, does, conditions: conditions?, ..made_at(rule, spot, steps) })
+                let seen = path.as_ref().filter(|_| is_nginx(&rule)).and_then(|path| seen(path, &does));
+                let (from, does, seen) = match (with_path(&way, path.as_ref(), &spot.strip, &does), seen) {
+                    (Ok((from, does)), seen) => (from, does, seen),
+                    (Err(why), Some(seen)) => (way.text("~.*"), does.done(), Some(Seen { why: Some(why), ..seen })),
+                    (Err(why), None) => return Err(why),
+                };
+                let seen = seen.map(Box::new);
+                Ok(OwnRule { from, case, does, conditions: conditions?, seen, ..made_at(rule, spot, steps) })
             };
             let as_sent = as_sent.and_then(|(alternative, does)| own(&alternative, does.without_path()).ok());
             made.push(OwnRule { as_sent: as_sent.map(Box::new), ..own(&alternative, does)? });
@@ -99,6 +107,38 @@ impl Doing {
             other => other,
         }
     }
+
+    /// What is done, whatever its path is.
+    fn done(self) -> Does {
+        match self {
+            Doing::Redirect { status, to, query, .. } => Does::Redirect { status, to, query },
+            Doing::Rewrite { to, query, .. } => Does::Rewrite { to, query },
+            Doing::Other(does) => does,
+        }
+    }
+}
+
+/// The folder of a rule as a condition, where its pattern sees the whole path and does not begin with it.
+fn folder_of(path: &PathOf, strip: &str) -> Option<Condition> {
+    let folder = PathPattern::BytePrefix { prefix: strip.as_bytes().to_vec().into(), is_final: false };
+    let is_below = begin(path).0.starts_with(strip.as_bytes());
+    let is_needed = path.is_whole && strip.len() > 1 && !is_below;
+    asked(&PathOf { path: folder, case: LetterCase::Significant, is_whole: true }).filter(|_| is_needed)
+}
+
+/// Whether a rule was read for nginx.
+fn is_nginx(rule: &RuleView<'_>) -> bool {
+    rule.dialect().name.starts_with("nginx")
+}
+
+/// The pattern of a path as its server asks it, where that is one.
+fn seen(path: &PathOf, doing: &Doing) -> Option<Seen> {
+    let PathOf { path: PathPattern::Regex(pattern), is_whole: true, .. } = path else { return None };
+    let to = match doing {
+        Doing::Redirect { to, .. } | Doing::Rewrite { to, .. } => Some(to.clone()),
+        Doing::Other(_) => None,
+    };
+    (!is_any_path(&path.path)).then(|| Seen { pattern: pattern.clone(), to, why: None })
 }
 
 fn does(
@@ -185,7 +225,7 @@ fn is_capture(what: &What<'_>) -> bool {
     matches!(what, What::Capture(_) | What::ConditionCapture(_))
 }
 
-fn with_path(way: &Way, path: Option<&PathOf>, strip: &str, doing: Doing) -> Result<(String, Does), Why> {
+fn with_path(way: &Way, path: Option<&PathOf>, strip: &str, doing: &Doing) -> Result<(String, Does), Why> {
     let captures = matches!(doing, Doing::Redirect { captures: true, .. } | Doing::Rewrite { captures: true, .. });
     let any = PathPattern::BytePrefix { prefix: b"".as_slice().into(), is_final: false };
     let text = match path {
@@ -196,26 +236,27 @@ fn with_path(way: &Way, path: Option<&PathOf>, strip: &str, doing: Doing) -> Res
     let read =
         Source::parse(&from).map_err(|_| "its pattern for the path is of a kind that byway.toml does not have")?;
     let does = match doing {
-        Doing::Other(does) => does,
+        Doing::Other(does) => does.clone(),
         Doing::Rewrite { to, query, .. } => {
-            Target::parse(&to, &read).map_err(|error| format!("the path that it leads to: {}", error.what))?;
-            Does::Rewrite { to, query }
+            Target::parse(to, &read).map_err(|error| format!("the path that it leads to: {}", error.what))?;
+            Does::Rewrite { to: to.clone(), query: query.clone() }
         }
         Doing::Redirect { status, to, query, .. } => {
+            let (status, query) = (*status, query.clone());
             let authority = to.split_once("://").map_or("", |(_, rest)| rest.split('/').next().unwrap_or_default());
             if authority.ends_with(':') {
                 return Err(
                     format!("its target has a `:` and no port behind the host `{authority}`: is that meant?").into()
                 );
             }
-            if let Some((text, to)) = of_whole_path(&text, &to) {
+            if let Some((text, to)) = of_whole_path(&text, to) {
                 return Ok((way.text(&text), Does::Redirect { status, to, query }));
             }
-            if let Some((text, to)) = with_slash(&text, &to) {
+            if let Some((text, to)) = with_slash(&text, to) {
                 return Ok((way.text(&text), Does::Redirect { status, to, query }));
             }
-            Target::parse(&to, &read).map_err(|error| format!("its target: {}", error.what))?;
-            Does::Redirect { status, to, query }
+            Target::parse(to, &read).map_err(|error| format!("its target: {}", error.what))?;
+            Does::Redirect { status, to: to.clone(), query }
         }
     };
     Ok((from, does))

@@ -73,7 +73,7 @@ pub(super) fn taken(placed: &mut Vec<Placed>, file: &Path) -> Vec<(String, Strin
     let mut regions = regions.into_iter();
     let Some(region) = regions.next() else { return out };
     let lines = Lines { alias: None, is_alias: false, rewrite, entry: None, is_loose: false, region, why: None };
-    placed.insert(at, Placed { rank, lines, comment, is_pass: false, more: regions.collect() });
+    placed.insert(at, Placed { rank, lines, comment, is_pass: false, is_inside: false, more: regions.collect() });
     out
 }
 

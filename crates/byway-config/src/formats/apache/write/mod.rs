@@ -44,6 +44,8 @@ struct Placed {
     lines: Lines,
     comment: Option<String>,
     is_pass: bool,
+    /// Whether it writes a path anew inside.
+    is_inside: bool,
     /// Where else it may fit, for a list.
     more: Vec<Region>,
 }
@@ -61,6 +63,7 @@ fn write(writing: &mut Writing<'_>, context: Context) {
         }
     }
     placed.sort_by(|one, other| one.rank.cmp(&other.rank));
+    leave_out_needless(&mut placed);
     if let Some(file) = writing.file.as_deref().filter(|_| context == Context::Server) {
         writing.lists = lists::taken(&mut placed, file);
     }
@@ -69,7 +72,7 @@ fn write(writing: &mut Writing<'_>, context: Context) {
         Context::Server => "# It belongs inside <VirtualHost>: what stands beside one is not handed down to it.\n",
         Context::Folder => "# It belongs into the document root, as .htaccess.\n",
     });
-    let (rewrites, aliases) = divided(placed);
+    let (rewrites, aliases) = divided(placed, context);
     if !rewrites.is_empty() {
         writing.text.push_str("\nRewriteEngine On\n");
     }
@@ -114,17 +117,35 @@ fn of_rule(view: RuleView<'_>, plan: &Plan, context: Context) -> Said {
         why = why.or_else(|| lines.why.clone());
         let comment = comment(&rule.view).filter(|_| at == 0);
         let is_pass = matches!(rule.does, Does::Pass);
-        placed.push(Placed { rank: Rank::of(rule, at)?, lines, comment, is_pass, more: Vec::new() });
+        let is_inside = matches!(rule.does, Does::Rewrite { .. });
+        placed.push(Placed { rank: Rank::of(rule, at)?, lines, comment, is_pass, is_inside, more: Vec::new() });
     }
     Ok((placed, why.or(foreign).map_or(Verdict::Exact, Verdict::Approximated)))
+}
+
+/// Takes out what leaves alone paths that no rule behind it takes.
+fn leave_out_needless(placed: &mut Vec<Placed>) {
+    let mut taken = Taken::default();
+    let is_needed = |rule: &Placed| {
+        let is_met = taken.meets(&rule.lines.region);
+        if !rule.is_pass {
+            rule.more.iter().chain([&rule.lines.region]).for_each(|region| taken.take(region.clone()));
+        }
+        !rule.is_pass || is_met || rule.comment.is_some()
+    };
+    let needed: Vec<bool> = placed.iter().rev().map(is_needed).collect();
+    let mut needed = needed.into_iter().rev();
+    placed.retain(|_| needed.next().unwrap_or(true));
 }
 
 type Rewrites = Vec<(Option<String>, Vec<String>)>;
 type Aliases = Vec<(Option<String>, String)>;
 
 /// Which rules are mod_rewrite's and which mod_alias's, each in their order.
-fn divided(placed: Vec<Placed>) -> (Rewrites, Aliases) {
-    let has_exceptions = placed.iter().any(|rule| rule.is_pass);
+fn divided(placed: Vec<Placed>, context: Context) -> (Rewrites, Aliases) {
+    // In a folder mod_alias is asked before a path is written anew.
+    let is_first = |rule: &Placed| rule.is_inside && context == Context::Folder;
+    let has_exceptions = placed.iter().any(|rule| rule.is_pass || is_first(rule));
     let (mut rewrites, mut aliases) = (Vec::new(), Vec::new());
     let mut taken = Taken::default();
     for Placed { lines, comment, more, .. } in placed.into_iter().rev() {

@@ -15,7 +15,7 @@ use super::Context;
 use super::conditions;
 use super::text::{alias_word, is_left_alone, kept, seen, unescaped, word};
 use crate::writing::aside::{Aside, aside};
-use crate::writing::own::{Does, OwnRule, STRANGER, case_of, takes_host};
+use crate::writing::own::{Does, OwnRule, STRANGER, case_of, in_our_words, takes_host};
 use crate::writing::perl::{fitting, has_alternatives, perl};
 use crate::writing::rank::{Region, region};
 
@@ -71,6 +71,9 @@ const ESCAPED_TWICE: &str =
 
 /// The rule in Apache's words, or why it has none.
 pub(super) fn lines(rule: &OwnRule<'_>, context: Context) -> Result<Lines, Why> {
+    if let Some(why) = rule.only_seen() {
+        return Err(why);
+    }
     let mut source =
         Source::parse(&rule.from).map_err(|_| "its host and path make no `from` that byway.toml can hold")?;
     source.slash = rule.slash;
@@ -171,7 +174,7 @@ impl Saying {
             self.note(Some("Apache compares the query as it was sent: needless escapes hide a pair"));
         }
         for condition in &rule.conditions {
-            let (lines, why) = conditions::lines(condition)?;
+            let (lines, why) = conditions::lines(&in_our_words(condition)?)?;
             self.conditions.extend(lines);
             self.note(why);
         }

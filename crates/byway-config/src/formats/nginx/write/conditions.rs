@@ -7,10 +7,11 @@ use byway_core::request::Scheme;
 use byway_core::target::{Part, Piece, What};
 
 use super::names::{Block, Names};
+use super::rule::Open;
 use super::words::{pattern_word, unnamed, word};
 use crate::formats::apache::asks_for_file;
 use crate::writing::own::subject;
-use crate::writing::perl::{self, alternatives, fitting, globbed, pcre, perl};
+use crate::writing::perl::{self, alternatives, as_nginx, fitting, globbed, perl};
 
 type Why = &'static str;
 
@@ -40,6 +41,8 @@ pub(super) struct Asked {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum How {
     Is(String),
+    /// It is neither nothing nor `0`, as where a variable stands in an `if` alone.
+    Some,
     Fits {
         pattern: String,
         ignores_case: bool,
@@ -121,6 +124,24 @@ impl Asked {
         self.on == "$uri" && other.is_some_and(|other| path.is_empty() || other == fitting(path.as_bytes()))
     }
 
+    /// The pattern that it asks of the path, and whether that ignores letter case.
+    pub(super) fn path_pattern(&self) -> Option<(&str, bool)> {
+        match &self.how {
+            How::Fits { pattern, ignores_case } if self.on == "$uri" && !self.not => Some((pattern, *ignores_case)),
+            _ => None,
+        }
+    }
+
+    /// Whether a control character is in the path.
+    pub(super) fn has_control(which: Open) -> Option<Asked> {
+        let pattern = match which {
+            Open::Never => return None,
+            Open::ButLineFeed => "[\\x01-\\x09\\x0b-\\x1f\\x7f]",
+            Open::Always => "[[:cntrl:]]",
+        };
+        Some(Asked::fits("$uri", pattern.to_owned(), false, "has control".to_owned()))
+    }
+
     /// What a variable is called that holds a group of it.
     pub(super) fn part(&self, number: u8, names: &mut Names) -> String {
         let name = format!("{} part {number}", self.on.trim_start_matches('$'));
@@ -132,6 +153,8 @@ impl Asked {
         let is_variable = self.on.starts_with('$') && !self.on[1..].contains(['$', ':', '/']);
         match &self.how {
             How::There(letter) => format!("{}-{letter} $request_filename", if self.not { "!" } else { "" }),
+            How::Some if self.not => format!("{} ~ \"^0?$\"", self.on),
+            How::Some => self.on.clone(),
             How::Is(text) if is_variable && !text.contains('$') => {
                 format!("{} {} {}", self.on, if self.not { "!=" } else { "=" }, word(text))
             }
@@ -151,12 +174,19 @@ impl Asked {
         let on = word(&self.on);
         let (head, entries) = match &self.how {
             How::There(letter) => return there(*letter).to_owned(),
+            How::Some => {
+                let entries = ["\"\"", "0"].map(|key| (key.to_owned(), "0".to_owned()));
+                let head = format!("map {on}");
+                return names.of(&Block { head, entries: &entries, default: "1", comment: None }, &self.wish);
+            }
             // Keys of a `map` ignore case, and some mean something else; patterns do neither.
             How::Is(text)
                 if is_word_of_map(text)
                     || text.bytes().any(|byte| byte.is_ascii_alphabetic()) && !ONE_CASE.contains(&&*self.on) =>
             {
-                (format!("map {on}"), vec![pattern_word(&format!("~^{}$", fitting(text.as_bytes())))])
+                // A path may go on with a line feed, before which `$` is an end as well.
+                let end = if self.on == "$uri" { "\\z" } else { "$" };
+                (format!("map {on}"), vec![pattern_word(&format!("~^{}{end}", fitting(text.as_bytes())))])
             }
             How::Is(text) => (format!("map {on}"), vec![word(text)]),
             How::Fits { pattern, ignores_case } => {
@@ -281,6 +311,20 @@ fn asked_of(condition: &Condition) -> Result<(Asked, Option<Why>), Why> {
 
 const OTHER: &str = "it compares a text that nginx has no variable for";
 
+/// A variable of nginx's with a name of the request behind its own.
+fn variable(family: &str, name: &str) -> Result<String, Why> {
+    let name = name.to_ascii_lowercase().replace('-', "_");
+    match name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+        true => Ok(format!("${family}_{name}")),
+        false => Err(OTHER),
+    }
+}
+
+/// Whether one of these is what nginx takes for no value.
+fn is_nothing(texts: &[String]) -> bool {
+    texts.len() == 2 && texts.iter().all(|text| matches!(text.as_str(), "" | "0"))
+}
+
 /// A text of another server that nginx has a variable for; patterns are PCRE's in both.
 fn text(pieces: &[Piece<'_>], test: &Test, not: bool) -> Result<Asked, Why> {
     let (on, called) = match pieces {
@@ -293,17 +337,25 @@ fn text(pieces: &[Piece<'_>], test: &Test, not: bool) -> Result<Asked, Why> {
             Piece { what: What::Part(Part::PathAndQuery), .. },
             Piece { what: What::Literal(protocol), .. },
         ] if blank == " " && protocol.starts_with(" HTTP/") => ("$request", "request line"),
+        [Piece { what: What::Argument(name), .. }] => (&*variable("arg", name)?, &**name),
+        [Piece { what: What::Field(name), .. }] => (&*variable("http", name)?, &**name),
+        [Piece { what: What::Cookie(name), .. }] => (&*variable("cookie", name)?, &**name),
         _ => return Err(OTHER),
     };
     let wish = wish(called, test);
+    let mut not = not;
     let how = match test {
+        Test::In(texts) if is_nothing(texts) => {
+            not = !not;
+            How::Some
+        }
         Test::Is(text) => How::Is(text.clone()),
         Test::In(texts) => {
             let all: Vec<String> = texts.iter().map(|text| fitting(text.as_bytes())).collect();
             How::Fits { pattern: format!("^{}$", alternatives(&all)), ignores_case: false }
         }
         Test::Regex(pattern) => {
-            let text = unnamed(&pcre(pattern)?);
+            let text = unnamed(&as_nginx(pattern)?);
             How::Fits { pattern: text, ignores_case: pattern.case == LetterCase::Ignored }
         }
         _ => return Err(OTHER),
@@ -315,6 +367,7 @@ fn text(pieces: &[Piece<'_>], test: &Test, not: bool) -> Result<Asked, Why> {
 fn wish(subject: &str, test: &Test) -> String {
     match test {
         Test::Is(value) => format!("{subject} is {value}"),
+        Test::In(values) if is_nothing(values) => format!("has {subject}"),
         Test::In(values) if values.len() <= 3 => format!("{subject} is {}", values.join(" or ")),
         Test::In(_) => format!("{subject} is listed"),
         Test::Glob(text) => format!("{subject} is like {text}"),

@@ -7,7 +7,7 @@ use std::fmt::Write;
 use byway_core::host::HostPattern;
 
 use super::Output;
-use super::places::{Chains, Place};
+use super::chains::{Chains, Place};
 use super::rule::{Answer, Fitting, On, Path, Said};
 use super::words::{decoded, pattern_word, word};
 use crate::writing::aside::Aside;

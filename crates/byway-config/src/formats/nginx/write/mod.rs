@@ -1,17 +1,19 @@
 //! Rules as nginx says them: a server for each host, `location` and `return`, `$request_uri` where bytes must survive.
 //!
 //! Exact paths are `location =`, prefixes `location =` and `location ^~`. Patterns of our own are asked of the path as it was sent,
-//! below `location /`; those of another server see it decoded, as locations do, and are locations ([`places`]). nginx takes one
+//! below `location /`; those of another server see it decoded, as locations do, and are locations ([`chains`]). nginx takes one
 //! location and asks no other: where the rules of a place do not take every request, those that byway would ask next stand there
 //! too. A long list is a `map` ([`lists`]). `rewrite`, which has no 307, is written only for captures that the server of a rule
 //! escapes as it does. What cannot be said is left out by name.
 
+mod chains;
 mod conditions;
 mod lists;
 mod names;
 mod places;
 mod rule;
 mod servers;
+mod statements;
 mod target;
 mod words;
 

@@ -1,5 +1,7 @@
 //! One rule as nginx says it: where it stands, what is asked beside the path, and what is sent.
 
+use std::borrow::Cow;
+
 use byway_core::condition::Condition;
 use byway_core::dialect::{BYWAY, CaptureForm, LetterCase, QueryPolicy, RelativeForm, TrailingSlash, View};
 use byway_core::host::HostPattern;
@@ -11,14 +13,14 @@ use byway_core::source::{PathPattern, Source};
 use byway_core::target::{Part, Target, What};
 
 use super::conditions::{self, Asked};
-use super::target::{Fits, To, to_text};
+use super::target::{Fits, Mark, To, is_seen, to_text};
 use super::words::{REST, begins, decoded_pattern, literal, pattern};
 use crate::formats::apache::asks_for_file;
 use crate::writing::aside::{Aside, aside};
-use crate::writing::own::{Does, OwnRule, STRANGER, case_of, instant, takes_host};
+use crate::writing::own::{Does, OwnRule, STRANGER, Seen, case_of, instant, takes_host};
 use crate::writing::rank::{Rank, Region, region};
 
-type Why = std::borrow::Cow<'static, str>;
+type Why = Cow<'static, str>;
 
 const ITSELF: &str = "where the redirect leads to the URL that was asked, nginx sends it";
 const AGAIN: &str = "it changes the path into one that it fits again: nginx would do that ten times and answer 500, so write it with `try_files`";
@@ -45,6 +47,10 @@ pub(super) struct Said<'r> {
     pub(super) comment: Option<String>,
     /// Whether the server that it was read for sees paths as nginx does.
     pub(super) is_seen: bool,
+    /// Whether nginx asks it of every request before it chooses a location, where it was read.
+    pub(super) is_of_server: bool,
+    /// Whether its pattern is asked of the path as it was sent.
+    pub(super) is_sent: bool,
     /// Whether it is nginx's own, and is written as nginx means it.
     pub(super) is_same: bool,
     /// Whether slashes that stand together are told apart, as with `merge_slashes off`.
@@ -54,7 +60,7 @@ pub(super) struct Said<'r> {
     /// Whether it does so without the port.
     pub(super) is_portless: bool,
     /// Whether a control character of the request may come into its target.
-    pub(super) is_open: bool,
+    pub(super) is_open: Open,
     pub(super) why: Option<Why>,
 }
 
@@ -68,6 +74,27 @@ pub(super) enum Path<'r> {
     Begins(Vec<u8>),
     /// Where a pattern says so.
     Pattern(Fitting<'r>),
+}
+
+impl Path<'_> {
+    /// The pattern that nginx asks of the path, and whether it ignores letter case.
+    pub(super) fn seen_pattern(&self) -> Option<(&str, bool)> {
+        match self {
+            Path::Pattern(fitting) if fitting.on == On::Decoded => Some((&fitting.pattern, fitting.ignores_case)),
+            _ => None,
+        }
+    }
+
+    /// Where it may be.
+    pub(super) fn regions(&self) -> Vec<Region> {
+        match self {
+            Path::Exact(paths) => paths.iter().map(|path| Region::new(path, true)).collect(),
+            Path::Prefix(path) => vec![Region::new(path, false)],
+            // Of what begins in the middle of a name, the folder.
+            Path::Begins(path) => vec![Region::new(&path[..memchr::memrchr(b'/', path).unwrap_or(0)], false)],
+            Path::Pattern(fitting) => vec![fitting.region.clone()],
+        }
+    }
 }
 
 /// A pattern that a path must fit.
@@ -132,6 +159,15 @@ pub(super) enum By {
     Rewrite,
 }
 
+/// Whether a control character of the request may come into a target, decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Open {
+    Never,
+    /// Any but the line feed, as where `.` took it.
+    ButLineFeed,
+    Always,
+}
+
 /// What a rule answers.
 pub(super) enum Answer {
     Redirect {
@@ -188,11 +224,29 @@ impl Said<'_> {
 /// The rule in nginx's words, or why it has none.
 pub(super) fn said<'r>(rule: &'r OwnRule<'r>, at: usize, now: Option<i64>) -> Result<Said<'r>, Why> {
     let rule = rule.as_sent.as_deref().unwrap_or(rule);
+    match &rule.seen {
+        // A pattern on the path as nginx sees it is the same here; what is asked of the path as it was sent is not.
+        Some(seen) => match said_as(rule, Some(seen), at, now)? {
+            said if said.is_sent => said_as(rule, None, at, now),
+            said => Ok(said),
+        },
+        None => said_as(rule, None, at, now),
+    }
+}
+
+fn said_as<'r>(rule: &'r OwnRule<'r>, seen: Option<&'r Seen>, at: usize, now: Option<i64>) -> Result<Said<'r>, Why> {
+    if let (None, Some(why)) = (seen, rule.only_seen()) {
+        return Err(why);
+    }
     let mut source =
         Source::parse(&rule.from).map_err(|_| "its host and path make no `from` that byway.toml can hold")?;
     source.slash = rule.slash;
     let case = case_of(rule, &source);
     crate::own::rule::set_case(&mut source, case);
+    if let Some(Seen { pattern, .. }) = seen {
+        source.case = pattern.case;
+        source.path = PathPattern::Regex(pattern.clone());
+    }
     let view = &rule.view;
     let mut why = time(rule, now)?;
     let mut note = |other: Option<&'static str>| {
@@ -210,10 +264,12 @@ pub(super) fn said<'r>(rule: &'r OwnRule<'r>, at: usize, now: Option<i64>) -> Re
     }
     let mut stands_aside = Aside::Never;
     let sees = Sees::of(view);
-    let (mut on, mut is_open) = (if sees == Sees::Sent { On::Sent } else { On::Decoded }, false);
+    let (mut on, mut is_open) = (if sees == Sees::Sent { On::Sent } else { On::Decoded }, Open::Never);
     let answer = match &rule.does {
         Does::Redirect { status, to, query } => {
-            let target = Target::parse(to, &source).map_err(|_| "its target is none that byway.toml can hold")?;
+            let written = Written::of(seen.and_then(|seen| seen.to.as_ref()).unwrap_or(to), seen.is_some());
+            let target =
+                Target::parse(&written.to, &source).map_err(|_| "its target is none that byway.toml can hold")?;
             if *view.dialect() == BYWAY {
                 stands_aside = aside(&source, &target, query);
                 if matches!(&stands_aside, Aside::Always { origin } if origin.is_empty()) {
@@ -224,21 +280,32 @@ pub(super) fn said<'r>(rule: &'r OwnRule<'r>, at: usize, now: Option<i64>) -> Re
             if *view.dialect() == BYWAY && takes_host(&target, &rule.conditions) {
                 return Err(STRANGER.into());
             }
-            let path = if sees == Sees::Decoded && sends_working_path(view) { "uri" } else { "request_path" };
-            let mut to = to_text(&source, &target, query, path, &mut note)?;
+            let is_nginx = view.dialect().name == "nginx";
+            let sends_path = is_nginx && sends_working_path(view);
+            let path = if sends_path { "uri" } else { "request_path" };
+            let mark = if is_nginx && sees == Sees::Decoded { Mark::Sent } else { Mark::LeftOut };
+            let mut to = to_text(&source, &target, query, (path, mark), &mut note)?;
+            if written.is_bare {
+                to = to.without_slash();
+            }
             let asks_files = rule.conditions.iter().any(|one| asks_for_file(one).is_some());
             // nginx escapes more of what comes into a query than Apache does.
-            let is_alike = view.dialect().name == "nginx" || !to.takes_groups_there();
-            let is_captured = sees == Sees::Escaped && to.takes_groups();
-            let by = match is_captured && is_alike && to.fits_rewrite(*status) && !asks_files {
+            let is_alike = is_nginx || !to.takes_groups_there();
+            let is_captured = sees == Sees::Escaped && (to.takes_groups() || sends_path || is_nginx && seen.is_some());
+            let by = match is_captured && is_alike && to.fits_rewrite(*status, is_nginx) && !asks_files {
                 true => By::Rewrite,
                 false => By::Return,
             };
-            if sees == Sees::Escaped && to.takes_groups() && by == By::Return {
+            if sees == Sees::Escaped && (to.takes_groups() || sends_path) && by == By::Return {
                 on = On::Sent;
             }
+            if on == On::Sent && sends_path {
+                to = to_text(&source, &target, query, ("request_path", mark), &mut note)?;
+            }
             to = to.asked_of(on);
-            is_open = sees == Sees::Decoded && to.may_break(&source);
+            if (sees == Sees::Decoded || sends_path) && on == On::Decoded {
+                is_open = to.may_break(&source);
+            }
             Answer::Redirect { get: status.get.number(), other: status.other.number(), to, by }
         }
         Does::Reply { status, retry_after } => {
@@ -248,8 +315,9 @@ pub(super) fn said<'r>(rule: &'r OwnRule<'r>, at: usize, now: Option<i64>) -> Re
             Answer::Reply(status.number())
         }
         Does::Rewrite { to, query } => {
-            let target =
-                Target::parse(to, &source).map_err(|_| "the path that it leads to is none that byway.toml can hold")?;
+            let written = Written::of(seen.and_then(|seen| seen.to.as_ref()).unwrap_or(to), seen.is_some());
+            let target = Target::parse(&written.to, &source)
+                .map_err(|_| "the path that it leads to is none that byway.toml can hold")?;
             let is_again = match target.constant() {
                 Some(path) => aside(&source, &target, &QueryPolicy::Keep) != Aside::Never && !path.is_empty(),
                 None => aside(&source, &target, &QueryPolicy::Keep) == Aside::Perhaps,
@@ -258,7 +326,11 @@ pub(super) fn said<'r>(rule: &'r OwnRule<'r>, at: usize, now: Option<i64>) -> Re
             if is_again && !(asks_files && target.is_constant()) {
                 return Err(AGAIN.into());
             }
-            let to = to_text(&source, &target, &QueryPolicy::Drop, "request_path", &mut note)?.inside()?;
+            let mut to =
+                to_text(&source, &target, &QueryPolicy::Drop, ("request_path", Mark::LeftOut), &mut note)?.inside()?;
+            if written.is_bare {
+                to = to.without_slash();
+            }
             let to = to.asked_of(on);
             let has_query = target.text(&source.capture_names()).contains('?');
             let drops = match query {
@@ -270,9 +342,14 @@ pub(super) fn said<'r>(rule: &'r OwnRule<'r>, at: usize, now: Option<i64>) -> Re
         }
         Does::Pass => Answer::Pass,
     };
-    let path = path(&source, on)?;
+    // What is asked before locations, or beside another pattern, is no location.
+    let is_beside = rule.is_of_server || asked.iter().any(|asked| asked.path_pattern().is_some());
+    let path = path(&source, on, is_beside && seen.is_some())?;
     Ok(Said {
-        rank: Rank::of(rule, at)?,
+        rank: match seen {
+            Some(_) => Rank::of_source(&source, rule.priority, rule.conditions.len(), (view.number(), at)),
+            None => Rank::of(rule, at)?,
+        },
         number: view.number(),
         order: (view.number(), at),
         scheme,
@@ -289,10 +366,37 @@ pub(super) fn said<'r>(rule: &'r OwnRule<'r>, at: usize, now: Option<i64>) -> Re
         is_portless: is_made_whole(view) && view.dialect().relative == RelativeForm::Host,
         is_open,
         is_seen: sees != Sees::Sent,
+        is_of_server: rule.is_of_server,
+        is_sent: on == On::Sent,
         is_same: view.dialect().name == "nginx" && on == On::Decoded,
         is_apart: view.dialect().view == View::Apart,
         why,
     })
+}
+
+/// A target as our own files write it: where a group stands where a path begins, with a slash before it.
+struct Written<'t> {
+    to: Cow<'t, str>,
+    is_bare: bool,
+}
+
+impl Written<'_> {
+    fn of(to: &str, is_seen: bool) -> Written<'_> {
+        let begin = to.find("://").map_or(0, |at| at + 3);
+        let host = &to[begin..];
+        let at = host.find('{').filter(|at| host[at + 1..].starts_with(|sign: char| sign.is_ascii_digit()));
+        // A group behind a host is its path where nothing else stands between.
+        let is_bare = |at: &usize| {
+            let (authority, group) = host.split_at(*at);
+            let behind = group.split_once('}').map_or("", |(_, behind)| behind);
+            let is_end = behind.is_empty() || begin == 0 || behind.starts_with(['/', '?', '#']);
+            !authority.contains(['/', '?', '#']) && authority.is_empty() == (begin == 0) && is_end
+        };
+        match at.filter(|at| is_seen && is_bare(at)) {
+            Some(at) => Written { to: format!("{}/{}", &to[..begin + at], &host[at..]).into(), is_bare: true },
+            None => Written { to: to.into(), is_bare: false },
+        }
+    }
 }
 
 /// What is said of the time in which a rule holds: nginx has no clock, but what is over or not yet there is known now.
@@ -355,7 +459,7 @@ fn sends_working_path(view: &RuleView<'_>) -> bool {
     target.pieces().iter().any(|piece| matches!(piece.what, What::Part(Part::WorkingPath)))
 }
 
-fn path<'r>(source: &Source<'r>, on: On) -> Result<Path<'r>, Why> {
+fn path<'r>(source: &Source<'r>, on: On, is_pattern: bool) -> Result<Path<'r>, Why> {
     let is_plain = source.case == LetterCase::Significant;
     Ok(match &source.path {
         PathPattern::Exact(path) if is_plain => {
@@ -374,6 +478,7 @@ fn path<'r>(source: &Source<'r>, on: On) -> Result<Path<'r>, Why> {
         }
         PathPattern::Regex(pattern)
             if on == On::Decoded
+                && !is_pattern
                 && let Some(begin) = begins(pattern).filter(|begin| literal(begin).is_ok()) =>
         {
             Path::Begins(begin)
@@ -390,9 +495,12 @@ fn path<'r>(source: &Source<'r>, on: On) -> Result<Path<'r>, Why> {
                 }
                 _ => None,
             };
-            let pattern = if on == On::Decoded { decoded_pattern(&pattern) } else { pattern };
-            let anywhere =
-                pattern.strip_prefix("^.*").filter(|rest| on == On::Decoded && !rest.starts_with(['?', '+']));
+            // What its server asks of the same path stays as it is.
+            let is_ours = !is_seen(source);
+            let pattern = if on == On::Decoded && is_ours { decoded_pattern(&pattern) } else { pattern };
+            let anywhere = pattern
+                .strip_prefix("^.*")
+                .filter(|rest| on == On::Decoded && is_ours && !rest.starts_with(['?', '+']));
             let pattern = anywhere.map_or_else(|| pattern.clone(), str::to_owned);
             Path::Pattern(Fitting { on, pattern, ignores_case: !is_plain, region: region(source), own, folded })
         }

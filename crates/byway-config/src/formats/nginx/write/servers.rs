@@ -65,6 +65,8 @@ struct Server {
     ports: Vec<u16>,
     /// Whether it is for hosts that no server names.
     is_default: bool,
+    /// Whether that must be said, as it was where it was read, or because it names no host.
+    says_so: bool,
     names: Vec<String>,
     /// What stands over it.
     comment: Option<&'static str>,
@@ -92,7 +94,8 @@ impl Servers {
         if rules.is_empty() {
             if is_default {
                 let text = "    return 404;\n".to_owned();
-                self.0.push(Server { ports, is_default, names: Vec::new(), comment: Some(STRANGERS), text });
+                let comment = Some(STRANGERS);
+                self.0.push(Server { ports, is_default, says_so: false, names: Vec::new(), comment, text });
             }
             return;
         }
@@ -110,12 +113,10 @@ impl Servers {
         if rules.iter().any(|rule| rule.is_apart) {
             text.push_str("    merge_slashes off;\n");
         }
-        if rules.iter().any(|rule| rule.is_open) {
-            text.push_str(CONTROLS);
-        }
         let listed = lists::taken(rules, host, output, &mut text);
         places::write(rules, &listed, host, listens.scheme, output, &mut text);
-        self.0.push(Server { ports, is_default, names, comment: None, text });
+        let says_so = is_default && doors.iter().any(|door| ports.iter().any(|port| door.defaults.contains(port)));
+        self.0.push(Server { ports, is_default, says_so, names, comment: None, text });
     }
 
     /// Writes them, what is the same once.
@@ -139,7 +140,10 @@ impl Servers {
         let mut all: Vec<Server> = Vec::new();
         for mut server in joined {
             let is_same = |other: &&mut Server| {
-                other.is_default == server.is_default && other.names == server.names && other.text == server.text
+                other.is_default == server.is_default
+                    && other.says_so == server.says_so
+                    && other.names == server.names
+                    && other.text == server.text
             };
             match all.iter_mut().find(is_same) {
                 Some(other) => other.ports.append(&mut server.ports),
@@ -162,14 +166,6 @@ fn names_of(ports: &[u16], doors: &[Door]) -> Vec<String> {
     out
 }
 
-/// What is sent on decoded must not end the field that it stands in.
-const CONTROLS: &str = r#"
-    # A line feed or a carriage return in the path would end the field that it is sent in.
-    if ($uri ~ "[[:cntrl:]]") {
-        return 400;
-    }
-"#;
-
 impl Server {
     fn write(&self, out: &mut String) {
         out.push('\n');
@@ -177,7 +173,8 @@ impl Server {
             _ = writeln!(out, "# {comment}");
         }
         out.push_str("server {\n");
-        let default = if self.is_default && self.names.is_empty() { " default_server" } else { "" };
+        let is_said = self.is_default && (self.names.is_empty() || self.says_so);
+        let default = if is_said { " default_server" } else { "" };
         for port in &self.ports {
             _ = writeln!(out, "    listen {port}{};", if self.comment.is_some() { "" } else { default });
         }

@@ -1,13 +1,14 @@
 //! A target as nginx says it: text, variables and groups, what of them stands at a place, and the pattern that must fit first.
 
 use byway_core::dialect::{LetterCase, QueryPolicy};
+use byway_core::regex::Anchoring;
 use byway_core::source::{PathPattern, Source};
 use byway_core::status::StatusByMethod;
 use byway_core::target::{Landing, Part, Target, What};
 
-use super::rule::On;
+use super::rule::{On, Open};
 use super::words::{REST, Sent, decoded_pattern, pattern};
-use crate::lints::may_hold_control;
+use crate::lints::{may_hold_control, may_hold_line_feed};
 
 type Why = std::borrow::Cow<'static, str>;
 
@@ -73,7 +74,7 @@ impl Fits {
 impl Written {
     /// The words behind the pattern of a `rewrite`, which joins the request's query unless a `?` ends them.
     pub(super) fn rewritten(&self) -> String {
-        format!("{}{}", self.path, if self.query.is_empty() { "?" } else { "" })
+        format!("{}{}{}", self.path, self.fragment, if self.query.is_empty() { "?" } else { "" })
     }
 
     /// The words behind a `return`.
@@ -86,11 +87,24 @@ impl Written {
     }
 }
 
+/// What becomes of a `?` that ends a target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mark {
+    /// nginx's `return` sends it, and is to do so again.
+    Sent,
+    LeftOut,
+}
+
+/// Whether the pattern of a source is one on the path as nginx sees it.
+pub(super) fn is_seen(source: &Source<'_>) -> bool {
+    matches!(&source.path, PathPattern::Regex(pattern) if pattern.anchoring == Anchoring::Anywhere)
+}
+
 pub(super) fn to_text(
     source: &Source<'_>,
     target: &Target<'_>,
     query: &QueryPolicy,
-    path_variable: &str,
+    (path_variable, mark): (&str, Mark),
     note: &mut impl FnMut(Option<&'static str>),
 ) -> Result<To, Why> {
     let mut to = To {
@@ -108,8 +122,7 @@ pub(super) fn to_text(
     let mut has_query = false;
     if let Some(text) = target.constant() {
         let (before, behind) = text.split_at(text.find('#').unwrap_or(text.len()));
-        // No bare `?` is sent.
-        let before = before.strip_suffix('?').unwrap_or(before);
+        let before = before.strip_suffix('?').filter(|_| mark == Mark::LeftOut).unwrap_or(before);
         has_query = before.contains('?');
         to.bits.push(Bit::Text(dollars(before)));
         to.fragment.push_str(&dollars(behind));
@@ -120,7 +133,7 @@ pub(super) fn to_text(
         has_query |= piece.place == Landing::Query;
         let is_path = piece.place == Landing::Path;
         // Nothing but one slash stands before it, and what it brings would be a host.
-        let is_open = is_relative && is_path && matches!(path.as_str(), "" | "/");
+        let is_open = is_relative && is_path && matches!(path.as_str(), "" | "/") && !is_seen(source);
         match &piece.what {
             What::Literal(text) if piece.place == Landing::Fragment => to.fragment.push_str(&dollars(text)),
             What::Literal(text) => {
@@ -131,7 +144,7 @@ pub(super) fn to_text(
                 continue;
             }
             What::Capture(index) if piece.place >= Landing::Path && piece.place <= Landing::Query => {
-                note((piece.place == Landing::Query).then_some(CAPTURE_IN_QUERY));
+                note((piece.place == Landing::Query && !is_seen(source)).then_some(CAPTURE_IN_QUERY));
                 if *index >= 9 {
                     return Err("it uses a tenth group, and nginx knows nine: write the rest without parentheses".into());
                 }
@@ -212,11 +225,12 @@ pub(super) fn to_text(
         }
         _ => false,
     });
-    note(is_between.then_some(EMPTY_BETWEEN));
+    note((is_between && !is_seen(source)).then_some(EMPTY_BETWEEN));
     if !matches!(source.path, PathPattern::Exact(_)) || source.case == LetterCase::Ignored {
         to.sent = Some(pattern(source, follows)?);
     }
-    note(matches!(&source.path, PathPattern::Regex(pattern) if pattern.text.contains('%')).then_some(AS_SENT));
+    let has_escapes = matches!(&source.path, PathPattern::Regex(pattern) if pattern.text.contains('%'));
+    note((has_escapes && !is_seen(source)).then_some(AS_SENT));
     Ok(to)
 }
 
@@ -248,7 +262,20 @@ pub(super) enum Spot<'p> {
 impl To {
     /// Whether it has no host.
     pub(super) fn is_relative(&self) -> bool {
-        matches!(self.bits.first(), Some(Bit::Text(text)) if text.starts_with('/'))
+        match self.bits.first() {
+            Some(Bit::Text(text)) => text.starts_with('/'),
+            first => matches!(first, Some(Bit::Group(_))),
+        }
+    }
+
+    /// The same without the slash before its first group.
+    pub(super) fn without_slash(mut self) -> To {
+        let group = self.bits.iter().position(|bit| matches!(bit, Bit::Group(_)));
+        if let Some(Bit::Text(text)) = group.and_then(|at| at.checked_sub(1)).and_then(|at| self.bits.get_mut(at)) {
+            text.pop();
+        }
+        self.bits.retain(|bit| !matches!(bit, Bit::Text(text) if text.is_empty()));
+        self
     }
 
     /// The same with its pattern asked of this.
@@ -348,6 +375,7 @@ impl To {
         let pattern = self.sent.as_ref().filter(|_| groups);
         let made = |sent: &Sent| match self.on {
             On::Sent => sent.pattern.replace(REST, &rest),
+            On::Decoded if sent.is_seen => sent.pattern.clone(),
             On::Decoded => decoded_pattern(&sent.pattern.replace(REST, &rest)),
         };
         let pattern = pattern.map(|sent| Fits { on: self.on, pattern: made(sent), ignores_case: self.ignores_case });
@@ -360,6 +388,11 @@ impl To {
         self.bits.iter().any(of_path)
     }
 
+    /// Whether it sends the path decoded.
+    pub(super) fn sends_path(&self) -> bool {
+        self.bits.iter().any(|bit| matches!(bit, Bit::Variable(name) if name == "uri"))
+    }
+
     /// Whether it takes something out of the path into its query.
     pub(super) fn takes_groups_there(&self) -> bool {
         let is_mark = |bit: &Bit| matches!(bit, Bit::Text(text) if text.contains('?'));
@@ -368,27 +401,37 @@ impl To {
     }
 
     /// Whether `rewrite` says the same: it has two statuses, and makes something of its own of escapes in its text.
-    pub(super) fn fits_rewrite(&self, status: StatusByMethod) -> bool {
+    /// `is_nginx` says that it was written for nginx.
+    pub(super) fn fits_rewrite(&self, status: StatusByMethod, is_nginx: bool) -> bool {
         let is_plain = |bit: &Bit| match bit {
             Bit::Text(text) => !text.contains('%'),
-            Bit::Variable(name) => name == "scheme" || name == "host",
+            Bit::Variable(name) => name == "scheme" || name == "host" || name == "uri",
             Bit::Kept(_) => false,
             _ => true,
         };
         let has_word = status.get == status.other && matches!(status.get.number(), 301 | 302);
-        has_word && self.fragment.is_empty() && self.query != "$args" && self.bits.iter().all(is_plain)
+        has_word && (is_nginx || self.fragment.is_empty()) && self.query != "$args" && self.bits.iter().all(is_plain)
     }
 
     /// Whether a control character of the request may come into it, decoded: `.` leaves out the line feed alone.
-    pub(super) fn may_break(&self, source: &Source<'_>) -> bool {
+    pub(super) fn may_break(&self, source: &Source<'_>) -> Open {
         let is_root = self.prefix.as_deref().is_some_and(<[u8]>::is_empty);
-        self.bits.iter().any(|bit| match (bit, &source.path) {
+        let may = |bit: &Bit, may_hold: fn(&str, u8) -> bool| match (bit, &source.path) {
             (Bit::Variable(name), _) => name == "uri",
-            (Bit::Group(number), PathPattern::Regex(pattern)) => may_hold_control(&pattern.text, *number),
+            // The end of nginx's patterns takes no line feed with it.
+            (Bit::Group(number), PathPattern::Regex(pattern)) => {
+                may_hold(&pattern.text.replace("(?:\\n?$)", "$"), *number)
+            }
             (Bit::Group(_), _) => true,
             (Bit::Rest | Bit::BareRest | Bit::NakedRest, _) => !is_root,
             (Bit::Text(_) | Bit::Kept(_), _) => false,
-        })
+        };
+        let any = |may_hold| self.bits.iter().any(|bit| may(bit, may_hold));
+        match (any(may_hold_line_feed), any(may_hold_control)) {
+            (true, _) => Open::Always,
+            (false, true) => Open::ButLineFeed,
+            (false, false) => Open::Never,
+        }
     }
 
     /// The groups that it takes out of the pattern of a condition.

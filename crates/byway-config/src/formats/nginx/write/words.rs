@@ -1,10 +1,10 @@
 //! Words of an nginx file: paths as a `location` takes them, quotes where nginx needs them, patterns on the path as it was sent.
 
 use byway_core::dialect::LetterCase;
-use byway_core::regex::Pattern;
+use byway_core::regex::{Anchoring, Pattern};
 use byway_core::source::{PathPattern, Segment, Source};
 
-use crate::writing::perl::{either_case, has_alternatives, perl};
+use crate::writing::perl::{as_nginx, either_case, has_alternatives, perl};
 
 type Why = &'static str;
 
@@ -50,31 +50,51 @@ pub(crate) fn word(text: &str) -> String {
     }
 }
 
-/// A pattern, in quotes: of two backslashes nginx makes one, and leaves a single one alone before most letters. No pattern that
-/// comes here holds a quote.
+/// A pattern, in quotes: of two backslashes nginx makes one, and leaves a single one alone before most letters.
 pub(super) fn pattern_word(pattern: &str) -> String {
-    format!("\"{}\"", pattern.replace("\\\\", "\\\\\\\\"))
+    format!("\"{}\"", doubled(pattern))
 }
 
 /// A pattern behind a `location` or a `rewrite`: in quotes only where it holds what would end it.
 pub(super) fn bare_pattern(pattern: &str) -> String {
-    match pattern.contains(|sign: char| sign.is_whitespace() || ";{}\"'".contains(sign)) {
+    match pattern.is_empty() || pattern.contains(|sign: char| sign.is_whitespace() || ";{}\"'".contains(sign)) {
         true => pattern_word(pattern),
-        false => pattern.replace("\\\\", "\\\\\\\\"),
+        false => doubled(pattern),
     }
+}
+
+/// A pattern as it must stand in the file, so that nginx reads it: what it takes away is written twice.
+fn doubled(pattern: &str) -> String {
+    let mut out = String::with_capacity(pattern.len());
+    let mut signs = pattern.chars();
+    while let Some(sign) = signs.next() {
+        match (sign, if sign == '\\' { signs.next() } else { None }) {
+            ('\\', Some('\\')) => out.push_str("\\\\\\\\"),
+            ('"', _) => out.push_str("\\\""),
+            (sign, next) => out.extend(std::iter::once(sign).chain(next)),
+        }
+    }
+    out
 }
 
 /// What every path begins with that a pattern fits, where it asks nothing else.
 pub(super) fn begins(pattern: &Pattern<'_>) -> Option<Vec<u8>> {
-    let text = pattern.text.strip_prefix('^').unwrap_or(&pattern.text).strip_suffix(".*")?;
+    let is_seen = pattern.anchoring == Anchoring::Anywhere;
+    let text = match is_seen {
+        true => pattern.text.strip_prefix('^').map(|text| text.strip_suffix(".*").unwrap_or(text))?,
+        false => pattern.text.strip_prefix('^').unwrap_or(&pattern.text).strip_suffix(".*")?,
+    };
     let mut out = Vec::new();
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {
-        out.push(match byte {
+        let byte = match byte {
             b'\\' => rest.next().filter(u8::is_ascii_punctuation)?,
             byte if byte.is_ascii_alphanumeric() || b"/-_~%,=@&:!;".contains(&byte) || !byte.is_ascii() => byte,
             _ => return None,
-        });
+        };
+        out.push(byte);
+        // Paths of places are written as they are sent.
+        out.extend_from_slice(if is_seen && byte == b'%' { b"25" } else { b"" });
     }
     (pattern.case == LetterCase::Significant && out.first() == Some(&b'/')).then_some(out)
 }
@@ -127,6 +147,8 @@ pub(super) struct Sent {
     pub(super) pattern: String,
     /// The number of the group that the rest is, where [`REST`] stands at the end.
     pub(super) rest: u8,
+    /// Whether it is a pattern of nginx's on the path as nginx sees it.
+    pub(super) is_seen: bool,
 }
 
 /// How the rest below a prefix is asked for, until it is known what of it is sent on.
@@ -157,6 +179,11 @@ pub(super) fn unnamed(pattern: &str) -> String {
 
 /// A source as a pattern; `follows` says that its first segment must not open another host where it is sent on.
 pub(super) fn pattern(source: &Source<'_>, follows: bool) -> Result<Sent, Why> {
+    if let PathPattern::Regex(pattern) = &source.path
+        && pattern.anchoring == Anchoring::Anywhere
+    {
+        return Ok(Sent { pattern: unnamed(&as_nginx(pattern)?), rest: 0, is_seen: true });
+    }
     let one = if follows { "([^/\\\\][^/]*)" } else { "([^/]+)" };
     let (mut groups, mut rest) = (0, 0);
     let path = match &source.path {
@@ -203,7 +230,7 @@ pub(super) fn pattern(source: &Source<'_>, follows: bool) -> Result<Sent, Why> {
     let open =
         path.strip_suffix(".*").filter(|open| !open.is_empty() && !open.ends_with('\\') && !has_alternatives(open));
     let pattern = open.map_or_else(|| format!("^{path}$"), |open| format!("^{open}"));
-    Ok(Sent { pattern, rest })
+    Ok(Sent { pattern, rest, is_seen: false })
 }
 
 #[cfg(test)]
