@@ -590,11 +590,14 @@ fn each(
     server_port(&mut parts, around);
     let standing = Standing { in_folder: around.folder.is_some(), is_changed };
     let mut out: Vec<Written> = Vec::new();
+    let mut on_disk = None;
     let all = beginnings(rule, parts, standing).into_iter().flat_map(|beginning| rebased(rule, beginning, around));
     for (beginning, why) in all {
         let is_odd = beginning.is_odd;
         match one(rule, beginning, around, approximates.or(why)) {
             Ok(written) => out.push(written),
+            // Where another beginning is a path, this one never comes of a text that is one.
+            Err(why) if why == ON_DISK => on_disk = Some(why),
             Err(_) if is_odd => {
                 let last = out.last_mut().map(|written| &mut written.approximates);
                 last.into_iter().for_each(|why| *why = why.or(Some("a path with a line break is left alone")));
@@ -602,8 +605,14 @@ fn each(
             Err(why) => return Err(why),
         }
     }
-    Ok(out)
+    match on_disk {
+        Some(why) if out.is_empty() => Err(why),
+        _ => Ok(out),
+    }
 }
+
+/// Why a relative target is refused where the rules are read for another server.
+const ON_DISK: &str = "a redirect to a relative target shows the path of the folder on this machine's disk: write RewriteBase, or a target that begins with a slash";
 
 fn one(
     rule: &RewriteRule,
@@ -649,6 +658,7 @@ fn one(
             (Some(folder), Some(_), false) if !stops(rule) => folder.to_owned(),
             (Some(_), Some(base), _) => base.to_owned(),
             (Some(folder), None, false) => folder.to_owned(),
+            (Some(_), None, true) if around.is_for_another => return Err(ON_DISK.into()),
             (Some(folder), None, true) => match around.root {
                 // It begins with a slash whatever the configuration calls it: nothing of it may run into the host.
                 Some(root) => format!("/{}{folder}", root.trim_start_matches('/')),

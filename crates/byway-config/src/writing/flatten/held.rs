@@ -176,10 +176,13 @@ impl Within {
     }
 
     fn with(&self, all: Vec<Alternative>, condition: &Condition) -> Result<Vec<Alternative>, Why> {
-        let Subject::Text(pieces) = (match asks_for_file(condition) {
-            Some(_) => return Ok(all.into_iter().map(|one| one.and(condition.clone())).collect()),
-            None => &condition.subject,
-        }) else {
+        if asks_for_file(condition).is_some() {
+            if !is_own_file(&condition.subject) {
+                return Err(OTHER_FILE.into());
+            }
+            return Ok(all.into_iter().map(|one| one.and(condition.clone())).collect());
+        }
+        let Subject::Text(pieces) = &condition.subject else {
             return Ok(all.into_iter().map(|one| one.and(condition.clone())).collect());
         };
         let mut out = Vec::new();
@@ -430,6 +433,18 @@ const FOLLOWED: &str = "it uses a variable whose value is not followed to here: 
 /// Why groups of two patterns are not followed.
 const TWO: &str = "it uses what two patterns took out of the request: one of them can be said";
 
+/// Why a test for a file is no test of ours.
+const OTHER_FILE: &str = "it asks for another file than the one that was requested, of which only its own server knows: write the condition there by hand";
+
+/// Whether the file that is asked for is that of the request, with nothing before or behind it.
+fn is_own_file(subject: &Subject) -> bool {
+    let Subject::Text(pieces) = subject else { return false };
+    let is_empty = |piece: &&Piece<'_>| matches!(&piece.what, What::Literal(text) if text.is_empty());
+    let mut pieces = pieces.iter().filter(|piece| !is_empty(piece));
+    let is_path = |what: &What<'_>| matches!(what, What::Part(Part::WorkingPath | Part::Path) | What::Slot(_));
+    pieces.next().is_some_and(|piece| is_path(&piece.what)) && pieces.next().is_none()
+}
+
 /// Whether what is asked is that a group does not begin with a slash, as httpd asks of a target that begins with one.
 fn asks_beginning(pieces: &[Piece<'_>], test: &Test) -> bool {
     let is_empty = |piece: &&Piece<'_>| matches!(&piece.what, What::Literal(text) if text.is_empty());
@@ -458,6 +473,9 @@ pub(crate) const AS_SENT: &str =
     "its server compares path and query as one text, as it was sent; here the path is compared alone";
 /// Why a condition on the Host field is not quite that.
 const HOST_ALONE: &str = "the host is compared without the port behind it";
+/// Why a prefix is one path alone.
+const REST_IN_QUERY: &str =
+    "its server writes what stands below its path behind the query of its target, and here nothing below is taken";
 /// Why an entry of a list is not quite that where another one would be found before it.
 const NOT_FIRST: &str = "an entry that goes before it in its list takes some of its requests, and is not said";
 
@@ -497,6 +515,20 @@ impl Alternative {
             }
         }
         self
+    }
+
+    /// A target without the rest below a prefix where that would come into its query: the prefix is one path then.
+    pub(super) fn without_tail_in_query(&mut self, mut pieces: Pieces) -> Pieces {
+        let is_behind = |piece: &Piece<'_>| matches!(piece.what, What::Tail(_)) && piece.place >= Landing::Query;
+        if let Some(PathOf { path: PathPattern::Prefix(prefix), is_whole, .. }) = &self.path
+            && pieces.last().is_some_and(is_behind)
+        {
+            let (path, case) = (PathPattern::Exact(prefix.clone()), LetterCase::Significant);
+            self.path = Some(PathOf { path, case, is_whole: *is_whole });
+            self.why = self.why.or(Some(REST_IN_QUERY));
+            pieces.pop();
+        }
+        pieces
     }
 
     /// Whether it is what led to a list together with a single text that was found there.

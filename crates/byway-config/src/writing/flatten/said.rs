@@ -177,9 +177,10 @@ fn does(
                 if constant(&pieces).is_some_and(|text| text.is_empty()) {
                     continue;
                 }
+                let mut alternative = alternative;
+                let pieces = alternative.without_tail_in_query(pieces);
                 let captures = takes_of_path(&pieces, &alternative.groups);
                 let (to, query) = target_text(&pieces, query.clone(), &alternative.groups, escapes(rule))?;
-                let mut alternative = alternative;
                 if pieces.iter().any(|piece| matches!(piece.what, What::Part(Part::HostField)) && to.contains("{host}"))
                 {
                     alternative.why = alternative.why.or(Some(PORT_LOST));

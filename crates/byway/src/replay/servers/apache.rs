@@ -141,7 +141,7 @@ fn frame(folder: &Folder) -> Result<String, String> {
     text.push_str(&format!(
         "TypesConfig \"{base}/mime.types\"\nStartServers 1\nServerLimit 1\nThreadsPerChild 16\nMaxRequestWorkers 16\n\
          MinSpareThreads 1\nMaxSpareThreads 16\nKeepAlive On\nMaxKeepAliveRequests 0\nKeepAliveTimeout 60\n\
-         AccessFileName .htaccess\n<Directory />\nAllowOverride None\n</Directory>\n"
+         AccessFileName .htaccess\n<Directory />\nAllowOverride None\n</Directory>\n<IfModule mod_proxy.c>\nProxyBlock *\n</IfModule>\n"
     ));
     if is_root() {
         text.push_str("User nobody\nGroup nogroup\n");

@@ -64,8 +64,25 @@ const LEFT_OUT: &[&str] = &[
     "mime",
 ];
 /// Families of directives that are left out, by their beginning.
-const FAMILIES: &[&str] =
-    &["ssl_", "ssl ", "proxy_", "fastcgi_", "uwsgi_", "scgi_", "grpc_", "js_", "lua_", "auth_", "gzip", "brotli"];
+const FAMILIES: &[&str] = &[
+    "ssl_",
+    "ssl ",
+    "proxy_",
+    "fastcgi_",
+    "uwsgi_",
+    "scgi_",
+    "grpc_",
+    "memcached_",
+    "dav_",
+    "create_full_put_path",
+    "js_",
+    "lua_",
+    "auth_",
+    "gzip",
+    "brotli",
+];
+/// Where nobody listens.
+const NOWHERE: &str = "127.0.0.1:1";
 /// Contexts that stand directly in `http`.
 const OF_HTTP: &[&str] = &["server", "map", "geo", "upstream", "split_clients", "include"];
 
@@ -153,7 +170,12 @@ fn write(statements: &[Statement], ports: &mut Ports, out: &mut String) -> Resul
                     out.push_str(&line);
                 }
             }
+            // Nobody else is to be asked, as nobody meant the requests of a replay.
+            Statement::Simple(_) if head == "proxy_pass" => out.push_str(&format!("proxy_pass http://{NOWHERE};\n")),
             Statement::Simple(text) => out.push_str(&format!("{text};\n")),
+            Statement::Block(text, _) if head == "upstream" => {
+                out.push_str(&format!("{text} {{\nserver {NOWHERE};\n}}\n"));
+            }
             Statement::Block(text, inner) => {
                 out.push_str(&format!("{text} {{\n"));
                 if head == "server" && !inner.iter().any(|one| head_of(one) == "listen") {
@@ -307,6 +329,15 @@ mod tests {
                 "server {{\nlisten 127.0.0.1:{port};\nlocation ~ ^/[a-z]{{2}}/(?<x>.*)$ {{\nreturn 307 https://e.test/${{x}};\n}}\n}}\n"
             )
         );
+    }
+
+    #[test]
+    fn nobody_else_is_asked_and_no_file_is_changed() {
+        let text = "upstream u { server app:3000; keepalive 4; }\nserver { location / { proxy_pass http://u/x/; \
+                    dav_methods PUT DELETE; create_full_put_path on; fastcgi_pass php:9000; } }\n";
+        let out = adapted(text, true, &mut Ports::default()).expect("a configuration");
+        assert!(out.contains("upstream u {\nserver 127.0.0.1:1;\n}\n"), "{out}");
+        assert!(out.contains("location / {\nproxy_pass http://127.0.0.1:1;\n}\n"), "{out}");
     }
 
     #[test]
