@@ -78,6 +78,12 @@ const FILES: &[(&str, &[&str], &[&str])] = &[
         &["        if ($http_user_agent ~ \"(bot|spider)\") {\n            return 302 https://h.test/$1;"],
         &["map "],
     ),
+    // A variable that a pattern makes of the path would take the place of the groups beside it.
+    (
+        "location ~ ^/u/(.*)$ { if ($arg_x = 1) { return 302 https://h.test/$1$request_uri; } return 302 /home; }",
+        &["https://h.test/$1$request_uri;"],
+        &["$request_path"],
+    ),
 ];
 
 /// What stands beside the path of each request.

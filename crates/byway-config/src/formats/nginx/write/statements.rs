@@ -290,13 +290,14 @@ impl<'s> Server<'s> {
             (Some(asks), asked) => {
                 let (on, key) = conditions::joined(asked, &mut output.names);
                 let wish = format!("target of {}", rule.called());
-                let to = word(&written.path);
-                let name = joined_with_path(&on, &key, asks, &to, &wish, output);
+                // Path and query as they were sent are one variable: they stand in the map together.
+                let (to, behind) = match written.text() {
+                    whole if whole.contains("$request_uri") => (whole, String::new()),
+                    _ => (written.path.clone(), format!("{}{}", written.query, written.fragment)),
+                };
+                let name = joined_with_path(&on, &key, asks, &word(&to), &wish, output);
                 inner.pop();
-                inner.push(format!(
-                    "return {status} {};",
-                    word(&format!("{name}{}{}", written.query, written.fragment))
-                ));
+                inner.push(format!("return {status} {};", word(&format!("{name}{behind}"))));
                 block(&name, inner)
             }
         }
