@@ -84,6 +84,11 @@ const FILES: &[(&str, &[&str], &[&str])] = &[
         &["https://h.test/$1$request_uri;"],
         &["$request_path"],
     ),
+    (
+        r"location ~ (^/a|/b[[:digit:]^a])/([^%]*)$ { if ($arg_x = 1) { return 302 https://h.test/$2; } return 302 /home; }",
+        &["((?<=^1:)/a|/b[[:digit:]^a])"],
+        &[],
+    ),
 ];
 
 /// What stands beside the path of each request.
@@ -123,6 +128,7 @@ const PATHS: &[&str] = &[
     "/dist",
     "/dist/x",
     "/x/a",
+    "/b=/q/b5/z",
 ];
 
 fn loaded(text: &str) -> Loaded {
