@@ -311,8 +311,11 @@ const CONTROLS: &str = "# A line feed or a carriage return in the path would end
 /// Whether the groups of the location's pattern are what they were behind a line: another pattern would take their place.
 fn keeps_groups(line: &str) -> bool {
     let Some(asked) = line.strip_prefix("if (") else { return !line.starts_with("rewrite ") };
-    let builtin = ["$arg_", "$http_", "$cookie_", "$request_method", "$scheme", "$host", "$args", "$https"];
-    !asked.contains('~') && builtin.iter().any(|name| asked.starts_with(name))
+    let len = asked.bytes().skip(1).take_while(|byte| byte.is_ascii_alphanumeric() || *byte == b'_').count();
+    let name = asked.get(..len + 1).unwrap_or_default();
+    let is_builtin = ["$request_method", "$scheme", "$host", "$args", "$https"].contains(&name)
+        || ["$arg_", "$http_", "$cookie_"].iter().any(|family| name.starts_with(family));
+    !asked.contains('~') && is_builtin
 }
 
 /// Whether a path is any, or any but the root.
@@ -445,6 +448,16 @@ mod tests {
             ("[[:^x^]^", "[[:^x^](?<=^1:)"),
         ] {
             assert_eq!(behind_key(pattern, "1"), behind, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn groups_stay_behind_variables_that_no_pattern_makes() {
+        for line in ["if ($host = a.test) {", "if ($arg_x) {", "if ($http_x != \"\") {", "    return 302 /a;"] {
+            assert!(keeps_groups(line), "{line}");
+        }
+        for line in ["if ($host_fits_a) {", "if ($args_is_b) {", "if ($host ~ \"^a\") {", "if ($x) {"] {
+            assert!(!keeps_groups(line), "{line}");
         }
     }
 }
