@@ -66,7 +66,33 @@ const FILES: &[(&str, &[&str], &[&str])] = &[
         &["        if ($uri ~ \"[\\x01-\\x09\\x0b-\\x1f\\x7f]\") {"],
         &["    if ($uri ~ \"[[:cntrl:]]\")"],
     ),
+    // A path that is any is nothing to ask beside a field: a pattern for it would fit none with a line feed.
+    (
+        "if ($http_user_agent ~ (bot|spider)) { return 302 https://h.test/$1; } location /x { return 301 https://x.test/; }",
+        &["    if ($http_user_agent ~ \"(bot|spider)\") {\n        return 302 https://h.test/$1;"],
+        &["map "],
+    ),
+    (
+        r"location /x { if ($http_user_agent ~ (bot|spider)) { return 302 https://h.test/$1; } return 301 https://x.test/; }
+          location ~ \.php$ { if ($http_user_agent ~ ^a.(b)) { return 303 https://p.test/$1; } return 308 /php; }",
+        &["        if ($http_user_agent ~ \"(bot|spider)\") {\n            return 302 https://h.test/$1;"],
+        &["map "],
+    ),
+    // A variable that a pattern makes of the path would take the place of the groups beside it.
+    (
+        "location ~ ^/u/(.*)$ { if ($arg_x = 1) { return 302 https://h.test/$1$request_uri; } return 302 /home; }",
+        &["https://h.test/$1$request_uri;"],
+        &["$request_path"],
+    ),
+    (
+        r"location ~ (^/a|/b[[:digit:]^a])/([^%]*)$ { if ($arg_x = 1) { return 302 https://h.test/$2; } return 302 /home; }",
+        &["((?<=^1:)/a|/b[[:digit:]^a])"],
+        &[],
+    ),
 ];
+
+/// What stands beside the path of each request.
+const FIELDS: &[&str] = &["", " [User-Agent: a bot]"];
 
 const PATHS: &[&str] = &[
     "/",
@@ -102,6 +128,7 @@ const PATHS: &[&str] = &[
     "/dist",
     "/dist/x",
     "/x/a",
+    "/b=/q/b5/z",
 ];
 
 fn loaded(text: &str) -> Loaded {
@@ -128,7 +155,8 @@ fn every_request_is_answered_as_before_also_with_line_feeds() {
             let (begin, end) = path.split_at(path.find('%').unwrap_or(path.len() / 2 + 1));
             let odd = ["%0A", "%0A%0A", "/", "?", "?x=1", "?x=0", "x", ".php"].map(|tail| format!("{path}{tail}"));
             let inside = [format!("{begin}%0A{end}"), format!("/%0A{path}"), format!("/%0A{path}%0A")];
-            for url in odd.into_iter().chain(inside).chain([(*path).to_owned()]) {
+            let urls = odd.into_iter().chain(inside).chain([(*path).to_owned()]);
+            for url in urls.flat_map(|url| FIELDS.iter().map(move |field| format!("{url}{field}"))) {
                 let case = Case::parse(&format!("GET http://a.test{url} -> pass")).expect("a case");
                 let decide = |rules| case.decide(rules, NOW, &mut Scratch::new()).0;
                 let said: [Expected; 2] = [decide(before), decide(after)];
@@ -141,7 +169,7 @@ fn every_request_is_answered_as_before_also_with_line_feeds() {
             }
         }
     }
-    assert_eq!(asked, FILES.len() * PATHS.len() * 12);
+    assert_eq!(asked, FILES.len() * PATHS.len() * FIELDS.len() * 12);
 }
 
 const NOW: i64 = 1_767_225_600;

@@ -97,9 +97,29 @@ fn falls(blocks: &[Block], from: usize, to: usize) -> bool {
         (None, _) if is_within(other, own) => true,
         // A server of which nothing is left leaves its hosts to those that take several.
         (None, None) => block.head == "server" && block.is_gone && block.parent == aim.parent && aim.is_for_several,
-        (Some(path), Some(next)) => block.parent == aim.parent && may_meet(path, next),
+        // Behind the last of its locations stands what that one is in.
+        (Some(_), Some(_)) if is_within(own, other) => true,
+        (Some(path), Some(_)) => meets(blocks, own, path, other),
         _ => false,
     }
+}
+
+/// Whether a path of a location may be taken by another, or by one that stands in that: it is met where those around it are.
+fn meets(blocks: &[Block], own: usize, path: &str, other: usize) -> bool {
+    let around = |at: usize| {
+        let parent = |at: &usize| blocks.get(*at).and_then(|block| block.parent);
+        let all = std::iter::successors(Some(at), parent).filter_map(|at| Some((at, blocks.get(at)?)));
+        all.filter_map(|(at, block)| Some((at, block.parent, place(&block.head)?))).collect::<Vec<_>>()
+    };
+    let aims = around(other);
+    around(own).into_iter().any(|(at, parent, words)| {
+        let mut beside = aims.iter().filter(|(aim, of, _)| *aim != at && *of == parent);
+        beside.any(|(_, _, next)| match at == own {
+            true => may_meet(path, next),
+            // Behind what stands in a prefix nginx asks the patterns beside that, unless it keeps them out.
+            false => !words.starts_with(['^', '=']) && next.starts_with('~') && may_meet(path, next),
+        })
+    })
 }
 
 /// The words of a location: its sign and its path.
@@ -225,7 +245,7 @@ mod tests {
     fn requests_fall_to_what_is_asked_next() {
         let text = "server { server_name a.test; if (-f /x) { FIRST } location /old { SECOND } # } {
             location ~ \"^/a{2}\" { THIRD } location = /z { FOURTH } location / { FIFTH }
-            location ^~ /e { EIGHTH } }
+            location ^~ /e { EIGHTH } location / { location ~ php$ { NINTH } TENTH } location /b/ { location ~ x { LAST } } }
             server { server_name ~^www; SIXTH } server { server_name b.test; SEVENTH }";
         let blocks = braces(text.as_bytes());
         let at = |word: &str| text.find(word).unwrap();
@@ -238,6 +258,12 @@ mod tests {
             ("THIRD", "FOURTH", false),
             ("THIRD", "SECOND", true),
             ("FIFTH", "SECOND", false),
+            ("SECOND", "NINTH", true),
+            ("SECOND", "LAST", false),
+            ("NINTH", "TENTH", true),
+            ("TENTH", "NINTH", false),
+            ("LAST", "THIRD", true),
+            ("LAST", "TENTH", false),
             ("FIRST", "SIXTH", true),
             ("FIRST", "SEVENTH", false),
         ] {

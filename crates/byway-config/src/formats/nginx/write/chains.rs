@@ -37,6 +37,10 @@ pub(super) struct Chains<'a, 'r> {
     prefixes: HashMap<&'a [u8], Vec<usize>>,
     begins: HashMap<&'a [u8], Vec<usize>>,
     patterns: Vec<usize>,
+    /// The same by what all begins that they fit, in small letters.
+    begun: BTreeMap<Vec<u8>, Vec<usize>>,
+    /// Those, and paths in letters of either case, that are asked in other locations than their own.
+    strangers: Vec<usize>,
     /// What all begins that a pattern fits, by the place of its rule.
     beginnings: Vec<Vec<u8>>,
     /// The engines of patterns, by the place of their rule, built when one is first asked.
@@ -50,11 +54,12 @@ pub(super) struct Chains<'a, 'r> {
 impl<'a, 'r> Chains<'a, 'r> {
     pub(super) fn of(rules: &'a [&'a Said<'r>], without: &BTreeSet<usize>) -> Chains<'a, 'r> {
         let (exacts, prefixes, begins) = (HashMap::new(), HashMap::new(), HashMap::new());
-        let beginnings = rules.iter().map(|rule| beginning(rule)).collect();
+        let beginnings: Vec<Vec<u8>> = rules.iter().map(|rule| beginning(rule)).collect();
         let finders = rules.iter().map(|_| OnceCell::new()).collect();
-        let (patterns, folded) = (Vec::new(), BTreeMap::new());
+        let (patterns, folded, begun, strangers) = (Vec::new(), BTreeMap::new(), BTreeMap::new(), Vec::new());
         let homes = vec![None; rules.len()];
-        let mut chains = Chains { rules, exacts, prefixes, begins, patterns, beginnings, finders, folded, homes };
+        let mut chains =
+            Chains { rules, exacts, prefixes, begins, patterns, begun, strangers, beginnings, finders, folded, homes };
         let mut taken: HashSet<(On, &str, bool)> = HashSet::new();
         for (at, rule) in rules.iter().enumerate() {
             // What a pattern took no later rule with it gets.
@@ -77,10 +82,16 @@ impl<'a, 'r> Chains<'a, 'r> {
                 Path::Pattern(Fitting { folded: Some(path), .. }) => {
                     chains.folded.entry(path.to_ascii_lowercase()).or_default().push(at);
                 }
-                Path::Pattern(_) => chains.patterns.push(at),
+                Path::Pattern(_) => {
+                    chains.patterns.push(at);
+                    chains.begun.entry(chains.beginnings[at].to_ascii_lowercase()).or_default().push(at);
+                }
             }
         }
         chains.homes = chains.homes();
+        let all = chains.folded.values().flatten().chain(&chains.patterns).copied();
+        chains.strangers = all.filter(|at| chains.homes[*at] != Some(*at)).collect();
+        chains.strangers.sort_unstable();
         chains
     }
 
@@ -209,8 +220,13 @@ impl<'a, 'r> Chains<'a, 'r> {
     }
 
     fn fitting_all<'s>(&'s self, path: &'s [u8], is_exact: bool) -> impl Iterator<Item = usize> + 's {
-        let patterns = self.patterns.iter().copied().filter(move |at| self.may_fit(*at, path, is_exact));
         let folded = path.to_ascii_lowercase();
+        // Those of which one begins as the other does, found without a look at all others.
+        let longer = folded.clone();
+        let before = (0..folded.len()).filter_map(|len| self.begun.get(&folded[..len])).collect::<Vec<_>>();
+        let behind = self.begun.range(folded.clone()..).take_while(move |(begin, _)| begin.starts_with(&longer));
+        let begun = before.into_iter().chain(behind.map(|(_, rules)| rules)).flatten().copied();
+        let patterns = begun.filter(move |at| self.may_fit(*at, path, is_exact));
         let is_below = move |own: &[u8]| if is_exact { own == folded } else { own.starts_with(&folded) };
         let of_case = self.folded.range(path.to_ascii_lowercase()..).take_while(move |(own, _)| is_below(own));
         patterns.chain(of_case.flat_map(|(_, rules)| rules.iter().copied()))
@@ -234,9 +250,16 @@ impl<'a, 'r> Chains<'a, 'r> {
     /// A pattern that is a location, and what goes before it.
     fn before_pattern(&self, own: usize) -> Vec<usize> {
         let Path::Pattern(Fitting { region, .. }) = &self.rules[own].path else { return vec![own] };
+        // A pattern that is a location of its own is asked before this one by nginx, or behind it.
         let is_here = |at: &usize| self.homes[*at].is_none_or(|home| home >= own);
-        let all = self.fitting_all(&region.prefix, false);
-        let patterns = all.filter(is_here).filter(|at| !self.are_apart(*at, own));
+        let may_fit = |at: &usize| match &self.rules[*at].path {
+            Path::Pattern(Fitting { folded: Some(path), .. }) => {
+                path.get(..region.prefix.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(&region.prefix))
+            }
+            _ => self.may_fit(*at, &region.prefix, false),
+        };
+        let all = self.strangers.iter().copied().take_while(|at| *at < own);
+        let patterns = all.filter(is_here).filter(|at| !self.are_apart(*at, own)).filter(may_fit);
         let everywhere = self.above(b"", b"/");
         patterns.chain(everywhere).filter(|at| *at < own).chain([own]).collect()
     }
@@ -289,9 +312,9 @@ impl<'a, 'r> Chains<'a, 'r> {
         if path.is_empty() || !chain.iter().all(is_seen) {
             return None;
         }
-        let located: BTreeSet<usize> = self.fitting(path, false).filter(|at| self.homes[*at].is_some()).collect();
-        let before: BTreeSet<usize> = chain.iter().copied().take_while(|at| located.contains(at)).collect();
-        (before == located).then(|| chain[before.len()..].to_vec())
+        let mut located: Vec<usize> = self.fitting(path, false).filter(|at| self.homes[*at].is_some()).collect();
+        located.sort_unstable();
+        chain.strip_prefix(located.as_slice()).map(<[usize]>::to_vec)
     }
 
     /// Rules that go before all places, and would stand in several or stood before all where they were read: they are asked before any.

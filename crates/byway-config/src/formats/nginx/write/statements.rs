@@ -290,13 +290,14 @@ impl<'s> Server<'s> {
             (Some(asks), asked) => {
                 let (on, key) = conditions::joined(asked, &mut output.names);
                 let wish = format!("target of {}", rule.called());
-                let to = word(&written.path);
-                let name = joined_with_path(&on, &key, asks, &to, &wish, output);
+                // Path and query as they were sent are one variable: they stand in the map together.
+                let (to, behind) = match written.text() {
+                    whole if whole.contains("$request_uri") => (whole, String::new()),
+                    _ => (written.path.clone(), format!("{}{}", written.query, written.fragment)),
+                };
+                let name = joined_with_path(&on, &key, asks, &word(&to), &wish, output);
                 inner.pop();
-                inner.push(format!(
-                    "return {status} {};",
-                    word(&format!("{name}{}{}", written.query, written.fragment))
-                ));
+                inner.push(format!("return {status} {};", word(&format!("{name}{behind}"))));
                 block(&name, inner)
             }
         }
@@ -310,8 +311,11 @@ const CONTROLS: &str = "# A line feed or a carriage return in the path would end
 /// Whether the groups of the location's pattern are what they were behind a line: another pattern would take their place.
 fn keeps_groups(line: &str) -> bool {
     let Some(asked) = line.strip_prefix("if (") else { return !line.starts_with("rewrite ") };
-    let builtin = ["$arg_", "$http_", "$cookie_", "$request_method", "$scheme", "$host", "$args", "$https"];
-    !asked.contains('~') && builtin.iter().any(|name| asked.starts_with(name))
+    let len = asked.bytes().skip(1).take_while(|byte| byte.is_ascii_alphanumeric() || *byte == b'_').count();
+    let name = asked.get(..len + 1).unwrap_or_default();
+    let is_builtin = ["$request_method", "$scheme", "$host", "$args", "$https"].contains(&name)
+        || ["$arg_", "$http_", "$cookie_"].iter().any(|family| name.starts_with(family));
+    !asked.contains('~') && is_builtin
 }
 
 /// Whether a path is any, or any but the root.
@@ -364,19 +368,39 @@ fn joined_with_path(on: &str, key: &str, asks: &Fits, value: &str, wish: &str, o
 
 /// A pattern in which the beginning is that of the text behind a key.
 fn behind_key(pattern: &str, key: &str) -> String {
-    let (mut out, mut in_class) = (String::new(), false);
-    let mut signs = pattern.chars();
-    while let Some(sign) = signs.next() {
-        match sign {
-            '\\' => out.extend(std::iter::once(sign).chain(signs.next())),
-            '^' if !in_class => out.push_str(&format!("(?<=^{key}:)")),
-            sign => {
-                in_class = sign == '[' || in_class && sign != ']';
-                out.push(sign);
-            }
+    let (mut out, mut rest) = (String::new(), pattern);
+    while let Some(sign) = rest.chars().next() {
+        let len = match sign {
+            '\\' => 1 + rest[1..].chars().next().map_or(0, char::len_utf8),
+            '[' => class_len(rest),
+            sign => sign.len_utf8(),
+        };
+        let (taken, behind) = rest.split_at(len);
+        match taken {
+            "^" => out.push_str(&format!("(?<=^{key}:)")),
+            taken => out.push_str(taken),
         }
+        rest = behind;
     }
     out
+}
+
+/// How long a class is that a pattern begins with: a `]` that stands first is one of its signs, and `[:…:]` is a class in it.
+fn class_len(pattern: &str) -> usize {
+    let first = if pattern.starts_with("[^") { 2 } else { 1 };
+    let mut at = first;
+    while let Some(sign) = pattern[at..].chars().next() {
+        let named = pattern[at..].strip_prefix("[:").and_then(|rest| rest.split_once(":]"));
+        at += match (sign, named) {
+            (']', _) if at > first => return at + 1,
+            ('\\', _) => 1 + pattern[at + 1..].chars().next().map_or(0, char::len_utf8),
+            ('[', Some((name, _))) if name.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'^') => {
+                name.len() + 4
+            }
+            (sign, _) => sign.len_utf8(),
+        };
+    }
+    pattern.len()
 }
 
 /// A pattern between the parentheses of an `if`.
@@ -408,4 +432,32 @@ fn is_dead(lines: &[String], before: &[String]) -> bool {
 fn block(asked: &str, inner: Vec<String>) -> Vec<String> {
     let inner = inner.into_iter().map(|line| format!("    {line}"));
     std::iter::once(format!("if ({asked}) {{")).chain(inner).chain(["}".to_owned()]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_beginning_of_a_pattern_is_that_behind_its_key_and_classes_stay() {
+        for (pattern, behind) in [
+            ("^a|b^", "(?<=^1:)a|b(?<=^1:)"),
+            (r"\^[\]^]^", r"\^[\]^](?<=^1:)"),
+            ("[[:digit:]^a]^", "[[:digit:]^a](?<=^1:)"),
+            ("[^]^]|[]^[:^space:]^]^é", "[^]^]|[]^[:^space:]^](?<=^1:)é"),
+            ("[[:^x^]^", "[[:^x^](?<=^1:)"),
+        ] {
+            assert_eq!(behind_key(pattern, "1"), behind, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn groups_stay_behind_variables_that_no_pattern_makes() {
+        for line in ["if ($host = a.test) {", "if ($arg_x) {", "if ($http_x != \"\") {", "    return 302 /a;"] {
+            assert!(keeps_groups(line), "{line}");
+        }
+        for line in ["if ($host_fits_a) {", "if ($args_is_b) {", "if ($host ~ \"^a\") {", "if ($x) {"] {
+            assert!(!keeps_groups(line), "{line}");
+        }
+    }
 }
