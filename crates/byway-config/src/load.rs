@@ -349,7 +349,11 @@ impl<'l> Loader<'l> {
         let files: Vec<PathBuf> = files.filter(|path| formats::may_hold_rules(path)).take(LOOKED_INTO).collect();
         let found = |path: &PathBuf| {
             let (format, _, head) = self.open_with_head(path, None).ok()?;
-            let format = format.ok().filter(|format| formats::holds_rules(format, path, &head))?;
+            let format = match format {
+                Err(Doubt::Several(formats)) => formats::apache_of(&formats),
+                format => format.ok(),
+            };
+            let format = format.filter(|format| formats::holds_rules(format, path, &head))?;
             Some((path.display().to_string(), format))
         };
         let found: Vec<(String, &Format)> = files.iter().filter_map(found).take(NAMED).collect();

@@ -18,7 +18,9 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("caddyfile", "Caddy"),
     ("haproxy.cfg", "HAProxy"),
     ("lighttpd.conf", "lighttpd"),
-    ("traefik.*", "Traefik"),
+    ("traefik.toml", "Traefik"),
+    ("traefik.yaml", "Traefik"),
+    ("traefik.yml", "Traefik"),
     ("next.config.*", "Next.js"),
     ("nuxt.config.*", "Nuxt"),
     ("gatsby-config.*", "Gatsby"),
@@ -47,6 +49,7 @@ mod tests {
             ("next.config.mjs", Some("Next.js")),
             ("my-vercel.json", None),
             ("next.conf", None),
+            ("traefik.csv", None),
         ] {
             assert_eq!(program(Path::new(name)), known, "{name}");
         }

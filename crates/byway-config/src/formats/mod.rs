@@ -230,8 +230,9 @@ pub fn recognise(path: &Path, head: &[u8]) -> Result<&'static Format, Doubt> {
     let like: Vec<&'static Format> = FORMATS.into_iter().filter(|format| (format.is_like)(head)).collect();
     let named: Vec<&'static Format> = FORMATS.into_iter().filter(|format| (format.is_named)(path)).collect();
     let both: Vec<&'static Format> = named.iter().copied().filter(|format| like.contains(format)).collect();
-    let is_foreign = like.iter().any(|format| format.is_foreign());
-    if let Some(program) = elsewhere::program(path).filter(|_| !is_foreign) {
+    // What reads like one of ours is one, whatever it is called.
+    let is_known = like.iter().any(|format| format.is_foreign() || matches!(format.reader, Reader::Compiled));
+    if let Some(program) = elsewhere::program(path).filter(|_| !is_known) {
         return Err(Doubt::OfAnother(program));
     }
     match (both.as_slice(), named.as_slice(), like.as_slice()) {

@@ -305,7 +305,11 @@ fn host_in_small_letters(location: &[u8]) -> Vec<u8> {
 fn without_own_port(location: &[u8]) -> Vec<u8> {
     let mut out = location.to_vec();
     let Some(authority) = authority(location).filter(|_| !location.starts_with(b"/")) else { return out };
-    let port = if out.starts_with(b"http://") { &b":80"[..] } else { b":443" };
+    let port = match &out[..authority.start] {
+        b"http://" => &b":80"[..],
+        b"https://" => b":443",
+        _ => return out,
+    };
     if out[..authority.end].ends_with(port) {
         out.drain(authority.end - port.len()..authority.end);
     }

@@ -58,6 +58,15 @@ impl Ask {
         first.is_some_and(|first| first != ".." && std::path::Path::new("/").join(first).exists())
     }
 
+    /// A text of nginx with the request's own words in the place of its variables; none where it has one of another kind.
+    pub(crate) fn filled(&self, text: &str) -> Option<String> {
+        let host = self.host.rsplit_once(':').map_or(self.host.as_str(), |(host, _)| host).to_ascii_lowercase();
+        let target = String::from_utf8_lossy(&self.target);
+        let values = [("$request_uri", &*target), ("$http_host", &self.host), ("$host", &host), ("$scheme", "http")];
+        let filled = values.iter().fold(text.to_owned(), |text, (name, value)| text.replace(name, value));
+        (!filled.contains('$') || !text.contains('$')).then_some(filled)
+    }
+
     /// What these rules say at a moment (seconds of Unix time), as the edge would answer over http.
     pub(crate) fn watched<W: Watch>(
         &self,

@@ -484,13 +484,12 @@ impl Asking<'_> {
 
     /// Whether a server sent somebody to its page for files that are not there, where byway knows no files and lets pass.
     fn is_of_missing_file(&mut self, ask: &Ask, theirs: &Answer, ours: &Ours, port: u16) -> bool {
-        let (Answer::Redirect(_, location), Answer::Passes, None) = (theirs, &ours.answer, ours.rule) else {
+        let (Answer::Redirect(status, location), Answer::Passes, None) = (theirs, &ours.answer, ours.rule) else {
             return false;
         };
-        self.said.pages_of_files().any(|page| {
-            let url = page.split('$').next().unwrap_or_default();
-            if url.contains("://") {
-                return location.starts_with(url.as_bytes());
+        self.said.pages_of_files().any(|(page, of_page)| {
+            if page.contains("://") {
+                return *status == of_page && ask.filled(page).is_some_and(|page| page.as_bytes() == location);
             }
             // What the rules say of the page, as of any path.
             let inside = Ask { method: "GET", target: page.as_bytes().to_vec(), ..ask.clone() };

@@ -59,12 +59,14 @@ impl Said {
         }
     }
 
-    /// The pages of files that are not there, of which it was said that they wait for those.
-    pub(super) fn pages_of_files(&self) -> impl Iterator<Item = &str> {
+    /// The pages of files that are not there, each with the status of a URL, of which it was said that they wait for those.
+    pub(super) fn pages_of_files(&self) -> impl Iterator<Item = (&str, u16)> {
         self.0.values().filter(|(_, verdict)| *verdict != SaidVerdict::Exact).filter_map(|(rule, _)| {
             let mut words = rule.split_whitespace();
             let is_page = matches!(words.next(), Some("error_page" | "ErrorDocument"));
-            words.next_back().filter(|_| is_page)
+            let page = words.next_back().filter(|_| is_page)?;
+            let status = words.find_map(|word| word.strip_prefix('=')?.parse().ok());
+            Some((page, status.unwrap_or(302)))
         })
     }
 

@@ -376,6 +376,7 @@ mod tests {
             keeps_uri: false,
             base: None,
             root: None,
+            is_for_another: false,
             name: None,
             is_canonical: false,
             names: &names,

@@ -68,6 +68,7 @@ impl Lowering<'_, '_> {
             keeps_uri: plan.is_section || facts.keeps_uri && plan.folder.is_some(),
             base: plan.base.as_deref(),
             root: facts.root,
+            is_for_another: self.reading.is_for_writing(),
             name: facts.name,
             is_canonical: facts.is_canonical,
             names: &plan.names,

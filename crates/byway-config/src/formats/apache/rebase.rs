@@ -28,8 +28,8 @@ pub(super) fn rebased(
     // What a folder's rule writes inside is a path of the disk there already.
     let (name, is_seen) = match (around.is_section, around.root) {
         (true, _) => (name.to_owned(), is_sent || name.starts_with('/')),
-        (false, Some(root)) => (format!("{root}{name}"), is_sent),
-        (false, None) => return vec![(beginning, None)],
+        (false, Some(root)) if !around.is_for_another => (format!("{root}{name}"), is_sent),
+        (false, _) => return vec![(beginning, None)],
     };
     let is_path = beginning.is_absolute || starts_path(beginning.parts.first());
     let Some(at) = path_of(&beginning.parts, is_url).filter(|_| is_seen && (is_url || is_path)) else {

@@ -419,6 +419,7 @@ fn one(place: &Place, facts: &Facts<'_>) -> Result<Asked, Unplaced> {
                 keeps_uri: facts.keeps_uri,
                 base: None,
                 root: facts.root,
+                is_for_another: false,
                 name: facts.name,
                 is_canonical: facts.is_canonical,
                 names: &names,

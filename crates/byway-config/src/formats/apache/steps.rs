@@ -90,6 +90,8 @@ pub(super) struct Around<'l> {
     pub(super) base: Option<&'l str>,
     /// The document root, without a slash at its end.
     pub(super) root: Option<&'l str>,
+    /// Whether the rules are read for another server, in whose URLs no path of this machine stands.
+    pub(super) is_for_another: bool,
     /// Host and port of `ServerName`.
     pub(super) name: Option<(&'l str, Option<u16>)>,
     pub(super) is_canonical: bool,

@@ -191,14 +191,23 @@ impl Within {
                 continue;
             }
             let (mut is_behind, mut leaves_some) = (false, false);
+            let outer = one.clone();
+            // Entries of which no rule comes: single texts, of which a list has each once, and patterns.
+            let (mut texts, mut patterns): (Vec<Alternative>, Vec<Alternative>) = (Vec::new(), Vec::new());
             for (one, pieces) in self.texts(one, pieces)? {
                 let is_rest = one.why == Some(BEHIND);
-                let before = out.len();
-                out.extend(one.with_text(&pieces, condition)?);
-                match out.len() > before {
-                    true => is_behind |= is_rest,
-                    false => leaves_some |= !is_rest,
+                let found = one.clone().with_text(&pieces, condition)?;
+                if found.is_empty() {
+                    leaves_some |= !is_rest;
+                    if one.is_of_one_text(&outer) { &mut texts } else { &mut patterns }.push(one);
+                    continue;
                 }
+                is_behind |= is_rest;
+                out.extend(found.into_iter().map(|one| match one.is_of_one_text(&outer) {
+                    _ if is_rest => one,
+                    true => one.behind(patterns.iter(), &outer),
+                    false => one.behind(texts.iter().chain(&patterns), &outer),
+                }));
             }
             // Entries that no rule comes of do not stand before it.
             if is_behind && leaves_some {
@@ -474,6 +483,8 @@ pub(crate) const AS_SENT: &str =
     "its server compares path and query as one text, as it was sent; here the path is compared alone";
 /// Why a condition on the Host field is not quite that.
 const HOST_ALONE: &str = "the host is compared without the port behind it";
+/// Why an entry of a list is not quite that where another one would be found before it.
+const NOT_FIRST: &str = "an entry that goes before it in its list takes some of its requests, and is not said";
 
 fn is_place(part: Part) -> bool {
     matches!(part, Part::WorkingPath | Part::Path | Part::PathAndQuery | Part::Host)
@@ -490,6 +501,48 @@ impl Alternative {
             self.conditions.push(condition);
         }
         self
+    }
+
+    /// The same without what entries of a list take that go before it and of which no rule comes; `outer` is what led to the list.
+    fn behind<'a>(mut self, left: impl Iterator<Item = &'a Alternative>, outer: &Alternative) -> Alternative {
+        let mut count = 0;
+        for other in left {
+            let asked: Vec<&Condition> =
+                other.conditions.iter().filter(|one| !outer.conditions.contains(one)).collect();
+            let is_apart = asked.iter().any(|one| self.excludes(one))
+                || other.host != outer.host && self.host.is_some() && self.host != other.host
+                || other.path != outer.path
+                    && matches!(self.path.clone().map(|own| both(other.path.clone(), own)), Some(Ok(None)));
+            let is_same_place = other.path == outer.path && other.host == outer.host && other.port == outer.port;
+            count += usize::from(!is_apart);
+            match asked.as_slice() {
+                _ if is_apart => {}
+                [one] if is_same_place && count <= CASES => self = self.and(negated(one)),
+                _ => self.why = self.why.or(Some(NOT_FIRST)),
+            }
+        }
+        self
+    }
+
+    /// Whether it is what led to a list together with a single text that was found there.
+    fn is_of_one_text(&self, outer: &Alternative) -> bool {
+        match self.path != outer.path {
+            true => matches!(&self.path, Some(PathOf { path: PathPattern::Exact(_), .. })),
+            false => matches!(self.conditions.last(), Some(Condition { test: Test::Is(_), negate: false, .. })),
+        }
+    }
+
+    /// Whether a condition holds nowhere that this does: its contrary is asked, or another text of the same.
+    fn excludes(&self, other: &Condition) -> bool {
+        self.conditions.iter().any(|own| {
+            own.subject == other.subject
+                && match (&own.test, &other.test) {
+                    (one, same) if one == same => own.negate != other.negate,
+                    (Test::Is(text), test) if !own.negate => passes(test, text) == Some(other.negate),
+                    (test, Test::Is(text)) if !other.negate => passes(test, text) == Some(own.negate),
+                    _ => false,
+                }
+        })
     }
 
     /// The same for one query.

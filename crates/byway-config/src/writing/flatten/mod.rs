@@ -408,8 +408,13 @@ impl Flat {
         if view.order == Order::NginxLocation && tables.members(table).iter().any(|rule| has_regex(rule)) {
             self.early.extend(before_regexes(tables.members(table)));
         }
-        for rule in in_order(tables.members(table), view.order) {
+        let ordered = in_order(tables.members(table), view.order);
+        for (at, rule) in ordered.iter().enumerate() {
             let source = rule.source();
+            if asks_mark(rule, within, &ordered[at + 1..]) {
+                self.leads.insert(rule.number());
+                continue;
+            }
             match rule.action() {
                 Action::Enter(next)
                     if leads_by_host(rule)
@@ -465,11 +470,6 @@ impl Flat {
                     continue;
                 }
                 Action::Set { then: Then::End, .. } => _ = self.passes.insert(rule.number()),
-                // httpd's own word on a `?` in what a rule has written.
-                Action::Reply { .. } if asks_kept(rule, within) => {
-                    self.leads.insert(rule.number());
-                    continue;
-                }
                 Action::Rewrite { target, then: Then::Table(next), .. } if is_url(&target) => {
                     self.send(rule, next, tables);
                 }
@@ -718,7 +718,7 @@ impl Flat {
             return Err(why.into());
         }
         if self.unasked.contains(&rule.table()) {
-            return Ok((Vec::new(), None));
+            return Ok((Vec::new(), Some(UNASKED.into())));
         }
         let mut made = Vec::new();
         let spots = match self.spots.get(&rule.number()) {
@@ -760,6 +760,9 @@ impl Flat {
         Ok((made, why))
     }
 }
+
+/// Why nothing is written of an entry of such a list.
+const UNASKED: &str = "no redirect asks this list: it is left out";
 
 /// The lists that no rule asks for a text, as a `map` whose variable is only sent to a server behind this one.
 fn unasked(rules: &RuleSet, tables: &Tables<'_>) -> HashSet<TableId> {
@@ -859,16 +862,21 @@ fn url_of(target: &Target<'_>) -> String {
     }
 }
 
-/// Whether a rule asks for a `?` in a text that another rule has kept and that is not known here.
-fn asks_kept(rule: &RuleView<'_>, within: &Within) -> bool {
-    let is_mark = |condition: &Condition| match (&condition.subject, &condition.test) {
-        (Subject::Text(pieces), Test::Regex(pattern)) => match pieces.as_slice() {
-            [Piece { what: What::Slot(slot), .. }] => pattern.text == "\\?" && !within.knows(*slot),
-            _ => false,
-        },
+/// Whether a rule is httpd's own word on a `?` that a text of the request brings into what the rule of that line writes, and not
+/// that rule: no other server asks so.
+fn asks_mark(rule: &RuleView<'_>, within: &Within, behind: &[&RuleView<'_>]) -> bool {
+    let of_request = |piece: &Piece<'_>| match piece.what {
+        What::Slot(slot) => !within.knows(slot),
+        What::Capture(_) | What::ConditionCapture(_) | What::Part(_) => true,
         _ => false,
     };
-    rule.dialect().name.starts_with("apache") && rule.conditions().iter().any(is_mark)
+    let is_mark = |condition: &Condition| match (&condition.subject, &condition.test) {
+        (Subject::Text(pieces), Test::Regex(pattern)) => pattern.text == "\\?" && pieces.iter().any(of_request),
+        _ => false,
+    };
+    rule.dialect().name.starts_with("apache")
+        && behind.first().is_some_and(|next| next.place() == rule.place())
+        && rule.conditions().last().is_some_and(is_mark)
 }
 
 /// The letter of what a rule of nginx's `try_files` takes where it is there: a file or a folder.

@@ -172,7 +172,7 @@ fn does(
                     Some(text) => super::held::literal(text),
                     None => pieces,
                 };
-                let captures = pieces.iter().any(|piece| is_of_path(&piece.what, &alternative.groups));
+                let captures = takes_of_path(&pieces, &alternative.groups);
                 let (to, query) = target_text(&pieces, query.clone(), &alternative.groups, escapes(rule))?;
                 alternative.why = alternative.why.or(Some(WITHOUT_LAST));
                 out.push((alternative, Doing::Redirect { status, to, query, captures }));
@@ -190,7 +190,7 @@ fn does(
                 if constant(&pieces).is_some_and(|text| text.is_empty()) {
                     continue;
                 }
-                let captures = pieces.iter().any(|piece| is_of_path(&piece.what, &alternative.groups));
+                let captures = takes_of_path(&pieces, &alternative.groups);
                 let (to, query) = target_text(&pieces, query.clone(), &alternative.groups, escapes(rule))?;
                 let mut alternative = alternative;
                 if pieces.iter().any(|piece| matches!(piece.what, What::Part(Part::HostField)) && to.contains("{host}"))
@@ -210,7 +210,7 @@ fn does(
             let texts = within.texts(alternative, target.pieces())?;
             let mut out = Vec::new();
             for (alternative, pieces) in texts {
-                let captures = pieces.iter().any(|piece| is_of_path(&piece.what, &alternative.groups));
+                let captures = takes_of_path(&pieces, &alternative.groups);
                 let pieces: Vec<Piece<'static>> = match target.constant() {
                     Some(text) => super::held::literal(text),
                     None => pieces,
@@ -234,12 +234,13 @@ fn escapes(rule: &RuleView<'_>) -> bool {
     dialect.question == QuestionMark::Forbidden && dialect.captures == CaptureForm::Apache
 }
 
-/// Whether a text is a group of the pattern of the path.
-fn is_of_path(what: &What<'_>, groups: &Groups) -> bool {
-    match what {
-        What::ConditionCapture(_) => *groups == Groups::Path,
-        what => is_capture(what),
-    }
+/// Whether a target takes groups out of the path.
+fn takes_of_path(pieces: &[Piece<'_>], groups: &Groups) -> bool {
+    pieces.iter().any(|piece| match piece.what {
+        What::Capture(_) => true,
+        What::ConditionCapture(_) => !matches!(groups, Groups::Of(_)),
+        _ => false,
+    })
 }
 
 fn is_capture(what: &What<'_>) -> bool {

@@ -171,6 +171,10 @@ pub(super) fn to_text(
                 }
                 to.bits.push(Bit::Variable(path_variable.to_owned()));
             }
+            What::Part(Part::Path) if piece.place == Landing::Query => {
+                note((path_variable != "uri").then_some(CAPTURE_IN_QUERY));
+                to.bits.push(Bit::Variable(path_variable.to_owned()));
+            }
             What::Part(Part::Query) if piece.place == Landing::Query => to.bits.push(Bit::Variable("args".to_owned())),
             What::Part(Part::Scheme) if piece.place == Landing::Scheme => {
                 to.bits.push(Bit::Variable("scheme".to_owned()))

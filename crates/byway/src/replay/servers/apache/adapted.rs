@@ -133,8 +133,9 @@ fn is_proxied(flags: &str) -> bool {
 /// A rule whose target is nobody's.
 fn nowhere(line: &str) -> String {
     let Some(at) = line.find("://") else { return line.to_owned() };
-    let scheme = line[..at].rfind(|sign: char| !sign.is_ascii_alphanumeric() && !"+:/.".contains(sign));
-    let start = scheme.map_or(0, |before| before + 1);
+    let is_before = |(_, sign): &(usize, char)| !sign.is_ascii_alphanumeric() && !"+:/.".contains(*sign);
+    let before = line[..at].char_indices().rfind(is_before);
+    let start = before.map_or(0, |(before, sign)| before + sign.len_utf8());
     let rest = &line[at + 3..];
     let end = rest.find(|sign: char| sign == '/' || sign == '"' || sign.is_whitespace()).unwrap_or(rest.len());
     format!("{}{}{}", &line[..start], NOWHERE.trim_end_matches('/'), &rest[end..])
