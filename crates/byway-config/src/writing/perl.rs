@@ -175,6 +175,58 @@ pub(crate) fn split_alternatives(pattern: &str) -> Vec<&str> {
     all
 }
 
+/// A pattern with the slash that a group begins with before that group; `None` where the group need not begin so.
+pub(crate) fn slash_before(pattern: &str, number: u8) -> Option<String> {
+    let (mut rest, mut seen) = (pattern, 0);
+    while let Some(sign) = rest.chars().next() {
+        let behind = &rest[sign.len_utf8()..];
+        let is_named = ["?<", "?P<"].iter().any(|begin| behind.starts_with(begin))
+            && !behind.starts_with("?<=")
+            && !behind.starts_with("?<!");
+        let name = match is_named {
+            true => behind.find('>').map(|end| behind.split_at(end + 1)),
+            false => (!behind.starts_with('?')).then_some(("", behind)),
+        };
+        if let ('(', Some((name, inner))) = (sign, name) {
+            seen += 1;
+            if seen == number {
+                let inner = inner.strip_prefix('/')?;
+                // What may be missing, or come again, has no one beginning.
+                let (own, behind) = inner.split_at(end_of_group(inner)?);
+                let is_once = !behind[1..].starts_with(['?', '*', '+', '{']);
+                let is_plain = is_once && !own.starts_with(['?', '*', '+', '{']) && !has_alternatives(own);
+                return is_plain.then(|| format!("{}/({name}{inner}", &pattern[..pattern.len() - rest.len()]));
+            }
+        }
+        rest = match sign {
+            '\\' => behind.get(behind.chars().next().map_or(0, char::len_utf8)..).unwrap_or_default(),
+            '[' => behind_class(behind),
+            _ => behind,
+        };
+    }
+    None
+}
+
+/// Where the parenthesis stands that closes a group of which the opening one was read.
+fn end_of_group(inner: &str) -> Option<usize> {
+    let (mut rest, mut depth) = (inner, 0_u32);
+    while let Some(sign) = rest.chars().next() {
+        let behind = &rest[sign.len_utf8()..];
+        match sign {
+            ')' if depth == 0 => return Some(inner.len() - rest.len()),
+            '(' => depth += 1,
+            ')' => depth -= 1,
+            _ => {}
+        }
+        rest = match sign {
+            '\\' => behind.get(behind.chars().next().map_or(0, char::len_utf8)..).unwrap_or_default(),
+            '[' => behind_class(behind),
+            _ => behind,
+        };
+    }
+    None
+}
+
 /// What stands behind a class of which the opening bracket was read: a closing one that comes first belongs to it.
 fn behind_class(inner: &str) -> &str {
     let inner = inner.strip_prefix('^').unwrap_or(inner);
@@ -262,6 +314,23 @@ mod tests {
         }
         for text in [r"/(\d+)/(?<name>[^/]+)", "[[:alpha:]]", "(?i)a|b"] {
             assert_eq!(perl(&Pattern::own(text)), Ok(text));
+        }
+    }
+
+    #[test]
+    fn the_slash_of_a_group_stands_before_it() {
+        for (pattern, number, made) in [
+            ("(/.*)/+", 1, Some("/(.*)/+")),
+            ("~/old(?<rest>/[a-z(]+)x", 1, Some("~/old/(?<rest>[a-z(]+)x")),
+            ("/(en|de)(/a(b|c))", 2, Some("/(en|de)/(a(b|c))")),
+            ("\\(/x(/a)", 1, Some("\\(/x/(a)")),
+            ("(?:/x)(/a)?", 1, None),
+            ("(/a|b)", 1, None),
+            ("(/+a)", 1, None),
+            ("(a)", 1, None),
+            ("(/a)", 2, None),
+        ] {
+            assert_eq!(slash_before(pattern, number).as_deref(), made, "{pattern}");
         }
     }
 }

@@ -87,6 +87,9 @@ pub fn rows_beside(loaded: &Loaded, writing: &Writing<'_>, text_of: &dyn Fn(File
         Row { place, rule: remark.rule.clone(), verdict: verdict.clone() }
     });
     let mut rows: Vec<Row> = of_text.collect();
+    rows.iter_mut().filter(|row| row.rule == STEP && matches!(row.verdict, Verdict::Refused(_))).for_each(|row| {
+        (row.rule, row.verdict) = (FILES.to_owned(), Verdict::Approximated(LEFT.into()));
+    });
     let spans: Vec<_> = loaded.remarks.kept.iter().map(|remark| remark.span.clone()).collect();
     super::fallen::note(&mut rows, &spans, writing.files, text_of);
     // Rules that came of no remark are not left unsaid, but for those that nobody wrote and that are carried over.
@@ -105,6 +108,8 @@ pub fn rows_beside(loaded: &Loaded, writing: &Writing<'_>, text_of: &dyn Fn(File
         };
         rows.push(row);
     }
+    let mut said = std::collections::HashSet::new();
+    rows.retain(|row| row.rule != FILES || said.insert(row.place.map(|place| (place.file, place.line))));
     rows.sort_by_key(|row| row.place.map(|place| (place.file, place.line)));
     rows
 }
@@ -139,6 +144,8 @@ fn alone(loaded: &Loaded, writing: &Writing<'_>) -> HashMap<usize, Verdict> {
     out
 }
 
+/// What nginx's own steps between files are called where they are read: nobody wrote them.
+const STEP: &str = "files";
 /// What a server does with files beside what is written.
 const FILES: &str = "files, their index and the slash behind a folder";
 const LEFT: &str = "left to the server that has the files: nothing is written for it";

@@ -198,9 +198,8 @@ impl<'r> Sampler<'r> {
         let keepers = self.keepers.get(&slot).map(Vec::as_slice).unwrap_or_default();
         // Of a list that is long, as many as are looked at in no time.
         let start = draw.below(keepers.len());
-        let near = keepers[start..].iter().chain(&keepers[..start]).take(KEEPERS);
-        let Some(keeper) = near.filter(holds).next().and_then(|at| self.rules.get(*at)).filter(|_| depth < DEPTH)
-        else {
+        let mut near = keepers[start..].iter().chain(&keepers[..start]).take(KEEPERS);
+        let Some(keeper) = near.find(holds).and_then(|at| self.rules.get(*at)).filter(|_| depth < DEPTH) else {
             return;
         };
         let path = keeper.source().path;

@@ -61,6 +61,8 @@ pub(super) enum Held {
     Text(Pieces),
     /// A group of the pattern of a condition.
     Group(Condition, u8),
+    /// A text with groups of the pattern of a path.
+    OfPath(PathOf, Pieces),
     /// The first of these whose conditions hold.
     Cases(Vec<(Vec<Condition>, String)>),
     /// What a list says of a text.
@@ -258,6 +260,11 @@ impl Within {
                 let group = Piece { place: Landing::Path, what: What::ConditionCapture(*number) };
                 Ok(vec![(one.reading(of)?, vec![group])])
             }
+            // A condition that is asked takes the place of no group that a name keeps.
+            Some(Held::OfPath(path, text)) => match one.path.as_ref() == Some(path) {
+                true => Ok(vec![(one, text.clone())]),
+                false => Err(FOLLOWED.into()),
+            },
             Some(Held::Cases(cases)) => {
                 let mut out = Vec::new();
                 let mut before = vec![one];
@@ -371,6 +378,8 @@ impl Within {
         let is_everywhere = is_any_path(&source.path) || self.alternatives.iter().all(is_same);
         let held = match (is_everywhere, conditions.is_empty()) {
             _ if is_everywhere && let Some((of, number)) = group(text, &conditions) => Held::Group(of, number),
+            _ if is_everywhere && let Some(same) = self.same_group(text, &conditions) => same,
+            (_, true) if let Some(of) = of_path(rule, text) => of,
             (true, true) => match self.texts(Alternative::default(), text) {
                 Ok(texts) => match <[_; 1]>::try_from(texts) {
                     Ok([(_, text)]) => Held::Text(text),
@@ -382,6 +391,14 @@ impl Within {
             (false, _) => Held::Unknown,
         };
         self.held.insert(slot, held);
+    }
+
+    /// A group that is kept once more under another name, where nothing is asked beside what it is a group of.
+    fn same_group(&self, text: &[Piece<'_>], conditions: &[Condition]) -> Option<Held> {
+        let [Piece { what: What::Slot(other), .. }] = text else { return None };
+        let held = self.held.get(other)?;
+        let Held::Group(of, _) = held else { return None };
+        (conditions.is_empty() || *conditions == [of.clone()]).then(|| held.clone())
     }
 
     /// A text that is set where conditions hold, and what it was before.
@@ -457,6 +474,14 @@ fn asks_beginning(pieces: &[Piece<'_>], test: &Test) -> bool {
 fn group(text: &[Piece<'_>], conditions: &[Condition]) -> Option<(Condition, u8)> {
     let ([Piece { what: What::ConditionCapture(number @ 1..), .. }], [one]) = (text, conditions) else { return None };
     (is_taking(one) && !one.or_next).then(|| (one.clone(), *number))
+}
+
+/// A text that is a group of the rule's own pattern on the whole path.
+fn of_path(rule: &RuleView<'_>, text: &[Piece<'_>]) -> Option<Held> {
+    let source = rule.source();
+    let [group @ Piece { what: What::Capture(_), .. }] = text else { return None };
+    let path = owned_path(&source.path).ok().filter(|path| matches!(path, PathPattern::Regex(_)))?;
+    Some(Held::OfPath(PathOf { path, case: source.case, is_whole: true }, vec![owned_piece(group).ok()?]))
 }
 
 /// Whether a condition takes groups out of what it looks at.

@@ -48,6 +48,9 @@ pub(crate) const SEEN: &str =
 /// Why nothing is written of a rule that nothing leads to.
 pub(super) const NOT_FOLLOWED: &str = "no request was followed to it: a rule before it takes them, or one that cannot be said stands in the way, as a page for an error or a path changed inside";
 
+/// Why nothing is written of a rule whose table nothing leads to.
+const NOT_LED: &str = "nothing that could be read leads to it, as where a `try_files` is refused because files on the disk decide it: write both there by hand";
+
 /// Where a rule is tried: the host and scheme that lead there, the step, and what was taken from the front of the path.
 #[derive(Clone, Debug)]
 pub(super) struct Spot {
@@ -85,6 +88,8 @@ pub(super) struct Flat {
     unsaid: HashSet<u32>,
     /// Lists that nobody asks.
     unasked: HashSet<TableId>,
+    /// Tables that no rule leads to.
+    unled: HashSet<TableId>,
     /// Whether the rules of a list are gone through.
     is_in_list: bool,
     /// For the rule that leads to a host: what no rule under that host took is left alone.
@@ -195,6 +200,8 @@ impl Flat {
             _ => None,
         });
         flat.unasked = unasked(rules, &tables);
+        let led = led(rules, &tables);
+        flat.unled = tables.members.keys().filter(|table| !led.contains(table)).copied().collect();
         let begin = Rc::new(Within { held: kept.collect(), ..Within::default() });
         for root in rules.roots() {
             flat.enter(root, &[Way::default()], None, &begin, &tables, DEPTH);
@@ -717,6 +724,7 @@ impl Flat {
         let spots = match self.spots.get(&rule.number()) {
             Some(spots) => spots,
             None if let Some(by) = self.dead.get(&rule.number()) => return Ok((Vec::new(), Some(dead(*by)))),
+            None if self.unled.contains(&rule.table()) => return Err(NOT_LED.into()),
             None => return Err(NOT_FOLLOWED.into()),
         };
         let (mut why, mut refused) = (None, None);
@@ -765,6 +773,26 @@ fn unasked(rules: &RuleSet, tables: &Tables<'_>) -> HashSet<TableId> {
     let asked: HashSet<TableId> = called.flat_map(|table| tables.chain(table)).collect();
     let lists = rules.rules().filter(|rule| rule.dialect().view == View::Given);
     lists.map(|rule| rule.table()).filter(|table| !asked.contains(table)).collect()
+}
+
+/// The tables that requests may come to, whatever rules ask.
+fn led(rules: &RuleSet, tables: &Tables<'_>) -> HashSet<TableId> {
+    let mut out = HashSet::new();
+    let mut open: Vec<TableId> = rules.roots().collect();
+    while let Some(table) = open.pop() {
+        if !out.insert(table) {
+            continue;
+        }
+        open.extend(tables.after(table));
+        open.extend(tables.members(table).iter().filter_map(|rule| match rule.action() {
+            Action::Enter(next)
+            | Action::Call { table: next, .. }
+            | Action::Set { then: Then::Table(next), .. }
+            | Action::Rewrite { then: Then::Table(next), .. } => Some(next),
+            _ => None,
+        }));
+    }
+    out
 }
 
 /// Why nothing is written of a rule.

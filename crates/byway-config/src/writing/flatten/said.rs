@@ -1,6 +1,6 @@
 //! One rule of another server in words of our own.
 
-use byway_core::condition::Condition;
+use byway_core::condition::{Condition, Test};
 use byway_core::dialect::{CaptureForm, LetterCase, QueryPolicy, QuestionMark};
 use byway_core::rule::{Action, RetryAfter, Then};
 use byway_core::ruleset::RuleView;
@@ -13,6 +13,7 @@ use super::held::{Alternative, Groups, Within, constant, owned_piece};
 use super::paths::{PathOf, asked, begin, is_any_path, path_text};
 use super::{Spot, Way, Why, host_text, made_at};
 use crate::writing::own::{Does, OwnRule, Seen};
+use crate::writing::perl;
 use crate::writing::toml::INSIDE;
 
 /// What comes of a rule: its words, and why they are not quite the rule.
@@ -53,7 +54,7 @@ pub(super) fn translated<'s>(rule: RuleView<'s>, spot: &Spot, steps: usize, end:
                     }
                     path => (path, LetterCase::Significant),
                 };
-                let seen = path.as_ref().filter(|_| is_nginx(&rule)).and_then(|path| seen(path, &does));
+                let seen = if is_nginx(&rule) { seen(path.as_ref(), &does) } else { None };
                 let (from, does, seen) = match (with_path(&way, path.as_ref(), &spot.strip, &does), seen) {
                     (Ok((from, does)), seen) => (from, does, seen),
                     (Err(why), Some(seen)) => (way.text("~.*"), does.done(), Some(Seen { why: Some(why), ..seen })),
@@ -131,14 +132,26 @@ fn is_nginx(rule: &RuleView<'_>) -> bool {
     rule.dialect().name.starts_with("nginx")
 }
 
-/// The pattern of a path as its server asks it, where that is one.
-fn seen(path: &PathOf, doing: &Doing) -> Option<Seen> {
-    let PathOf { path: PathPattern::Regex(pattern), is_whole: true, .. } = path else { return None };
+/// The pattern of a path as its server asks it, where that is one, or where the path itself is the target.
+fn seen(path: Option<&PathOf>, doing: &Doing) -> Option<Seen> {
     let to = match doing {
         Doing::Redirect { to, .. } | Doing::Rewrite { to, .. } => Some(to.clone()),
         Doing::Other(_) => None,
     };
-    (!is_any_path(&path.path)).then(|| Seen { pattern: pattern.clone(), to, why: None })
+    let any = PathOf {
+        path: PathPattern::BytePrefix { prefix: b"/".as_slice().into(), is_final: false },
+        case: LetterCase::Significant,
+        is_whole: true,
+    };
+    let (path, is_pattern) = match path {
+        Some(path) => (path, matches!(&path.path, PathPattern::Regex(_)) && !is_any_path(&path.path)),
+        None => (&any, false),
+    };
+    let is_sent = matches!(doing, Doing::Redirect { to, .. } if to.starts_with("{path}"));
+    match asked(path)?.test {
+        Test::Regex(pattern) if is_pattern || is_sent => Some(Seen { pattern, to, why: None }),
+        _ => None,
+    }
 }
 
 fn does(
@@ -262,7 +275,9 @@ fn with_path(way: &Way, path: Option<&PathOf>, strip: &str, doing: &Doing) -> Re
             if let Some((text, to)) = of_whole_path(&text, to) {
                 return Ok((way.text(&text), Does::Redirect { status, to, query }));
             }
-            if let Some((text, to)) = with_slash(&text, to) {
+            let is_open = to.starts_with('{') && !to.starts_with("{scheme}");
+            let with_slash = || with_slash(&text, to).or_else(|| with_own_path(&text, to).filter(|_| !captures));
+            if let Some((text, to)) = is_open.then(with_slash).flatten() {
                 return Ok((way.text(&text), Does::Redirect { status, to, query }));
             }
             Target::parse(to, &read).map_err(|error| format!("its target: {}", error.what))?;
@@ -293,8 +308,33 @@ fn of_whole_path(from: &str, to: &str) -> Option<(String, String)> {
 /// A pattern for the path and its slash at the end, of which what stands before it is the whole target: its first slash is
 /// written, so that the target is a path.
 fn with_slash(from: &str, to: &str) -> Option<(String, String)> {
-    let (rest, to) = (from.strip_prefix("~(.+)")?, to.strip_prefix("{1}")?);
-    Some((format!("~/(.*){rest}"), format!("/{{1}}{to}")))
+    if let (Some(rest), Some(to)) = (from.strip_prefix("~(.+)"), to.strip_prefix("{1}")) {
+        return Some((format!("~/(.*){rest}"), format!("/{{1}}{to}")));
+    }
+    let group = to.strip_prefix('{').and_then(|rest| rest.split_once('}')).map(|(group, _)| group)?;
+    let from = perl::slash_before(from, group.parse().ok()?).filter(|_| !to.contains("{{"))?;
+    Some((from, to.replace(&format!("{{{group}}}"), &format!("/{{{group}}}"))))
+}
+
+/// A source and a target that is its path with text behind it: the path behind its first slash is a group, so that the target
+/// is a path.
+fn with_own_path(from: &str, to: &str) -> Option<(String, String)> {
+    let behind = to.strip_prefix("{path}").filter(|behind| !behind.contains(['{', '*']))?;
+    let to = format!("/{{1}}{behind}");
+    let (tilde, pattern) = match (from.strip_prefix("~*"), from.strip_prefix('~')) {
+        (Some(pattern), _) => ("~*", pattern),
+        (None, Some(pattern)) => ("~", pattern),
+        (None, None) if from == "/*" => return Some(("~/(.*)".to_owned(), to)),
+        (None, None) if !from.contains('*') => return Some((from.to_owned(), format!("{from}{behind}"))),
+        (None, None) => return None,
+    };
+    // What stands anywhere and is no slash stands behind the first one.
+    let is_inside = pattern.strip_prefix(".*").is_some_and(|rest| {
+        rest.is_empty() || rest.starts_with("\\.") || rest.starts_with(|sign: char| sign.is_ascii_alphanumeric())
+    });
+    let inner = pattern.strip_prefix('/').or_else(|| is_inside.then_some(pattern))?;
+    let is_optional = pattern.starts_with('/') && inner.starts_with(['?', '*', '+', '{']);
+    (!is_optional && !perl::has_alternatives(inner)).then(|| (format!("{tilde}/({inner})"), to))
 }
 
 /// A target as ours are written; path and query as sent are the path, with the query kept.

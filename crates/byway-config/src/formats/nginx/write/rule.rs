@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use byway_core::condition::Condition;
+use byway_core::condition::{Condition, Test};
 use byway_core::dialect::{BYWAY, CaptureForm, LetterCase, QueryPolicy, RelativeForm, TrailingSlash, View};
 use byway_core::host::HostPattern;
 use byway_core::regex::Pattern;
@@ -263,7 +263,7 @@ fn said_as<'r>(rule: &'r OwnRule<'r>, seen: Option<&'r Seen>, at: usize, now: Op
         fields.push(format!("add_header Cache-Control {} always;", super::words::quoted(cache)));
     }
     let mut stands_aside = Aside::Never;
-    let sees = Sees::of(view);
+    let mut sees = Sees::of(view);
     let (mut on, mut is_open) = (if sees == Sees::Sent { On::Sent } else { On::Decoded }, Open::Never);
     let answer = match &rule.does {
         Does::Redirect { status, to, query } => {
@@ -288,6 +288,12 @@ fn said_as<'r>(rule: &'r OwnRule<'r>, seen: Option<&'r Seen>, at: usize, now: Op
             if written.is_bare {
                 to = to.without_slash();
             }
+            // What a variable keeps is sent as it is, and what a number stands for is escaped.
+            let (has_kept, has_numbers) = if is_nginx { kept_and_taken(view) } else { (false, false) };
+            if has_kept && to.takes_groups() && sees == Sees::Escaped {
+                note(has_numbers.then_some(NAMED));
+                sees = if has_numbers { sees } else { Sees::Decoded };
+            }
             let asks_files = rule.conditions.iter().any(|one| asks_for_file(one).is_some());
             // nginx escapes more of what comes into a query than Apache does.
             let is_alike = is_nginx || !to.takes_groups_there();
@@ -296,6 +302,15 @@ fn said_as<'r>(rule: &'r OwnRule<'r>, seen: Option<&'r Seen>, at: usize, now: Op
                 true => By::Rewrite,
                 false => By::Return,
             };
+            if has_kept && Sees::of(view) == Sees::Escaped && by == By::Return {
+                let of_path = match &source.path {
+                    PathPattern::Regex(pattern) => to.takes_groups() && may_hold_percent(pattern),
+                    _ => false,
+                };
+                let of_condition = |one: &Condition| matches!(&one.test, Test::Regex(own) if may_hold_percent(own));
+                let may = of_path || !to.kept().is_empty() && rule.conditions.iter().any(of_condition);
+                note(may.then_some(UNDONE));
+            }
             if sees == Sees::Escaped && (to.takes_groups() || sends_path) && by == By::Return {
                 on = On::Sent;
             }
@@ -374,6 +389,11 @@ fn said_as<'r>(rule: &'r OwnRule<'r>, seen: Option<&'r Seen>, at: usize, now: Op
     })
 }
 
+/// Why what a variable keeps is not quite sent as `rewrite` sends it.
+const UNDONE: &str = "an escape in what a variable keeps is sent as it is, and its server's `rewrite` undoes it";
+/// Why a target with both is not quite its own.
+const NAMED: &str = "what its pattern takes by name is escaped here, as what it takes by number";
+
 /// A target as our own files write it: where a group stands where a path begins, with a slash before it.
 struct Written<'t> {
     to: Cow<'t, str>,
@@ -392,6 +412,9 @@ impl Written<'_> {
             let is_end = behind.is_empty() || begin == 0 || behind.starts_with(['/', '?', '#']);
             !authority.contains(['/', '?', '#']) && authority.is_empty() == (begin == 0) && is_end
         };
+        if is_seen && to.starts_with("{path}") {
+            return Written { to: format!("/{to}").into(), is_bare: true };
+        }
         match at.filter(|at| is_seen && is_bare(at)) {
             Some(at) => Written { to: format!("{}/{}", &to[..begin + at], &host[at..]).into(), is_bare: true },
             None => Written { to: to.into(), is_bare: false },
@@ -457,6 +480,20 @@ fn is_made_whole(view: &RuleView<'_>) -> bool {
 fn sends_working_path(view: &RuleView<'_>) -> bool {
     let Action::Redirect { target, .. } = view.action() else { return false };
     target.pieces().iter().any(|piece| matches!(piece.what, What::Part(Part::WorkingPath)))
+}
+
+/// Whether what a pattern takes may hold the sign that begins an escape, as far as its text says.
+fn may_hold_percent(pattern: &Pattern<'_>) -> bool {
+    let plain = pattern.text.replace("\\.", "");
+    let signs = [".", "%", "[^", "\\S", "\\W", "\\D", "\\N", "[:"];
+    signs.iter().any(|sign| plain.contains(sign))
+}
+
+/// Whether a redirect sends what a variable keeps, and what its own pattern takes by number.
+fn kept_and_taken(view: &RuleView<'_>) -> (bool, bool) {
+    let Action::Redirect { target, .. } = view.action() else { return (false, false) };
+    let any = |is: fn(&What<'_>) -> bool| target.pieces().iter().any(|piece| is(&piece.what));
+    (any(|what| matches!(what, What::Slot(_))), any(|what| matches!(what, What::Capture(_))))
 }
 
 fn path<'r>(source: &Source<'r>, on: On, is_pattern: bool) -> Result<Path<'r>, Why> {

@@ -268,13 +268,18 @@ impl To {
     pub(super) fn is_relative(&self) -> bool {
         match self.bits.first() {
             Some(Bit::Text(text)) => text.starts_with('/'),
+            Some(Bit::Variable(name)) => name == "uri",
             first => matches!(first, Some(Bit::Group(_))),
         }
     }
 
-    /// The same without the slash before its first group.
+    /// The same without the slash before its first group, or before the path.
     pub(super) fn without_slash(mut self) -> To {
-        let group = self.bits.iter().position(|bit| matches!(bit, Bit::Group(_)));
+        let is_taken = |bit: &Bit| match bit {
+            Bit::Variable(name) => name == "uri" || name == "request_path",
+            bit => matches!(bit, Bit::Group(_)),
+        };
+        let group = self.bits.iter().position(is_taken);
         if let Some(Bit::Text(text)) = group.and_then(|at| at.checked_sub(1)).and_then(|at| self.bits.get_mut(at)) {
             text.pop();
         }
