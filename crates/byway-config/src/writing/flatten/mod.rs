@@ -724,7 +724,7 @@ impl Flat {
         let spots = match self.spots.get(&rule.number()) {
             Some(spots) => spots,
             None if let Some(by) = self.dead.get(&rule.number()) => return Ok((Vec::new(), Some(dead(*by)))),
-            None if self.unled.contains(&rule.table()) => return Err(NOT_LED.into()),
+            None if rule.dialect().name == "nginx" && self.unled.contains(&rule.table()) => return Err(NOT_LED.into()),
             None => return Err(NOT_FOLLOWED.into()),
         };
         let (mut why, mut refused) = (None, None);
