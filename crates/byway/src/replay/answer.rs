@@ -151,14 +151,14 @@ fn mended(theirs: &[u8], ours: &[u8]) -> Verdict {
         if grown(&theirs, &ours) || grown(&theirs, &mend(&opens, OF_BYTES)) {
             return Verdict::Named(HOST_GROWS);
         }
-        if is_opened(&theirs, &mend(&opens, OF_BYTES)) {
+        if is_opened(&theirs, &ours) {
             return Verdict::Named(OPENS_QUERY);
         }
     }
     match () {
         () if is_cut(theirs, ours) => Verdict::Named(MENDED[0].name),
         () if grown(theirs, ours) || grown(theirs, &opens) => Verdict::Named(HOST_GROWS),
-        () if is_opened(theirs, &opens) => Verdict::Named(OPENS_QUERY),
+        () if is_opened(theirs, ours) => Verdict::Named(OPENS_QUERY),
         () => Verdict::Differ,
     }
 }
@@ -189,9 +189,23 @@ fn is_ended(location: &[u8]) -> bool {
 }
 
 /// Whether the server's Location is byway's with what a capture opened, and without the request's query behind a query.
-fn is_opened(theirs: &[u8], opened: &[u8]) -> bool {
-    let rest = opened.strip_prefix(theirs);
-    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"?") && theirs.contains(&b'?'))
+fn is_opened(theirs: &[u8], ours: &[u8]) -> bool {
+    let mut rest = ours;
+    for &sign in theirs {
+        let escape: &[u8] = match sign {
+            b'?' => b"%3F",
+            b'#' => b"%23",
+            _ => b"",
+        };
+        rest = match rest.split_first() {
+            Some((own, behind)) if *own == sign => behind,
+            _ if !escape.is_empty() && rest.get(..3).is_some_and(|three| three.eq_ignore_ascii_case(escape)) => {
+                &rest[3..]
+            }
+            _ => return false,
+        };
+    }
+    rest.is_empty() || rest.starts_with(b"?") && theirs.contains(&b'?')
 }
 
 /// Whether a Location holds the escape of a control character.
@@ -352,6 +366,8 @@ mod tests {
         assert_eq!(verdict(b"https://T.test?x", b"https://t.test/?x"), Verdict::Named("host-without-path"));
         assert_eq!(verdict(b"//evil.test", b"/evil.test"), Verdict::Named("two-slashes"));
         assert_eq!(verdict(b"/a?b?x", b"/a%3Fb?x"), Verdict::Named("capture-opens-query"));
+        assert_eq!(verdict(b"/%23?q=/#&x", b"/%23?q=/%23&x"), Verdict::Named("capture-opens-query"));
+        assert_eq!(verdict(b"/%23?q=/%23&x", b"/%23?q=/#&x"), Verdict::Differ);
         assert_eq!(verdict(b"/a b?|", b"/a%20b?|"), Verdict::Named("raw-bytes"));
         assert_eq!(verdict(b"https://T.test/#{?x=1", b"https://t.test/?x=1#{"), Verdict::Named("host-spelling"));
         assert_eq!(verdict(b"https://t.testevil/x", b"https://t.test/evil/x"), Verdict::Named("host-grows"));

@@ -8,17 +8,17 @@ use std::collections::HashSet;
 use std::ops::Range;
 use std::path::Path;
 
-use byway_core::dialect::APACHE_MAP;
+use byway_core::dialect::{APACHE_MAP, QueryPolicy};
 use byway_core::query::decoded;
 use byway_core::rule::{Action, Then};
 use byway_core::ruleset::{Order, TableId};
 use byway_core::source::{PathPattern, Source};
 use byway_core::status::{RedirectStatus, ReplyStatus, StatusByMethod};
-use byway_core::target::{Change, Target, What};
+use byway_core::target::{Change, Part, Target, What};
 
 use super::cond;
 use super::expand::{Token, Unplaced, closing, depth, escape_uri, split_default, tokens};
-use super::lower::Lowering;
+use super::lower::{Lowering, Phase, path_piece};
 use super::rule::{Cond, RewriteRule};
 use super::steps::{self, Around, CHANGED, KEYS, KEYS_OF_PATH};
 use crate::diagnostic::Severity;
@@ -414,7 +414,20 @@ impl Lowering<'_, '_> {
             }
             let value = String::from_utf8_lossy(&list.text.bytes[value.clone()]);
             match outcome(rule, Some(&value))? {
-                Some(hit) => made.push((key.clone(), action(&hit, &value, &ready, around, is_changed)?)),
+                Some(hit) => {
+                    let action = match action(&hit, &value, &ready, around, is_changed)? {
+                        // An error has its page, whatever brought it.
+                        Action::Reply { status, .. } => {
+                            match self.error(Phase::of(around.folder.is_some()), status.number())? {
+                                // The table of the page is older than the list, and nothing older is entered.
+                                Action::Enter(page) => back_to(page),
+                                action => action,
+                            }
+                        }
+                        action => action,
+                    };
+                    made.push((key.clone(), action));
+                }
                 None if miss.is_some() => return Err("a rule for what is not in a list, and for some that is".into()),
                 None => {}
             }
@@ -429,6 +442,12 @@ impl Lowering<'_, '_> {
         self.push(table, ready.source, &ready.conditions, call, &rule.span);
         Ok(Missed { rule: miss, approximates: ready.approximates })
     }
+}
+
+/// Goes on in a table with the path as it is.
+fn back_to(table: TableId) -> Action<'static> {
+    let target = Target::of_pieces(vec![path_piece(What::Part(Part::WorkingPath))]);
+    Action::Rewrite { target, query: QueryPolicy::Keep, then: Then::Table(table) }
 }
 
 /// What a rule does whose look-up was answered.
