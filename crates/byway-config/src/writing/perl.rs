@@ -165,11 +165,7 @@ pub(crate) fn split_alternatives(pattern: &str) -> Vec<&str> {
             ')' => depth -= 1,
             _ => {}
         }
-        rest = match sign {
-            '\\' => behind.get(behind.chars().next().map_or(0, char::len_utf8)..).unwrap_or_default(),
-            '[' => behind_class(behind),
-            _ => behind,
-        };
+        rest = behind_sign(sign, behind);
     }
     all.push(begin);
     all
@@ -198,11 +194,7 @@ pub(crate) fn slash_before(pattern: &str, number: u8) -> Option<String> {
                 return is_plain.then(|| format!("{}/({name}{inner}", &pattern[..pattern.len() - rest.len()]));
             }
         }
-        rest = match sign {
-            '\\' => behind.get(behind.chars().next().map_or(0, char::len_utf8)..).unwrap_or_default(),
-            '[' => behind_class(behind),
-            _ => behind,
-        };
+        rest = behind_sign(sign, behind);
     }
     None
 }
@@ -218,13 +210,18 @@ fn end_of_group(inner: &str) -> Option<usize> {
             ')' => depth -= 1,
             _ => {}
         }
-        rest = match sign {
-            '\\' => behind.get(behind.chars().next().map_or(0, char::len_utf8)..).unwrap_or_default(),
-            '[' => behind_class(behind),
-            _ => behind,
-        };
+        rest = behind_sign(sign, behind);
     }
     None
+}
+
+/// What stands behind a sign of a pattern, a class or an escape as a whole.
+fn behind_sign(sign: char, behind: &str) -> &str {
+    match sign {
+        '\\' => behind.get(behind.chars().next().map_or(0, char::len_utf8)..).unwrap_or_default(),
+        '[' => behind_class(behind),
+        _ => behind,
+    }
 }
 
 /// What stands behind a class of which the opening bracket was read: a closing one that comes first belongs to it.

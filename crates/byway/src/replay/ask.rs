@@ -63,8 +63,11 @@ impl Ask {
         let host = self.host.rsplit_once(':').map_or(self.host.as_str(), |(host, _)| host).to_ascii_lowercase();
         let target = String::from_utf8_lossy(&self.target);
         let values = [("$request_uri", &*target), ("$http_host", &self.host), ("$host", &host), ("$scheme", "http")];
-        let filled = values.iter().fold(text.to_owned(), |text, (name, value)| text.replace(name, value));
-        (!filled.contains('$') || !text.contains('$')).then_some(filled)
+        let put = |by: fn(&str) -> &str| {
+            values.iter().fold(text.to_owned(), |text, (name, value)| text.replace(name, by(value)))
+        };
+        // A sign that the request brings is no variable.
+        (!put(|_| "").contains('$')).then(|| put(|value| value))
     }
 
     /// What these rules say at a moment (seconds of Unix time), as the edge would answer over http.
